@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/ioasid: I/O address space IDs for user space.
+ *
+ * include/uapi/linux/ioasid.h is the manual. A descriptor belongs to the mm that
+ * opened it and is of use to no other, however it got there. Opening makes the
+ * set of the mm, closing the last copy of the descriptor ends it; an mm has one
+ * set, and so opens the device once at a time.
+ *
+ * There are no locks here: a descriptor's fields never change, and what is done
+ * with the set is the allocator's to order.
+ */
+
+#include <linux/fs.h>
+#include <linux/init.h>
+#include <linux/ioasid.h>
+#include <linux/miscdevice.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <uapi/linux/ioasid.h>
+
+struct ioasid_file {
+	struct ioasid_set	*set;
+	struct mm_struct	*mm;	/* pinned, so that no other gets its address */
+};
+
+static int ioasid_user_open(struct inode *inode, struct file *file)
+{
+	struct ioasid_file *ifile;
+	struct ioasid_set *set;
+
+	if (!current->mm)
+		return -EINVAL;
+
+	ifile = kzalloc(sizeof(*ifile), GFP_KERNEL_ACCOUNT);
+	if (!ifile)
+		return -ENOMEM;
+
+	set = ioasid_set_alloc(current->mm, 0);
+	if (IS_ERR(set)) {
+		kfree(ifile);
+		return set == ERR_PTR(-EEXIST) ? -EBUSY : PTR_ERR(set);
+	}
+
+	ifile->set = set;
+	ifile->mm = current->mm;
+	mmgrab(ifile->mm);
+	file->private_data = ifile;
+	return nonseekable_open(inode, file);
+}
+
+static int ioasid_user_release(struct inode *inode, struct file *file)
+{
+	struct ioasid_file *ifile = file->private_data;
+
+	ioasid_set_close(ifile->set);
+	mmdrop(ifile->mm);
+	kfree(ifile);
+	return 0;
+}
+
+struct ioasid_cmd {
+	struct ioasid_set	*set;
+	void __user		*uarg;
+	u32			argsz;	/* the size of the structure at @uarg */
+	union {
+		struct {
+			u32	argsz;
+			u32	flags;
+		} head;			/* what all of them begin with */
+		struct ioasid_info	info;
+		struct ioasid_request	request;
+		struct ioasid_quota	quota;
+	};
+};
+
+static int ioasid_get_api_version(struct ioasid_cmd *cmd)
+{
+	return IOASID_API_VERSION;
+}
+
+static int ioasid_get_info(struct ioasid_cmd *cmd)
+{
+	struct ioasid_set_info set_info;
+	struct ioasid_info *info = &cmd->info;
+
+	ioasid_set_get_info(cmd->set, &set_info);
+	info->ioasid_bits = IOASID_BITS;
+	info->quota = set_info.quota;
+	info->allocated = set_info.allocated;
+	info->available = set_info.available;
+
+	if (copy_to_user(cmd->uarg, info, min_t(size_t, cmd->argsz, sizeof(*info))))
+		return -EFAULT;
+	return 0;
+}
+
+static int ioasid_request_alloc(struct ioasid_cmd *cmd)
+{
+	return ioasid_alloc_user(cmd->set, cmd->request.min, cmd->request.max);
+}
+
+static int ioasid_request_free(struct ioasid_cmd *cmd)
+{
+	int id;
+
+	if (get_user(id, (int __user *)cmd->uarg))
+		return -EFAULT;
+	if (id <= 0)
+		return -EINVAL;
+	return ioasid_free_user(cmd->set, id);
+}
+
+static int ioasid_request_quota(struct ioasid_cmd *cmd)
+{
+	return ioasid_set_quota(cmd->set, cmd->quota.quota);
+}
+
+static const struct ioasid_op {
+	unsigned int	number;
+	int		(*execute)(struct ioasid_cmd *cmd);
+	size_t		size;		/* of the structure; 0: there is none */
+	size_t		min_size;	/* of the oldest one */
+} ioasid_ops[] = {
+	{ IOASID_GET_API_VERSION, ioasid_get_api_version },
+	{ IOASID_GET_INFO, ioasid_get_info,
+	  sizeof(struct ioasid_info), offsetofend(struct ioasid_info, ioasid_bits) },
+	{ IOASID_REQUEST_ALLOC, ioasid_request_alloc,
+	  sizeof(struct ioasid_request), offsetofend(struct ioasid_request, max) },
+	{ IOASID_REQUEST_FREE, ioasid_request_free },
+	{ IOASID_SET_QUOTA, ioasid_request_quota,
+	  sizeof(struct ioasid_quota), offsetofend(struct ioasid_quota, quota) },
+};
+
+static int ioasid_copy_struct(struct ioasid_cmd *cmd, const struct ioasid_op *op)
+{
+	int ret;
+
+	if (get_user(cmd->argsz, (u32 __user *)cmd->uarg))
+		return -EFAULT;
+	if (cmd->argsz < op->min_size)
+		return -EINVAL;
+	/* No structure will ever be that long: do not look at so many zeroes. */
+	if (cmd->argsz > PAGE_SIZE)
+		return -E2BIG;
+
+	ret = copy_struct_from_user(&cmd->head, op->size, cmd->uarg, cmd->argsz);
+	if (ret)
+		return ret;
+	return cmd->head.flags ? -EINVAL : 0;
+}
+
+static long ioasid_user_ioctl(struct file *file, unsigned int number, unsigned long arg)
+{
+	struct ioasid_file *ifile = file->private_data;
+	struct ioasid_cmd cmd = { .set = ifile->set, .uarg = (void __user *)arg };
+	unsigned int nr = _IOC_NR(number) - IOASID_BASE;
+	int ret;
+
+	if (nr >= ARRAY_SIZE(ioasid_ops) || ioasid_ops[nr].number != number)
+		return -ENOTTY;
+	if (ifile->mm != current->mm)
+		return -EPERM;
+	if (ioasid_ops[nr].size) {
+		ret = ioasid_copy_struct(&cmd, &ioasid_ops[nr]);
+		if (ret)
+			return ret;
+	}
+	return ioasid_ops[nr].execute(&cmd);
+}
+
+static void ioasid_user_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct ioasid_file *ifile = file->private_data;
+	struct ioasid_set_info info;
+
+	ioasid_set_get_info(ifile->set, &info);
+	seq_printf(m, "ioasid-set:\t%llu\nioasid-quota:\t%u\nioasid-allocated:\t%u\n",
+		   info.id, info.quota, info.allocated);
+	ioasid_set_show_cgroup(m, ifile->set);
+}
+
+static const struct file_operations ioasid_user_fops = {
+	.owner		= THIS_MODULE,
+	.open		= ioasid_user_open,
+	.release	= ioasid_user_release,
+	.unlocked_ioctl	= ioasid_user_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.show_fdinfo	= ioasid_user_show_fdinfo,
+};
+
+static struct miscdevice ioasid_user_dev = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "ioasid",
+	.fops	= &ioasid_user_fops,
+	.mode	= 0600,
+};
+
+builtin_misc_device(ioasid_user_dev);

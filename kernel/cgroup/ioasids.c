@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * I/O address space ID (IOASID) limiting controller for cgroups.
+ *
+ * An IOASID, on PCI Express a PASID, names an address space to a device. There
+ * are 2^20 at most for the whole machine, and any process that may open an
+ * accelerator takes them. ioasids.max is the most that a cgroup with all its
+ * descendants can be charged: the IDs that processes hold, and those that they
+ * have reserved. A request over the limit of the requester's cgroup or of any
+ * ancestor fails with -EAGAIN. Moving a process moves what it holds and is never
+ * refused, nor is lowering a limit; ioasids.current may then exceed ioasids.max,
+ * and nothing more is granted until it fits again.
+ *
+ * An account stands for the IDs of one owner. It is embedded in the allocator's
+ * set, knows the cgroup that pays, and holds a reference to it. The root counts
+ * nothing; as a payer it is NULL. Counters are atomics. The locks, all taken with
+ * interrupts off: account->lock guards the charge and its payer; inside it,
+ * cgroup->lock guards the list of the accounts that a cgroup pays for; on its
+ * own, owners_lock guards the table of the open accounts.
+ *
+ *   ioasids_account_*     may sleep  takes                  called from
+ *   _open                 yes        all, threadgroup rwsem the owner
+ *   _close                no         all                    any context but NMI
+ *   other functions       may sleep  takes                  called from
+ *   _try_charge           no         cgroup files' locks    process, account->lock
+ *   _uncharge, _cancel, _available   no   -                 any but NMI, account->lock
+ *   _show_cgroup          yes        account->lock, cgroup_mutex  process
+ *   _attach, _css_offline yes        account->, cgroup->lock  under cgroup_mutex
+ *   _stat_show            yes        cgroup->lock           process
+ */
+
+#include <linux/cgroup.h>
+#include <linux/ctype.h>
+#include <linux/hashtable.h>
+#include <linux/ioasid.h>
+#include <linux/ioasids_cgroup.h>
+#include <linux/pid.h>
+#include <linux/rcupdate_wait.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#define IOASIDS_MAX	U64_MAX
+
+enum ioasids_event {
+	IOASIDS_EVENT_MAX,		/* refused by the limit of this cgroup */
+	IOASIDS_EVENT_ALLOC_FAIL,	/* made in this cgroup, and refused */
+	NR_IOASIDS_EVENTS,
+};
+
+struct ioasids_cgroup {
+	struct cgroup_subsys_state	css;
+
+	/* The next cgroup up that counts, and the distance from the root. */
+	struct ioasids_cgroup		*parent;
+	unsigned int			level;
+
+	spinlock_t			lock;		/* guards @accounts */
+	struct list_head		accounts;	/* that it pays for */
+
+	atomic64_t			count;
+	atomic64_t			max;
+	atomic64_t			peak;	/* see ioasids_sub() */
+
+	struct cgroup_file		events_file;
+	struct cgroup_file		events_local_file;
+	atomic64_t			events[NR_IOASIDS_EVENTS];
+	atomic64_t			events_local[NR_IOASIDS_EVENTS];
+};
+
+static DEFINE_SPINLOCK(owners_lock);
+static DEFINE_HASHTABLE(owners, 10);
+
+static struct ioasids_cgroup *css_ioasids(struct cgroup_subsys_state *css)
+{
+	return container_of(css, struct ioasids_cgroup, css);
+}
+
+static struct ioasids_cgroup *css_payer(struct cgroup_subsys_state *css)
+{
+	return css && css->parent ? css_ioasids(css) : NULL;
+}
+
+/* How many more the limit of @cg alone would grant. */
+static u64 ioasids_left(struct ioasids_cgroup *cg)
+{
+	u64 count = atomic64_read(&cg->count);
+	u64 max = atomic64_read(&cg->max);
+
+	return max > count ? max - count : 0;
+}
+
+/* Add @n to the count of @cg alone, or leave it untouched if it does not fit. */
+static bool ioasids_try_add(struct ioasids_cgroup *cg, u32 n)
+{
+	s64 count = atomic64_read(&cg->count);
+
+	do {
+		if ((u64)count + n > (u64)atomic64_read(&cg->max))
+			return false;
+	} while (!atomic64_try_cmpxchg(&cg->count, &count, count + n));
+
+	return true;
+}
+
+/*
+ * A count is highest just before it falls, or now. So the peak is recorded where
+ * the count falls: a charge does not pay for it, and a request that is refused
+ * further up takes back what it added here without leaving a mark.
+ */
+static void ioasids_sub(struct ioasids_cgroup *cg, u32 n)
+{
+	s64 count = atomic64_fetch_sub(n, &cg->count);
+	s64 peak = atomic64_read(&cg->peak);
+
+	WARN_ON_ONCE(count < n);
+	while (count > peak && !atomic64_try_cmpxchg(&cg->peak, &peak, count))
+		;
+}
+
+/* Take back what a failed request has added from @cg up to below @end. */
+static void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgroup *end, u32 n)
+{
+	for (; cg != end; cg = cg->parent)
+		WARN_ON_ONCE(atomic64_sub_return(n, &cg->count) < 0);
+}
+
+static void ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit)
+{
+	struct ioasids_cgroup *p;
+	bool over = false;
+
+	/* Only the first time: what a user can repeat does not print. */
+	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1) {
+		char *path = kmalloc(PATH_MAX, GFP_ATOMIC);
+
+		if (path && cgroup_path(cg->css.cgroup, path, PATH_MAX) >= 0)
+			pr_info("cgroup: request refused by ioasids controller in %s\n", path);
+		kfree(path);
+	}
+	atomic64_inc(&limit->events_local[IOASIDS_EVENT_MAX]);
+	cgroup_file_notify(&cg->events_local_file);
+	if (limit != cg)
+		cgroup_file_notify(&limit->events_local_file);
+
+	for (p = cg; p; p = p->parent) {
+		atomic64_inc(&p->events[IOASIDS_EVENT_ALLOC_FAIL]);
+		over |= p == limit;
+		if (over)
+			atomic64_inc(&p->events[IOASIDS_EVENT_MAX]);
+		cgroup_file_notify(&p->events_file);
+	}
+}
+
+/*
+ * What a request adds on its way up is seen by others before a limit further up
+ * makes it take that back: in this instant they may be refused, and who uncharges
+ * may record it as the peak. One ID is too little to matter; a reservation that
+ * cannot fit must not push others away, so it looks before it climbs.
+ */
+int ioasids_try_charge(struct ioasids_account *acct, u32 n)
+{
+	struct ioasids_cgroup *p;
+
+	lockdep_assert_held(&acct->lock);
+
+	if (n > 1) {
+		for (p = acct->cg; p; p = p->parent)
+			if (n > ioasids_left(p))
+				goto refused;
+	}
+
+	for (p = acct->cg; p; p = p->parent) {
+		if (!ioasids_try_add(p, n)) {
+			ioasids_revert(acct->cg, p, n);
+			goto refused;
+		}
+	}
+	acct->charged += n;
+	return 0;
+
+refused:
+	ioasids_refused(acct->cg, p);
+	return -EAGAIN;
+}
+
+void ioasids_uncharge(struct ioasids_account *acct, u32 n)
+{
+	struct ioasids_cgroup *p;
+
+	lockdep_assert_held(&acct->lock);
+
+	for (p = acct->cg; p; p = p->parent)
+		ioasids_sub(p, n);
+	acct->charged -= n;
+}
+
+void ioasids_cancel(struct ioasids_account *acct, u32 n)
+{
+	lockdep_assert_held(&acct->lock);
+
+	ioasids_revert(acct->cg, NULL, n);
+	acct->charged -= n;
+}
+
+u32 ioasids_available(struct ioasids_account *acct)
+{
+	struct ioasids_cgroup *p;
+	u64 left = U32_MAX;
+
+	lockdep_assert_held(&acct->lock);
+
+	for (p = acct->cg; p; p = p->parent)
+		left = min(left, ioasids_left(p));
+	return left;
+}
+
+/*
+ * Have @to pay for @acct, whatever the limits say. The ancestors that it shares
+ * with who paid until now are not touched.
+ */
+static void ioasids_move(struct ioasids_account *acct, struct ioasids_cgroup *to)
+{
+	struct ioasids_cgroup *from = acct->cg, *src = from, *dst = to;
+
+	lockdep_assert_held(&acct->lock);
+
+	if (from == to)
+		return;
+
+	while (src != dst) {
+		if (!dst || (src && src->level >= dst->level)) {
+			ioasids_sub(src, acct->charged);
+			src = src->parent;
+		} else {
+			atomic64_add(acct->charged, &dst->count);
+			dst = dst->parent;
+		}
+	}
+
+	if (from) {
+		spin_lock(&from->lock);
+		list_del(&acct->cg_node);
+		spin_unlock(&from->lock);
+		css_put(&from->css);
+	}
+	acct->cg = to;
+	if (to) {
+		css_get(&to->css);
+		spin_lock(&to->lock);
+		list_add_tail(&acct->cg_node, &to->accounts);
+		spin_unlock(&to->lock);
+	}
+}
+
+/*
+ * The choice of the payer and the entry among the owner's accounts are one step
+ * against migration, which so finds either no account or one to move.
+ */
+void ioasids_account_open(struct ioasids_account *acct)
+{
+	if (!cgroup_subsys_enabled(ioasids_cgrp_subsys))
+		return;
+
+	cgroup_threadgroup_change_begin(current);
+	spin_lock_irq(&acct->lock);
+	acct->owner = get_pid(task_tgid(current));
+	ioasids_move(acct, css_payer(task_css_check(current, ioasids_cgrp_id, true)));
+	spin_unlock_irq(&acct->lock);
+
+	spin_lock_irq(&owners_lock);
+	hash_add_rcu(owners, &acct->owner_node, (unsigned long)acct->owner);
+	spin_unlock_irq(&owners_lock);
+	cgroup_threadgroup_change_end(current);
+}
+
+void ioasids_account_close(struct ioasids_account *acct)
+{
+	struct pid *owner = acct->owner;
+	unsigned long flags;
+
+	if (!owner)
+		return;
+
+	spin_lock_irqsave(&owners_lock, flags);
+	hash_del_rcu(&acct->owner_node);
+	spin_unlock_irqrestore(&owners_lock, flags);
+
+	spin_lock_irqsave(&acct->lock, flags);
+	ioasids_move(acct, NULL);
+	acct->owner = NULL;
+	spin_unlock_irqrestore(&acct->lock, flags);
+	put_pid(owner);
+}
+
+/*
+ * The accounts of a thread group go where its leader goes or, when that has
+ * exited, where any of its threads goes. (Only v1 moves threads one by one.)
+ */
+static void ioasids_attach(struct cgroup_taskset *tset)
+{
+	struct cgroup_subsys_state *css;
+	struct ioasids_account *acct;
+	struct task_struct *task;
+
+	cgroup_taskset_for_each(task, css, tset) {
+		struct task_struct *leader;
+		struct pid *owner;
+
+		rcu_read_lock();
+		owner = task_tgid(task);
+		leader = pid_task(owner, PIDTYPE_TGID);
+		if (leader && leader != task && !(READ_ONCE(leader->flags) & PF_EXITING))
+			goto next;
+
+		hash_for_each_possible_rcu(owners, acct, owner_node, (unsigned long)owner) {
+			spin_lock_irq(&acct->lock);
+			if (acct->owner == owner)
+				ioasids_move(acct, css_payer(css));
+			spin_unlock_irq(&acct->lock);
+		}
+next:
+		rcu_read_unlock();
+	}
+}
+
+static struct cgroup_subsys_state *
+ioasids_css_alloc(struct cgroup_subsys_state *parent)
+{
+	struct ioasids_cgroup *cg = kzalloc(sizeof(*cg), GFP_KERNEL);
+
+	if (!cg)
+		return ERR_PTR(-ENOMEM);
+
+	cg->parent = css_payer(parent);
+	cg->level = cg->parent ? cg->parent->level + 1 : 1;
+	spin_lock_init(&cg->lock);
+	INIT_LIST_HEAD(&cg->accounts);
+	atomic64_set(&cg->max, IOASIDS_MAX);
+	return &cg->css;
+}
+
+/* Accounts may outlive the tasks of their cgroup: the parent takes them over. */
+static void ioasids_css_offline(struct cgroup_subsys_state *css)
+{
+	struct ioasids_cgroup *cg = css_ioasids(css);
+	struct ioasids_account *acct;
+
+	rcu_read_lock();
+	while ((acct = list_first_or_null_rcu(&cg->accounts, struct ioasids_account, cg_node))) {
+		spin_lock_irq(&acct->lock);
+		if (acct->cg == cg)
+			ioasids_move(acct, cg->parent);
+		spin_unlock_irq(&acct->lock);
+		cond_resched_rcu();
+	}
+	rcu_read_unlock();
+}
+
+static void ioasids_css_free(struct cgroup_subsys_state *css)
+{
+	kfree(css_ioasids(css));
+}
+
+static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf,
+				 size_t nbytes, loff_t off)
+{
+	struct ioasids_cgroup *cg = css_ioasids(of_css(of));
+	u64 max;
+
+	/* A string may end with its NUL; what follows one is not a string. */
+	if (strlen(buf) + 1 < nbytes)
+		return -EINVAL;
+
+	buf = strstrip(buf);
+	if (!strcmp(buf, "max"))
+		max = IOASIDS_MAX;
+	else if (!isdigit(*buf) || kstrtou64(buf, 10, &max) || max > S64_MAX)
+		return -EINVAL;
+
+	/* As in pids: requests under way may still follow the old limit. */
+	atomic64_set(&cg->max, max);
+	return nbytes;
+}
+
+static int ioasids_max_show(struct seq_file *m, void *v)
+{
+	u64 max = atomic64_read(&css_ioasids(seq_css(m))->max);
+
+	if (max == IOASIDS_MAX)
+		seq_puts(m, "max\n");
+	else
+		seq_printf(m, "%llu\n", max);
+	return 0;
+}
+
+static s64 ioasids_current_read(struct cgroup_subsys_state *css, struct cftype *cft)
+{
+	return atomic64_read(&css_ioasids(css)->count);
+}
+
+static s64 ioasids_peak_read(struct cgroup_subsys_state *css, struct cftype *cft)
+{
+	struct ioasids_cgroup *cg = css_ioasids(css);
+
+	return max(atomic64_read(&cg->peak), atomic64_read(&cg->count));
+}
+
+static int ioasids_events_show(struct seq_file *m, void *v)
+{
+	struct ioasids_cgroup *cg = css_ioasids(seq_css(m));
+	atomic64_t *events = seq_cft(m)->private ? cg->events_local : cg->events;
+
+	seq_printf(m, "max %lld\n", atomic64_read(&events[IOASIDS_EVENT_MAX]));
+	seq_printf(m, "alloc_fail %lld\n", atomic64_read(&events[IOASIDS_EVENT_ALLOC_FAIL]));
+	return 0;
+}
+
+/* A snapshot: what is taken, given back or moved meanwhile may count or not. */
+static int ioasids_stat_show(struct seq_file *m, void *v)
+{
+	u64 allocated = 0, charged = 0, sets = 0;
+	struct cgroup_subsys_state *css;
+	struct ioasids_account *acct;
+
+	rcu_read_lock();
+	css_for_each_descendant_pre(css, seq_css(m)) {
+		struct ioasids_cgroup *cg = css_ioasids(css);
+
+		spin_lock_irq(&cg->lock);
+		list_for_each_entry(acct, &cg->accounts, cg_node) {
+			allocated += READ_ONCE(acct->allocated);
+			charged += READ_ONCE(acct->charged);
+			sets++;
+		}
+		spin_unlock_irq(&cg->lock);
+	}
+	rcu_read_unlock();
+
+	seq_printf(m, "allocated %llu\n", allocated);
+	seq_printf(m, "reserved %llu\n", charged > allocated ? charged - allocated : 0);
+	seq_printf(m, "sets %llu\n", sets);
+	return 0;
+}
+
+static int ioasids_capacity_show(struct seq_file *m, void *v)
+{
+	struct ioasid_capacity cap;
+
+	ioasid_get_capacity(&cap);
+	seq_printf(m, "total %u\nkernel %u\nuser %u\navailable %u\n",
+		   cap.total, cap.kernel, cap.user, cap.available);
+	return 0;
+}
+
+void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
+{
+	struct cgroup_subsys_state *css = NULL;
+	size_t size;
+	char *buf;
+	int len;
+
+	spin_lock_irq(&acct->lock);
+	if (acct->owner) {
+		css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
+		css_get(css);
+	}
+	spin_unlock_irq(&acct->lock);
+	if (!css)
+		return;
+
+	seq_puts(m, "ioasid-cgroup:\t");
+	size = seq_get_buf(m, &buf);
+	len = cgroup_path_ns(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
+	seq_commit(m, len < 0 || len >= size ? -1 : len);
+	seq_putc(m, '\n');
+	css_put(css);
+}
+
+static struct cftype ioasids_files[] = {
+	{ .name = "max", .flags = CFTYPE_NOT_ON_ROOT,
+	  .write = ioasids_max_write, .seq_show = ioasids_max_show },
+	{ .name = "current", .flags = CFTYPE_NOT_ON_ROOT, .read_s64 = ioasids_current_read },
+	{ .name = "peak", .flags = CFTYPE_NOT_ON_ROOT, .read_s64 = ioasids_peak_read },
+	{ .name = "events", .flags = CFTYPE_NOT_ON_ROOT, .seq_show = ioasids_events_show,
+	  .file_offset = offsetof(struct ioasids_cgroup, events_file) },
+	{ .name = "events.local", .flags = CFTYPE_NOT_ON_ROOT, .seq_show = ioasids_events_show,
+	  .file_offset = offsetof(struct ioasids_cgroup, events_local_file), .private = true },
+	{ .name = "stat", .flags = CFTYPE_NOT_ON_ROOT, .seq_show = ioasids_stat_show },
+	{ .name = "capacity", .flags = CFTYPE_ONLY_ON_ROOT, .seq_show = ioasids_capacity_show },
+	{ }	/* terminate */
+};
+
+struct cgroup_subsys ioasids_cgrp_subsys = {
+	.css_alloc	= ioasids_css_alloc,
+	.css_offline	= ioasids_css_offline,
+	.css_free	= ioasids_css_free,
+	.attach		= ioasids_attach,
+	.dfl_cftypes	= ioasids_files,
+	.legacy_cftypes	= ioasids_files,
+};
+
+#ifdef CONFIG_IOASIDS_KUNIT_TEST
+#include "ioasids_kunit.c"
+#endif

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the ioasids controller, included by ioasids.c.
+ *
+ * Each test has a tree of cgroups that the cgroup core does not know of: a chain
+ * c[0] to c[DEPTH - 1], c[0] the uppermost that counts, and a sibling of c[1].
+ */
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
+
+#define DEPTH	8
+#define LEAF	(DEPTH - 1)
+
+struct ioasids_tree {
+	struct cgroup_subsys_state	root;
+	struct ioasids_cgroup		*c[DEPTH];
+	struct ioasids_cgroup		*sibling;	/* c[1] and it are c[0]'s */
+};
+
+static struct ioasids_cgroup *tree_add(struct kunit *test, struct cgroup_subsys_state *parent)
+{
+	struct cgroup_subsys_state *css = ioasids_css_alloc(parent);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
+	css->parent = parent;
+	css->flags = CSS_NO_REF;
+	css->cgroup = &cgrp_dfl_root.cgrp;
+	/* The log of a first refusal is for real cgroups. */
+	atomic64_set(&css_ioasids(css)->events_local[IOASIDS_EVENT_ALLOC_FAIL], 1);
+	return css_ioasids(css);
+}
+
+static int tree_init(struct kunit *test)
+{
+	struct ioasids_tree *tree = kunit_kzalloc(test, sizeof(*tree), GFP_KERNEL);
+	struct cgroup_subsys_state *parent;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, tree);
+	if (!cgroup_subsys_enabled(ioasids_cgrp_subsys))
+		kunit_skip(test, "the controller is disabled on the command line");
+	test->priv = tree;
+	parent = &tree->root;
+	for (i = 0; i < DEPTH; i++) {
+		tree->c[i] = tree_add(test, parent);
+		parent = &tree->c[i]->css;
+	}
+	tree->sibling = tree_add(test, &tree->c[0]->css);
+	return 0;
+}
+
+static void tree_exit(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	int i;
+
+	if (!tree)
+		return;
+	for (i = 0; i < DEPTH; i++)
+		ioasids_css_free(&tree->c[i]->css);
+	ioasids_css_free(&tree->sibling->css);
+}
+
+static int charge(struct ioasids_account *acct, u32 n)
+{
+	int ret;
+
+	spin_lock_irq(&acct->lock);
+	ret = ioasids_try_charge(acct, n);
+	spin_unlock_irq(&acct->lock);
+	return ret;
+}
+
+static void uncharge(struct ioasids_account *acct, u32 n)
+{
+	spin_lock_irq(&acct->lock);
+	ioasids_uncharge(acct, n);
+	spin_unlock_irq(&acct->lock);
+}
+
+static void cancel(struct ioasids_account *acct, u32 n)
+{
+	spin_lock_irq(&acct->lock);
+	ioasids_cancel(acct, n);
+	spin_unlock_irq(&acct->lock);
+}
+
+static u32 available(struct ioasids_account *acct)
+{
+	u32 ret;
+
+	spin_lock_irq(&acct->lock);
+	ret = ioasids_available(acct);
+	spin_unlock_irq(&acct->lock);
+	return ret;
+}
+
+static void move(struct ioasids_account *acct, struct ioasids_cgroup *to)
+{
+	spin_lock_irq(&acct->lock);
+	ioasids_move(acct, to);
+	spin_unlock_irq(&acct->lock);
+}
+
+/* An open account, paid for by @cg. */
+static struct ioasids_account *account(struct kunit *test, struct ioasids_cgroup *cg)
+{
+	struct ioasids_account *acct = kunit_kzalloc(test, sizeof(*acct), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, acct);
+	spin_lock_init(&acct->lock);
+	ioasids_account_open(acct);
+	move(acct, cg);
+	return acct;
+}
+
+static s64 count(struct ioasids_cgroup *cg)
+{
+	return atomic64_read(&cg->count);
+}
+
+static s64 peak(struct ioasids_cgroup *cg)
+{
+	return ioasids_peak_read(&cg->css, NULL);
+}
+
+static void set_max(struct ioasids_cgroup *cg, u64 max)
+{
+	atomic64_set(&cg->max, max);
+}
+
+/* What is charged is counted at each level, and what is given back is not. */
+static void charge_counts_at_every_level(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[LEAF]);
+	int i;
+
+	KUNIT_EXPECT_EQ(test, charge(acct, 3), 0);
+	KUNIT_EXPECT_EQ(test, charge(acct, 1), 0);
+	for (i = 0; i < DEPTH; i++)
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 4);
+	KUNIT_EXPECT_EQ(test, count(tree->sibling), 0);
+
+	uncharge(acct, 1);
+	for (i = 0; i < DEPTH; i++)
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 3);
+
+	ioasids_account_close(acct);
+	for (i = 0; i < DEPTH; i++)
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 0);
+}
+
+/* Whichever level refuses, and however much was asked for, nothing has changed. */
+static void refusal_at_any_level_changes_nothing(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[LEAF]);
+	static const u32 asked[] = { 1, 2, 1000, U32_MAX };
+	int i, j, k;
+
+	KUNIT_ASSERT_EQ(test, charge(acct, 5), 0);
+	for (i = 0; i < DEPTH; i++) {
+		set_max(tree->c[i], 5);
+		for (k = 0; k < ARRAY_SIZE(asked); k++) {
+			KUNIT_EXPECT_EQ(test, charge(acct, asked[k]), -EAGAIN);
+			for (j = 0; j < DEPTH; j++) {
+				KUNIT_EXPECT_EQ(test, count(tree->c[j]), 5);
+				KUNIT_EXPECT_EQ(test, peak(tree->c[j]), 5);
+			}
+		}
+		set_max(tree->c[i], IOASIDS_MAX);
+	}
+	KUNIT_EXPECT_EQ(test, acct->charged, 5);
+	ioasids_account_close(acct);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[LEAF]), 5);
+}
+
+static void limit_is_reached_exactly(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[0]);
+
+	set_max(tree->c[0], 0);
+	KUNIT_EXPECT_EQ(test, charge(acct, 1), -EAGAIN);
+	set_max(tree->c[0], 7);
+	KUNIT_EXPECT_EQ(test, charge(acct, 8), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, charge(acct, 7), 0);
+	KUNIT_EXPECT_EQ(test, charge(acct, 1), -EAGAIN);
+	set_max(tree->c[0], S64_MAX);
+	KUNIT_EXPECT_EQ(test, charge(acct, U32_MAX - 7), 0);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), (s64)U32_MAX);
+	ioasids_account_close(acct);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 0);
+}
+
+static void peak_is_the_highest_count(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[1]);
+
+	charge(acct, 9);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[0]), 9);
+	uncharge(acct, 9);
+	charge(acct, 4);
+	uncharge(acct, 2);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[0]), 9);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[1]), 9);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[2]), 0);
+	ioasids_account_close(acct);
+}
+
+/* Rule 7, and the table of files: a request that fails later leaves no mark. */
+static void cancelled_charge_leaves_no_mark(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[LEAF]);
+	int i;
+
+	charge(acct, 2);
+	charge(acct, 100);
+	cancel(acct, 100);
+	KUNIT_EXPECT_EQ(test, acct->charged, 2);
+	ioasids_account_close(acct);
+	for (i = 0; i < DEPTH; i++) {
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 0);
+		KUNIT_EXPECT_EQ(test, peak(tree->c[i]), 2);
+	}
+}
+
+static s64 event(struct ioasids_cgroup *cg, enum ioasids_event event)
+{
+	return atomic64_read(&cg->events[event]);
+}
+
+static s64 event_local(struct ioasids_cgroup *cg, enum ioasids_event event)
+{
+	/* tree_add() starts this one at 1. */
+	return atomic64_read(&cg->events_local[event]) - (event == IOASIDS_EVENT_ALLOC_FAIL);
+}
+
+static void events_name_the_limit_and_the_requester(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[5]);
+	int i;
+
+	set_max(tree->c[2], 0);
+	charge(acct, 1);
+	charge(acct, 10);
+
+	for (i = 0; i < DEPTH; i++) {
+		struct ioasids_cgroup *cg = tree->c[i];
+
+		KUNIT_EXPECT_EQ(test, event(cg, IOASIDS_EVENT_MAX), i <= 2 ? 2 : 0);
+		KUNIT_EXPECT_EQ(test, event(cg, IOASIDS_EVENT_ALLOC_FAIL), i <= 5 ? 2 : 0);
+		KUNIT_EXPECT_EQ(test, event_local(cg, IOASIDS_EVENT_MAX), i == 2 ? 2 : 0);
+		KUNIT_EXPECT_EQ(test, event_local(cg, IOASIDS_EVENT_ALLOC_FAIL), i == 5 ? 2 : 0);
+	}
+	KUNIT_EXPECT_EQ(test, event(tree->sibling, IOASIDS_EVENT_MAX), 0);
+	KUNIT_EXPECT_EQ(test, event(tree->sibling, IOASIDS_EVENT_ALLOC_FAIL), 0);
+	ioasids_account_close(acct);
+}
+
+static void available_is_the_least_that_is_left(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[LEAF]);
+
+	KUNIT_EXPECT_EQ(test, available(acct), U32_MAX);
+	set_max(tree->c[LEAF], 30);
+	set_max(tree->c[3], 20);
+	set_max(tree->c[0], 40);
+	KUNIT_EXPECT_EQ(test, available(acct), 20);
+	charge(acct, 15);
+	KUNIT_EXPECT_EQ(test, available(acct), 5);
+	set_max(tree->c[0], 10);
+	KUNIT_EXPECT_EQ(test, available(acct), 0);
+	ioasids_account_close(acct);
+}
+
+/* Rule 10: moves are never refused, and what is shared does not see them. */
+static void move_touches_only_what_differs(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[LEAF]);
+	int i;
+
+	charge(acct, 6);
+	set_max(tree->c[0], 6);
+	set_max(tree->sibling, 2);
+
+	move(acct, tree->sibling);
+	KUNIT_EXPECT_EQ(test, count(tree->sibling), 6);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 6);
+	for (i = 1; i < DEPTH; i++)
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 0);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[0]), 6);
+
+	/* Over its limit, the cgroup grants nothing until it fits again. */
+	uncharge(acct, 4);
+	KUNIT_EXPECT_EQ(test, charge(acct, 1), -EAGAIN);
+	uncharge(acct, 1);
+	KUNIT_EXPECT_EQ(test, charge(acct, 1), 0);
+
+	move(acct, tree->c[3]);
+	KUNIT_EXPECT_EQ(test, count(tree->sibling), 0);
+	for (i = 0; i < DEPTH; i++)
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), i <= 3 ? 2 : 0);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[0]), 6);
+	ioasids_account_close(acct);
+}
+
+static void move_through_the_root_keeps_the_charge(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[2]);
+
+	charge(acct, 3);
+	move(acct, NULL);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 0);
+	/* The root has no limit, and its IDs are known when they leave it. */
+	charge(acct, 4);
+	move(acct, tree->c[1]);
+	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 7);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 7);
+	ioasids_account_close(acct);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 0);
+}
+
+/* Rule 14. */
+static void offline_hands_accounts_to_the_parent(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct[100];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(acct); i++) {
+		acct[i] = account(test, tree->c[3]);
+		charge(acct[i], i);
+	}
+	ioasids_css_offline(&tree->c[3]->css);
+	KUNIT_EXPECT_TRUE(test, list_empty(&tree->c[3]->accounts));
+	KUNIT_EXPECT_EQ(test, count(tree->c[3]), 0);
+	KUNIT_EXPECT_EQ(test, count(tree->c[2]), 99 * 100 / 2);
+	KUNIT_EXPECT_EQ(test, peak(tree->c[2]), 99 * 100 / 2);
+
+	for (i = 2; i >= 0; i--)
+		ioasids_css_offline(&tree->c[i]->css);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 0);
+	for (i = 0; i < ARRAY_SIZE(acct); i++) {
+		KUNIT_EXPECT_NULL(test, acct[i]->cg);
+		ioasids_account_close(acct[i]);
+	}
+}
+
+static void closed_account_owes_nothing(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct = account(test, tree->c[1]);
+
+	charge(acct, 2);
+	ioasids_account_close(acct);
+	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 0);
+	KUNIT_EXPECT_NULL(test, acct->owner);
+	KUNIT_EXPECT_TRUE(test, list_empty(&tree->c[1]->accounts));
+	ioasids_account_close(acct);
+	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 0);
+}
+
+#define ROUNDS	2000
+
+struct racer {
+	struct ioasids_account	*acct;
+	struct completion	done;
+	int			refused;
+};
+
+static int race(void *data)
+{
+	struct racer *racer = data;
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		u32 n = 1 + i % 3;
+
+		if (charge(racer->acct, n))
+			racer->refused++;
+		else
+			uncharge(racer->acct, n);
+		cond_resched();
+	}
+	complete(&racer->done);
+	return 0;
+}
+
+/*
+ * Two accounts are charged and uncharged, and one of them moved, at once: what
+ * the one that stays holds is all that is left, at every level.
+ */
+static void races_end_at_zero(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct racer racer[2];
+	int i;
+
+	set_max(tree->c[0], 4);
+	for (i = 0; i < ARRAY_SIZE(racer); i++) {
+		racer[i].acct = account(test, tree->c[LEAF]);
+		racer[i].refused = 0;
+		init_completion(&racer[i].done);
+	}
+	KUNIT_ASSERT_EQ(test, charge(racer[0].acct, 1), 0);
+	for (i = 0; i < ARRAY_SIZE(racer); i++)
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(race, &racer[i], "race/%d", i));
+	for (i = 0; i < ROUNDS; i++) {
+		move(racer[1].acct, i & 1 ? tree->c[LEAF] : tree->sibling);
+		KUNIT_EXPECT_LE(test, count(tree->c[0]), 4);
+		cond_resched();
+	}
+	for (i = 0; i < ARRAY_SIZE(racer); i++)
+		wait_for_completion(&racer[i].done);
+
+	for (i = 0; i < DEPTH; i++)
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 1);
+	KUNIT_EXPECT_EQ(test, count(tree->sibling), 0);
+	KUNIT_EXPECT_LE(test, peak(tree->c[0]), 4);
+	KUNIT_EXPECT_EQ(test, event(tree->c[0], IOASIDS_EVENT_MAX),
+			racer[0].refused + racer[1].refused);
+	for (i = 0; i < ARRAY_SIZE(racer); i++)
+		ioasids_account_close(racer[i].acct);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 0);
+}
+
+static struct kunit_case ioasids_cases[] = {
+	KUNIT_CASE(charge_counts_at_every_level),
+	KUNIT_CASE(refusal_at_any_level_changes_nothing),
+	KUNIT_CASE(limit_is_reached_exactly),
+	KUNIT_CASE(peak_is_the_highest_count),
+	KUNIT_CASE(cancelled_charge_leaves_no_mark),
+	KUNIT_CASE(events_name_the_limit_and_the_requester),
+	KUNIT_CASE(available_is_the_least_that_is_left),
+	KUNIT_CASE(move_touches_only_what_differs),
+	KUNIT_CASE(move_through_the_root_keeps_the_charge),
+	KUNIT_CASE(offline_hands_accounts_to_the_parent),
+	KUNIT_CASE(closed_account_owes_nothing),
+	KUNIT_CASE(races_end_at_zero),
+	{}
+};
+
+static struct kunit_suite ioasids_suite = {
+	.name = "ioasids",
+	.init = tree_init,
+	.exit = tree_exit,
+	.test_cases = ioasids_cases,
+};
+
+kunit_test_suite(ioasids_suite);
