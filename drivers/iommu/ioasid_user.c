@@ -61,19 +61,21 @@ static int ioasid_user_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+union ioasid_arg {
+	struct {
+		u32		argsz;
+		u32		flags;
+	} head;				/* what all of them begin with */
+	struct ioasid_info	info;
+	struct ioasid_request	request;
+	struct ioasid_quota	quota;
+};
+
 struct ioasid_cmd {
 	struct ioasid_set	*set;
 	void __user		*uarg;
 	u32			argsz;	/* the size of the structure at @uarg */
-	union {
-		struct {
-			u32	argsz;
-			u32	flags;
-		} head;			/* what all of them begin with */
-		struct ioasid_info	info;
-		struct ioasid_request	request;
-		struct ioasid_quota	quota;
-	};
+	union ioasid_arg	arg;	/* what the kernel knows of it */
 };
 
 static int ioasid_get_api_version(struct ioasid_cmd *cmd)
@@ -84,7 +86,7 @@ static int ioasid_get_api_version(struct ioasid_cmd *cmd)
 static int ioasid_get_info(struct ioasid_cmd *cmd)
 {
 	struct ioasid_set_info set_info;
-	struct ioasid_info *info = &cmd->info;
+	struct ioasid_info *info = &cmd->arg.info;
 
 	ioasid_set_get_info(cmd->set, &set_info);
 	info->ioasid_bits = IOASID_BITS;
@@ -99,7 +101,7 @@ static int ioasid_get_info(struct ioasid_cmd *cmd)
 
 static int ioasid_request_alloc(struct ioasid_cmd *cmd)
 {
-	return ioasid_alloc_user(cmd->set, cmd->request.min, cmd->request.max);
+	return ioasid_alloc_user(cmd->set, cmd->arg.request.min, cmd->arg.request.max);
 }
 
 static int ioasid_request_free(struct ioasid_cmd *cmd)
@@ -115,7 +117,7 @@ static int ioasid_request_free(struct ioasid_cmd *cmd)
 
 static int ioasid_request_quota(struct ioasid_cmd *cmd)
 {
-	return ioasid_set_quota(cmd->set, cmd->quota.quota);
+	return ioasid_set_quota(cmd->set, cmd->arg.quota.quota);
 }
 
 static const struct ioasid_op {
@@ -146,10 +148,10 @@ static int ioasid_copy_struct(struct ioasid_cmd *cmd, const struct ioasid_op *op
 	if (cmd->argsz > PAGE_SIZE)
 		return -E2BIG;
 
-	ret = copy_struct_from_user(&cmd->head, op->size, cmd->uarg, cmd->argsz);
+	ret = copy_struct_from_user(&cmd->arg, op->size, cmd->uarg, cmd->argsz);
 	if (ret)
 		return ret;
-	return cmd->head.flags ? -EINVAL : 0;
+	return cmd->arg.head.flags ? -EINVAL : 0;
 }
 
 static long ioasid_user_ioctl(struct file *file, unsigned int number, unsigned long arg)

@@ -13,20 +13,20 @@
  *
  * An account stands for the IDs of one owner. It is embedded in the allocator's
  * set, knows the cgroup that pays, and holds a reference to it. The root counts
- * nothing; as a payer it is NULL. Counters are atomics. The locks, all taken with
- * interrupts off: account->lock guards the charge and its payer; inside it,
- * cgroup->lock guards the list of the accounts that a cgroup pays for; on its
- * own, owners_lock guards the table of the open accounts.
+ * nothing; as a payer it is NULL. Counters are atomics. Three locks, all taken
+ * with interrupts off, guard the rest: account->lock the charge and its payer;
+ * inside it, cgroup->lock the accounts that a cgroup pays for; and owners_lock,
+ * alone, the table of open accounts. A payer changes under cgroup_mutex, or in
+ * open and close. Accounts that were looked up are kept in memory by RCU only.
  *
- *   ioasids_account_*     may sleep  takes                  called from
- *   _open                 yes        all, threadgroup rwsem the owner
- *   _close                no         all                    any context but NMI
- *   other functions       may sleep  takes                  called from
- *   _try_charge           no         cgroup files' locks    process, account->lock
- *   _uncharge, _cancel, _available   no   -                 any but NMI, account->lock
- *   _show_cgroup          yes        account->lock, cgroup_mutex  process
- *   _attach, _css_offline yes        account->, cgroup->lock  under cgroup_mutex
- *   _stat_show            yes        cgroup->lock           process
+ *   ioasids_...             sleeps  takes                        called from
+ *   account_open            yes     all, threadgroup rwsem       the owner
+ *   account_close           no      all                          any but NMI
+ *   try_charge              no      locks of cgroup_file_notify  account->lock
+ *   uncharge, cancel, available  no                              account->lock
+ *   attach, css_offline     yes     account->lock, cgroup->lock  cgroup_mutex
+ *   stat_show               yes     cgroup->lock                 process
+ *   show_cgroup             yes     account->lock, cgroup_mutex  process
  */
 
 #include <linux/cgroup.h>
@@ -139,9 +139,8 @@ static void ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *li
 		kfree(path);
 	}
 	atomic64_inc(&limit->events_local[IOASIDS_EVENT_MAX]);
+	cgroup_file_notify(&limit->events_local_file);
 	cgroup_file_notify(&cg->events_local_file);
-	if (limit != cg)
-		cgroup_file_notify(&limit->events_local_file);
 
 	for (p = cg; p; p = p->parent) {
 		atomic64_inc(&p->events[IOASIDS_EVENT_ALLOC_FAIL]);
@@ -295,7 +294,8 @@ void ioasids_account_close(struct ioasids_account *acct)
 
 /*
  * The accounts of a thread group go where its leader goes or, when that has
- * exited, where any of its threads goes. (Only v1 moves threads one by one.)
+ * exited, where any of its threads goes. (Only v1 moves threads one by one.) A
+ * group without a leader is dead, and its accounts stay where they are.
  */
 static void ioasids_attach(struct cgroup_taskset *tset)
 {
@@ -303,15 +303,13 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 	struct ioasids_account *acct;
 	struct task_struct *task;
 
+	rcu_read_lock();
 	cgroup_taskset_for_each(task, css, tset) {
-		struct task_struct *leader;
-		struct pid *owner;
+		struct pid *owner = task_tgid(task);
+		struct task_struct *leader = pid_task(owner, PIDTYPE_TGID);
 
-		rcu_read_lock();
-		owner = task_tgid(task);
-		leader = pid_task(owner, PIDTYPE_TGID);
-		if (leader && leader != task && !(READ_ONCE(leader->flags) & PF_EXITING))
-			goto next;
+		if (!leader || (leader != task && !(READ_ONCE(leader->flags) & PF_EXITING)))
+			continue;
 
 		hash_for_each_possible_rcu(owners, acct, owner_node, (unsigned long)owner) {
 			spin_lock_irq(&acct->lock);
@@ -319,9 +317,9 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 				ioasids_move(acct, css_payer(css));
 			spin_unlock_irq(&acct->lock);
 		}
-next:
-		rcu_read_unlock();
+		cond_resched_rcu();
 	}
+	rcu_read_unlock();
 }
 
 static struct cgroup_subsys_state *
@@ -499,6 +497,17 @@ struct cgroup_subsys ioasids_cgrp_subsys = {
 	.dfl_cftypes	= ioasids_files,
 	.legacy_cftypes	= ioasids_files,
 };
+
+/*
+ * The cgroup core shows what controllers have in the root of v2 when it adds the
+ * files of the next controller, but this one may be the last.
+ */
+static int __init ioasids_init(void)
+{
+	kernfs_activate(cgrp_dfl_root.cgrp.kn);
+	return 0;
+}
+subsys_initcall(ioasids_init);
 
 #ifdef CONFIG_IOASIDS_KUNIT_TEST
 #include "ioasids_kunit.c"

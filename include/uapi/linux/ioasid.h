@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
-/*
- * /dev/ioasid: I/O address space IDs for user space.
+/**
+ * DOC: /dev/ioasid
  *
  * An IOASID (on PCI Express: a PASID) names an address space to a device. A
  * process opens /dev/ioasid, takes IDs, and gives them back one by one or all
@@ -13,15 +13,15 @@
  *
  * Every ioctl may fail with:
  *
- * ENOTTY  the number is not one of these
- * EPERM   the caller is not the address space that opened the device
- * EFAULT  the argument cannot be read or written
+ * * ENOTTY - the number is not one of these
+ * * EPERM - the caller is not the address space that opened the device
+ * * EFAULT - the argument cannot be read or written
  *
- * and those with a structure, where @argsz is the size that the caller knows:
+ * and those with a structure, where argsz is the size that the caller knows:
  *
- * EINVAL  @argsz is too small, or @flags is not 0
- * E2BIG   @argsz is larger than the kernel's structure, and what is beyond it
- *         is not all zeroes
+ * * EINVAL - argsz is too small, or flags is not 0
+ * * E2BIG - argsz is larger than the kernel's structure, and what is beyond it is
+ *   not all zeroes; or it is larger than a page
  */
 #ifndef _UAPI_LINUX_IOASID_H
 #define _UAPI_LINUX_IOASID_H
@@ -77,12 +77,12 @@ struct ioasid_info {
  * IOASID_REQUEST_ALLOC takes the lowest ID that is free between @min and @max,
  * both included.
  *
- * Return: the ID, which is positive, or:
- *
- * EINVAL  also: the range is empty
- * EAGAIN  a cgroup's limit
- * ENOSPC  the caller's quota, the range or the machine is used up
- * ENOMEM  no memory
+ * Return:
+ * * the ID, which is positive
+ * * EINVAL - also: the range is empty
+ * * EAGAIN - a cgroup's limit
+ * * ENOSPC - the caller's quota, the range or the machine is used up
+ * * ENOMEM - no memory
  */
 struct ioasid_request {
 	__u32 argsz;
@@ -99,12 +99,12 @@ struct ioasid_request {
  * The ID is free for others, and its charge is gone, when nothing in the
  * kernel uses it any more, which mostly is at once.
  *
- * Return: 0, or:
- *
- * EINVAL  the number is not positive
- * ENOENT  there is no such ID
- * EACCES  the ID is another's, or the kernel took it and will give it back
- * EBUSY   the ID is being freed already
+ * Return:
+ * * 0
+ * * EINVAL - the number is not positive
+ * * ENOENT - there is no such ID
+ * * EACCES - the ID is another's, or the kernel took it and will give it back
+ * * EBUSY - the ID is being freed already
  */
 #define IOASID_REQUEST_FREE		_IO(IOASID_TYPE, IOASID_BASE + 3)
 
@@ -120,10 +120,10 @@ struct ioasid_request {
  * cannot fail for a cgroup's limit; beyond it there are none. When it fails,
  * nothing has changed.
  *
- * Return: 0, or:
- *
- * EAGAIN  a cgroup's limit
- * ENOSPC  the caller holds more than @quota, or the machine has too few left
+ * Return:
+ * * 0
+ * * EAGAIN - a cgroup's limit
+ * * ENOSPC - the caller holds more than @quota, or the machine has too few left
  */
 struct ioasid_quota {
 	__u32 argsz;

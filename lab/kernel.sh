@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# kernel.sh [VARIANT]: builds a kernel of lab/kernel.config, with
+# lab/variants/VARIANT.config over it, and prints the directory that it is in.
+
+cd "$(dirname "$0")/.."
+. lab/tree.sh
+
+fragments=(lab/kernel.config ${1:+"lab/variants/$1.config"})
+mapfile -t parts < <(find "$ours" -mindepth 1 -maxdepth 1 ! -name Documentation ! -name tools)
+result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}")
+if [ ! -d "$result" ]; then
+	say "Building a kernel${1:+ ($1)}; every 100th step is shown"
+	start_build "kernel${1:+-variant}"
+	# What a variant shares with the plain kernel need not be built again.
+	[ ! "${1:-}" ] || [ -e "$build/.config" ] || cp -a "${build%-variant}/." "$build" 2>/dev/null || true
+	kmake -s tinyconfig >/dev/null
+	"$tree/scripts/kconfig/merge_config.sh" -m -O "$build" "$build/.config" "${fragments[@]}" >/dev/null
+	kmake -s olddefconfig
+	# A line that asks for what cannot be had vanishes without a word.
+	awk -F= '/^CONFIG_/ { if (FILENAME ~ /\.config$/) is[$1] = $2; else want[$1] = $2 }
+		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {
+			print s " is not " want[s] " as asked for"; bad = 1 } exit bad }' \
+		"${fragments[-1]}" "$build/.config" >&2
+	kmake | awk 'NR % 100 == 0 { print; fflush() }' >&2 || { end_build; exit 1; }
+	end_build
+
+	rm -rf "$result.new"
+	mkdir "$result.new"
+	cp "$build/$IMAGE" "$result.new/image"
+	cp "$build/.config" "$result.new/config"
+	mv "$result.new" "$result"
+fi
+echo "$result"

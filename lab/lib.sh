@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# What every script of the lab starts with.
+
+set -euo pipefail
+shopt -s nullglob
+
+KERNEL=${KERNEL:-6.12}
+ARCH=${ARCH:-$(uname -m)}
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ioasids
+PACKAGES="bc bison busybox-static ccache cpio flex gcc libc6-dev libelf-dev make patch perl python3
+	qemu-system-x86 shellcheck sparse xz-utils"
+
+say() { echo "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+case $ARCH in
+x86_64)	QEMU=qemu-system-x86_64 IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0 ;;
+*)	die "The lab cannot do $ARCH yet" ;;
+esac
+
+command -v dpkg-query >/dev/null || die "The lab needs Debian or Ubuntu: its kernel comes from a package"
+# shellcheck disable=SC2086,SC2016
+missing=$(sort <(printf '%s\n' $PACKAGES) <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $PACKAGES 2>/dev/null |
+	sed -n 's/ installed$//p') | uniq -u | xargs)
+if [ "$missing" ]; then
+	install="apt-get install -y --no-install-recommends $missing"
+	[ "$(id -u)" = 0 ] || die "Packages are missing: $missing. As root: $install"
+	say "Installing $missing"
+	export DEBIAN_FRONTEND=noninteractive
+	$install >&2 || { apt-get update >&2 && $install >&2; }
+fi

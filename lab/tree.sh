@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Makes the kernel's source with this checkout in it, and keeps the cache locked
+# until the script that sourced it ends:
+#
+# $source	what the package has, never touched
+# $ours		what this checkout changes or adds
+# $tree		$source, as hard links, with $ours over it
+
+. lab/lib.sh
+
+mkdir -p "$CACHE"/{source,tree,build,kernel,initramfs}
+exec 9>"$CACHE/lock"
+flock -n 9 || { say "Waiting for another make to leave $CACHE"; flock 9; }
+
+package=linux-source-$KERNEL
+version=$(apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p')
+source=$CACHE/source/${package}_$version
+
+fetch() {
+	say "Fetching $package $version"
+	new=$CACHE/source/new
+	rm -rf "$new"
+	mkdir -p "$new/tree"
+	(cd "$new" && apt-get -o APT::Sandbox::User=root download "$package=$version" >&2) || return
+	say "Unpacking it"
+	dpkg-deb --fsys-tarfile "$new"/*.deb | tar -xO "./usr/src/$package.tar.xz" |
+		XZ_DEFAULTS=-T0 tar -xJ --strip-components=1 -C "$new/tree" || return
+	mv "$new/tree" "$source"
+}
+
+if [ ! -d "$source" ] && ! fetch; then
+	source=$(find "$CACHE/source" -maxdepth 1 -name "${package}_*" | sort -V | tail -n 1)
+	[ "$source" ] || die "No $package, neither from apt-get nor in $CACHE; does apt-get update help?"
+	version=${source##*_}
+	say "Taking $package $version, which is at hand"
+fi
+
+ours=$CACHE/ours
+rm -rf "$ours"
+mkdir "$ours"
+while read -r patch; do
+	patch=patches/$KERNEL/$patch
+	sed -nE 's,^(---|\+\+\+) [ab]/([^[:space:]]+).*,\2,p' "$patch" | while read -r file; do
+		[ -e "$ours/$file" ] || (cd "$source" && cp --parents "$file" "$ours" 2>/dev/null) || true
+	done
+	patch -s -p1 -F0 --no-backup-if-mismatch -d "$ours" <"$patch" >&2 || die "$patch does not apply to $package $version"
+done <"patches/$KERNEL/series"
+cp -r --parents Documentation drivers include kernel tools/testing "$ours"
+
+# Only what differs is written, so that make rebuilds no more than it must. What
+# was ever laid over the tree is in $tree.files: what is not wanted any more
+# becomes what the package has, or nothing.
+tree=$CACHE/tree/$version
+if [ ! -d "$tree" ]; then
+	rm -rf "$tree".*
+	cp -al "$source" "$tree.new"
+	mv "$tree.new" "$tree"
+fi
+touch "$tree.files"
+(cd "$ours" && find . -type f) | sort -u -o "$tree.files" - "$tree.files"
+while read -r file; do
+	for from in "$ours/$file" "$source/$file" /dev/null; do
+		[ ! -e "$from" ] || break
+	done
+	if [ "$from" = /dev/null ]; then
+		rm -f "$tree/$file"
+	elif ! cmp -s "$from" "$tree/$file"; then
+		mkdir -p "${tree:?}/${file%/*}"
+		cp --remove-destination "$from" "$tree/$file"
+	fi
+done <"$tree.files"
+
+# A name for what is built from these files and directories.
+key_of() {
+	{
+		echo "$version $ARCH"
+		gcc --version
+		find "$@" -type f | LC_ALL=C sort | xargs sha256sum
+	} | sha256sum | cut -c1-16
+}
+
+# A build directory that was left in the middle of a build is thrown away.
+start_build() {
+	build=$CACHE/build/$version-$ARCH-$1
+	[ ! -e "$build.dirty" ] || rm -rf "$build"
+	mkdir -p "$build"
+	touch "$build.dirty"
+}
+
+end_build() { rm "$build.dirty"; }
+
+export CCACHE_DIR=$CACHE/ccache KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=ioasids
+kmake() { make -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" "$@"; }

@@ -1,0 +1,3192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of the ioasids controller and of /dev/ioasid, written from what
+ * Documentation/admin-guide/ioasids.rst and Documentation/userspace-api/ioasid.rst
+ * promise. They include no header of either: programs that know the numbers and
+ * structures below, and no more, must work.
+ *
+ * Each test is a process of its own, and makes these cgroups:
+ *
+ *	root			where ioasids is switched on, and stays on
+ *	  ioasids_test		top
+ *	    left
+ *	    right
+ *
+ * Those who hold IDs are actors: processes that do, each in its cgroup, what the
+ * test asks of them. ask(actor, take, 3) has the actor call take(3, 0) and
+ * returns what that returns, which is -errno if it failed; ask(me, ...) does it
+ * here.
+ *
+ * ioasids.capacity is the whole machine's, and is compared: the tests fail if
+ * others take IDs meanwhile.
+ */
+#define _GNU_SOURCE
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/types.h>
+
+#include "../kselftest_harness.h"
+#include "cgroup_util.h"
+
+#define CONTROLLER	"ioasids"
+#define DEVICE		"/dev/ioasid"
+#define TREE		"ioasids_test"
+
+#define WAIT_MS		5000	/* for what need not be at once */
+#define ANSWER_S	60	/* for an actor to do what it was asked */
+
+#define TOTAL		((1 << 20) - 1)
+
+/* The interface of 2021, as programs were written against it, */
+#define ABI_GET_API_VERSION	0x6964
+#define ABI_GET_INFO		0x6965
+#define ABI_REQUEST_ALLOC	0x6966
+#define ABI_REQUEST_FREE	0x6967
+
+struct abi_info_2021 {
+	__u32 argsz;
+	__u32 flags;
+	__u32 ioasid_bits;
+};
+
+struct abi_request {
+	__u32 argsz;
+	__u32 flags;
+	__u32 min;
+	__u32 max;
+};
+
+/* and what came later. */
+#define ABI_SET_QUOTA		0x6968
+
+struct abi_info {
+	__u32 argsz;
+	__u32 flags;
+	__u32 ioasid_bits;
+	__u32 quota;
+	__u32 allocated;
+	__u32 available;
+};
+
+struct abi_quota {
+	__u32 argsz;
+	__u32 flags;
+	__u32 quota;
+};
+
+#if __has_include("linux/ioasid.h")
+#include <linux/ioasid.h>
+
+static_assert(IOASID_GET_API_VERSION == ABI_GET_API_VERSION);
+static_assert(IOASID_GET_INFO == ABI_GET_INFO);
+static_assert(IOASID_REQUEST_ALLOC == ABI_REQUEST_ALLOC);
+static_assert(IOASID_REQUEST_FREE == ABI_REQUEST_FREE);
+static_assert(IOASID_SET_QUOTA == ABI_SET_QUOTA);
+static_assert(sizeof(struct ioasid_info) == sizeof(struct abi_info));
+static_assert(sizeof(struct ioasid_request) == sizeof(struct abi_request));
+static_assert(sizeof(struct ioasid_quota) == sizeof(struct abi_quota));
+static_assert(offsetof(struct ioasid_info, argsz) == offsetof(struct abi_info, argsz));
+static_assert(offsetof(struct ioasid_info, flags) == offsetof(struct abi_info, flags));
+static_assert(offsetof(struct ioasid_info, ioasid_bits) == offsetof(struct abi_info, ioasid_bits));
+static_assert(offsetof(struct ioasid_info, quota) == offsetof(struct abi_info, quota));
+static_assert(offsetof(struct ioasid_info, allocated) == offsetof(struct abi_info, allocated));
+static_assert(offsetof(struct ioasid_info, available) == offsetof(struct abi_info, available));
+static_assert(offsetof(struct ioasid_request, argsz) == offsetof(struct abi_request, argsz));
+static_assert(offsetof(struct ioasid_request, flags) == offsetof(struct abi_request, flags));
+static_assert(offsetof(struct ioasid_request, min) == offsetof(struct abi_request, min));
+static_assert(offsetof(struct ioasid_request, max) == offsetof(struct abi_request, max));
+static_assert(offsetof(struct ioasid_quota, argsz) == offsetof(struct abi_quota, argsz));
+static_assert(offsetof(struct ioasid_quota, flags) == offsetof(struct abi_quota, flags));
+static_assert(offsetof(struct ioasid_quota, quota) == offsetof(struct abi_quota, quota));
+#endif
+
+/* Waiting */
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* True as soon as @cond is, false if it is not in good time. */
+#define within(ms, cond)						\
+({									\
+	long __end = now_ms() + (ms);					\
+	bool __is;							\
+									\
+	while (!(__is = (cond)) && now_ms() < __end)			\
+		usleep(1000);						\
+	__is;								\
+})
+
+#define eventually(cond)	within(WAIT_MS, cond)
+
+/* The cgroups */
+
+static char root[PATH_MAX];
+static char *top, *left, *right;
+
+static void name_tree(void)
+{
+	top = cg_name(root, TREE);
+	left = cg_name(top, "left");
+	right = cg_name(top, "right");
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return type == FTW_DP ? rmdir(path) : 0;
+}
+
+static bool remove_all(const char *path)
+{
+	return !nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) || errno == ENOENT;
+}
+
+/* The text of a file, on one line. */
+static char *text(const char *cgroup, const char *file)
+{
+	char *buf = calloc(1, PAGE_SIZE), *p;
+	int ret = cg_read(cgroup, file, buf, PAGE_SIZE);
+
+	if (ret)
+		snprintf(buf, PAGE_SIZE, "%s/%s: %s", cgroup, file, strerror(-ret));
+	for (p = buf; *p; p++)
+		if (*p == '\n')
+			*p = p[1] ? ' ' : '\0';
+	return buf;
+}
+
+static long current_of(const char *cgroup)
+{
+	return cg_read_long(cgroup, "ioasids.current");
+}
+
+static long peak_of(const char *cgroup)
+{
+	return cg_read_long(cgroup, "ioasids.peak");
+}
+
+static char *stat_of(const char *cgroup)
+{
+	return text(cgroup, "ioasids.stat");
+}
+
+static char *events_of(const char *cgroup)
+{
+	return text(cgroup, "ioasids.events");
+}
+
+static char *local_events_of(const char *cgroup)
+{
+	return text(cgroup, "ioasids.events.local");
+}
+
+static long capacity_of(const char *key)
+{
+	return cg_read_key_long(root, "ioasids.capacity", key);
+}
+
+static int set_max(const char *cgroup, char *max)
+{
+	return cg_write(cgroup, "ioasids.max", max);
+}
+
+static ssize_t write_bytes(const char *cgroup, const char *file, const char *bytes, size_t len)
+{
+	char *path = cg_control(cgroup, file);
+	ssize_t ret = write_text(path, (char *)bytes, len);
+
+	free(path);
+	return ret;
+}
+
+static int move_pid(pid_t pid, const char *cgroup)
+{
+	return cg_enter(cgroup, pid);
+}
+
+/* What is counted, but for the events: of the whole tree, and of the machine. */
+static char all_numbers[16 * PAGE_SIZE];
+
+static int add_numbers(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	size_t len = strlen(all_numbers);
+
+	if (type == FTW_D)
+		snprintf(all_numbers + len, sizeof(all_numbers) - len,
+			 "\n%s: current %ld peak %ld %s", path + strlen(root),
+			 current_of(path), peak_of(path), stat_of(path));
+	return 0;
+}
+
+static char *numbers(void)
+{
+	snprintf(all_numbers, sizeof(all_numbers), "%s", text(root, "ioasids.capacity"));
+	nftw(top, add_numbers, 16, FTW_PHYS);
+	return strdup(all_numbers);
+}
+
+/* What an actor can do. */
+
+static int device = -1;
+static int ids[TOTAL + 1];
+static long nr_ids;
+
+static long result(long ret)
+{
+	return ret < 0 ? -errno : ret;
+}
+
+static long device_ioctl(unsigned int cmd, void *arg)
+{
+	return result(ioctl(device, cmd, arg));
+}
+
+static long open_device(long a, long b)
+{
+	int fd = open(DEVICE, O_RDWR);
+
+	if (fd < 0)
+		return -errno;
+	device = fd;
+	return 0;
+}
+
+static long close_device(long a, long b)
+{
+	int fd = device;
+
+	device = -1;
+	nr_ids = 0;
+	return result(close(fd));
+}
+
+static long device_fd(long a, long b)
+{
+	return device;
+}
+
+static long take_between(long min, long max)
+{
+	struct abi_request request = { .argsz = sizeof(request), .min = min, .max = max };
+
+	return device_ioctl(ABI_REQUEST_ALLOC, &request);
+}
+
+static long take(long n, long b)
+{
+	while (n--) {
+		long id = take_between(1, UINT_MAX);
+
+		if (id < 0)
+			return id;
+		ids[nr_ids++] = id;
+	}
+	return 0;
+}
+
+/* Refusals are expected, and not what this is about. */
+static long try_take(long n, long b)
+{
+	while (n--)
+		take(1, 0);
+	return 0;
+}
+
+static long take_after_ms(long ms, long b)
+{
+	usleep(ms * 1000);
+	return take(1, 0);
+}
+
+static long give(long id, long b)
+{
+	int arg = id;
+
+	return device_ioctl(ABI_REQUEST_FREE, &arg);
+}
+
+/* The last @n that were taken. */
+static long give_back(long n, long b)
+{
+	long ret = 0;
+
+	while (n-- && nr_ids && !ret)
+		ret = give(ids[--nr_ids], 0);
+	return ret;
+}
+
+static long nth_id(long n, long b)
+{
+	return ids[n];
+}
+
+static long reserve(long quota, long b)
+{
+	struct abi_quota arg = { .argsz = sizeof(arg), .quota = quota };
+
+	return device_ioctl(ABI_SET_QUOTA, &arg);
+}
+
+static long info(long field, long b)
+{
+	struct abi_info info = { .argsz = sizeof(info) };
+	long ret = device_ioctl(ABI_GET_INFO, &info);
+
+	return ret ?: *(__u32 *)((char *)&info + field);
+}
+
+static long open_and_take(long n, long b)
+{
+	return open_device(0, 0) ?: take(n, 0);
+}
+
+/* 0 if all of them do, or one that does not */
+static long every_ioctl_fails_with(long error, long b)
+{
+	struct abi_info info = { .argsz = sizeof(info) };
+	struct abi_request request = { .argsz = sizeof(request), .min = 1, .max = TOTAL };
+	struct abi_quota quota = { .argsz = sizeof(quota), .quota = 8 };
+	int id = nr_ids ? ids[0] : 1;
+	const struct {
+		unsigned int cmd;
+		void *arg;
+	} *call, calls[] = {
+		{ ABI_GET_API_VERSION, NULL },
+		{ ABI_GET_INFO, &info },
+		{ ABI_REQUEST_ALLOC, &request },
+		{ ABI_REQUEST_FREE, &id },
+		{ ABI_SET_QUOTA, &quota },
+	};
+
+	for (call = calls; call < calls + ARRAY_SIZE(calls); call++)
+		if (device_ioctl(call->cmd, call->arg) != -error)
+			return call->cmd;
+	return 0;
+}
+
+/* All sorts of requests, @n of them; a limit or a quota may refuse them. */
+static long churn(long n, long seed)
+{
+	unsigned int state = seed;
+	long ret = 0;
+
+	while (n--) {
+		switch (rand_r(&state) % 10) {
+		case 0:
+			ret = close_device(0, 0) ?: open_device(0, 0);
+			break;
+		case 1:
+			ret = reserve(0, 0);
+			break;
+		case 2:
+		case 3:
+			ret = reserve(rand_r(&state) % 12, 0);
+			break;
+		case 4:
+		case 5:
+		case 6:
+			ret = give_back(1, 0);
+			break;
+		default:
+			ret = take(1, 0);
+		}
+		if (ret && ret != -EAGAIN && ret != -ENOSPC)
+			return ret;
+	}
+	return 0;
+}
+
+static long become_nobody(long a, long b)
+{
+	return result(setresgid(TEST_UID, TEST_UID, TEST_UID) ?:
+		      setresuid(TEST_UID, TEST_UID, TEST_UID));
+}
+
+static long write_max(long cgroup, long max)
+{
+	return set_max((char *)cgroup, (char *)max);
+}
+
+static long enter(long cgroup, long b)
+{
+	return cg_enter_current((char *)cgroup);
+}
+
+static long make_cgroup(long cgroup, long b)
+{
+	return result(cg_create((char *)cgroup));
+}
+
+static long enable_in(long cgroup, long b)
+{
+	return cg_write((char *)cgroup, "cgroup.subtree_control", "+" CONTROLLER);
+}
+
+static long move_to_and_fro(long pid, long times)
+{
+	long ret = 0;
+
+	while (times-- && !ret)
+		ret = move_pid(pid, right) ?: move_pid(pid, left);
+	return ret;
+}
+
+/* Descriptors go from one process to another through a pair of sockets. */
+
+static int mailbox[2];
+
+static long post(int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = {};
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	return sendmsg(mailbox[0], &msg, 0) == 1 ? 0 : -errno;
+}
+
+static long fetch(void)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(mailbox[1], &msg, MSG_DONTWAIT) != 1)
+		return -errno;
+	if (!CMSG_FIRSTHDR(&msg))
+		return -ENOMSG;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+static long post_device(long a, long b)
+{
+	return post(device);
+}
+
+static long fetch_device(long a, long b)
+{
+	device = fetch();
+	return device < 0 ? device : 0;
+}
+
+/* Actors */
+
+#define me		NULL
+#define CHANNEL		100			/* the actor's end */
+#define RESUME		"IOASIDS_TEST_DEVICE"	/* in the environment: run again by exec */
+
+struct actor {
+	pid_t pid;
+	int channel;
+};
+
+static struct actor actors[16];
+static int nr_actors;
+
+struct question {
+	ptrdiff_t op;		/* from serve(): an exec'd copy may lie elsewhere */
+	long arg[2];
+};
+
+static void __noreturn serve(long answer)
+{
+	struct question q;
+
+	do {
+		if (send(CHANNEL, &answer, sizeof(answer), MSG_NOSIGNAL) < 0 ||
+		    recv(CHANNEL, &q, sizeof(q), 0) != sizeof(q))
+			_exit(0);
+		answer = ((long (*)(long, long))((char *)serve + q.op))(q.arg[0], q.arg[1]);
+	} while (true);
+}
+
+static long tell_args(struct actor *actor, long (*op)(long a, long b), const long *arg)
+{
+	struct question q = { (char *)op - (char *)serve, { arg[0], arg[1] } };
+
+	return send(actor->channel, &q, sizeof(q), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static long answer(struct actor *actor)
+{
+	ssize_t got;
+	long ret;
+
+	got = recv(actor->channel, &ret, sizeof(ret), 0);
+	if (got < 0)
+		return -errno;
+	return got == sizeof(ret) ? ret : -ESRCH;
+}
+
+static bool has_answered(struct actor *actor)
+{
+	struct pollfd pfd = { .fd = actor->channel, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+static long ask_args(struct actor *actor, long (*op)(long a, long b), const long *arg)
+{
+	return actor == me ? op(arg[0], arg[1]) : tell_args(actor, op, arg) ?: answer(actor);
+}
+
+#define tell(actor, op, ...)	tell_args(actor, op, (const long [2]) { __VA_ARGS__ })
+#define ask(actor, op, ...)	ask_args(actor, op, (const long [2]) { __VA_ARGS__ })
+
+static long quota_of(struct actor *actor)
+{
+	return ask(actor, info, offsetof(struct abi_info, quota));
+}
+
+static long allocated_of(struct actor *actor)
+{
+	return ask(actor, info, offsetof(struct abi_info, allocated));
+}
+
+static long available_to(struct actor *actor)
+{
+	return ask(actor, info, offsetof(struct abi_info, available));
+}
+
+static struct actor *new_actor(int *far)
+{
+	struct timeval limit = { .tv_sec = ANSWER_S };
+	int pair[2];
+
+	if (nr_actors == ARRAY_SIZE(actors) || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
+		return NULL;
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	actors[nr_actors].channel = pair[0];
+	*far = pair[1];
+	return &actors[nr_actors++];
+}
+
+/* It ends when the test does: nobody else holds the other end of its channel. */
+static void __noreturn act(int channel, long first)
+{
+	dup2(channel, CHANNEL);
+	close(channel);
+	serve(first);
+}
+
+/* A process in @cgroup that has nothing. */
+static struct actor *start(const char *cgroup)
+{
+	struct actor *actor;
+	int far, i;
+
+	actor = new_actor(&far);
+	if (!actor)
+		return NULL;
+	actor->pid = fork();
+	if (!actor->pid) {
+		for (i = 0; i < nr_actors; i++)
+			close(actors[i].channel);
+		if (device >= 0)
+			close_device(0, 0);
+		act(far, cg_enter_current(cgroup));
+	}
+	close(far);
+	return answer(actor) ? NULL : actor;
+}
+
+static struct actor *start_with_device(const char *cgroup)
+{
+	struct actor *actor = start(cgroup);
+
+	return actor && !ask(actor, open_device) ? actor : NULL;
+}
+
+static int child_main(void *channel)
+{
+	act((long)channel, 0);
+}
+
+static long clone_child(long flags, long b)
+{
+	const size_t size = 256 * 1024;
+	char *stack = malloc(size);
+	long channel = fetch();
+	long pid;
+
+	pid = result(clone(child_main, stack + size, flags | SIGCHLD, (void *)channel));
+	close(channel);
+	return pid;
+}
+
+/* A child of @parent's: with all that fork() passes on, or sharing its memory. */
+static struct actor *start_child(struct actor *parent, int flags)
+{
+	struct actor *child;
+	int far;
+
+	child = new_actor(&far);
+	if (!child || post(far))
+		return NULL;
+	close(far);
+	child->pid = ask(parent, clone_child, flags);
+	return child->pid > 0 && !answer(child) ? child : NULL;
+}
+
+static long exec_again(long a, long b)
+{
+	char fd[16];
+
+	snprintf(fd, sizeof(fd), "%d", device);
+	setenv(RESUME, fd, 1);
+	execl("/proc/self/exe", "test_ioasids", NULL);
+	return -errno;
+}
+
+static void __attribute__((constructor)) resume_after_exec(void)
+{
+	const char *fd = getenv(RESUME);
+
+	if (fd) {
+		device = atoi(fd);
+		serve(0);
+	}
+}
+
+static void *do_in_thread(void *question)
+{
+	struct question *q = question;
+
+	return (void *)((long (*)(long, long))q->op)(q->arg[0], q->arg[1]);
+}
+
+static long in_thread(long op, long arg)
+{
+	struct question q = { op, { arg } };
+	pthread_t thread;
+	void *ret;
+
+	if (pthread_create(&thread, NULL, do_in_thread, &q) || pthread_join(thread, &ret))
+		return -ECHILD;
+	return (long)ret;
+}
+
+static bool leader_is_gone(void)
+{
+	char buf[PAGE_SIZE];
+
+	return proc_read_text(0, false, "stat", buf, sizeof(buf)) > 0 && strstr(buf, ") Z ");
+}
+
+static void *outlive_leader(void *unused)
+{
+	serve(eventually(leader_is_gone()) ? 0 : -ETIMEDOUT);
+}
+
+/* The first thread exits; another goes on serving. */
+static long exit_leader(long a, long b)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, outlive_leader, NULL))
+		return -EAGAIN;
+	pthread_exit(NULL);
+}
+
+static int thread_id;
+
+static void *sleep_in_thread(void *unused)
+{
+	__atomic_store_n(&thread_id, gettid(), __ATOMIC_RELEASE);
+	while (pause())
+		;
+	return NULL;
+}
+
+static long start_thread(long a, long b)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, sleep_in_thread, NULL))
+		return -EAGAIN;
+	eventually(__atomic_load_n(&thread_id, __ATOMIC_ACQUIRE));
+	return thread_id;
+}
+
+static void kill_actor(struct actor *actor)
+{
+	kill(actor->pid, SIGKILL);
+	waitpid(actor->pid, NULL, 0);
+}
+
+/* Moves the descriptor from one process to another. */
+static long pass_device(struct actor *from, struct actor *to)
+{
+	return ask(from, post_device) ?: ask(to, fetch_device);
+}
+
+/* Set up and tear down */
+
+static void make_tree(struct __test_metadata *_metadata)
+{
+	name_tree();
+	ASSERT_TRUE(remove_all(top));
+	ASSERT_EQ(0, cg_create(top));
+	/* On v1 there is nothing to enable. */
+	ASSERT_EQ(0, access(cg_control(top, "cgroup.subtree_control"), F_OK) ?
+		     0 : enable_in((long)top, 0));
+	ASSERT_EQ(0, cg_create(left));
+	ASSERT_EQ(0, cg_create(right));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, mailbox));
+}
+
+static void setup(struct __test_metadata *_metadata)
+{
+	if (geteuid())
+		SKIP(return, "not root");
+	if (cg_find_unified_root(root, sizeof(root), NULL))
+		SKIP(return, "cgroup v2 is not mounted");
+	if (cg_read_strstr(root, "cgroup.controllers", CONTROLLER))
+		SKIP(return, CONTROLLER " is not in cgroup.controllers");
+	if (enable_in((long)root, 0))
+		SKIP(return, CONTROLLER " cannot be enabled in the root");
+	make_tree(_metadata);
+}
+
+static void setup_with_device(struct __test_metadata *_metadata)
+{
+	if (access(DEVICE, F_OK))
+		SKIP(return, "no " DEVICE);
+	setup(_metadata);
+}
+
+/* Also waits for them: a zombie keeps what is left of its cgroup. */
+static void end_actors(void)
+{
+	int i;
+
+	for (i = 0; i < nr_actors; i++)
+		close(actors[i].channel);
+	cg_killall(top);
+	for (i = 0; i < nr_actors; i++)
+		if (!waitpid(actors[i].pid, NULL, WNOHANG))
+			kill_actor(&actors[i]);
+	nr_actors = 0;
+}
+
+static void teardown(struct __test_metadata *_metadata)
+{
+	cg_enter_current(root);
+	if (device >= 0)
+		close_device(0, 0);
+	end_actors();
+	EXPECT_TRUE(eventually(remove_all(top)))
+		TH_LOG("%s is still there: %s", top, strerror(errno));
+}
+
+/*
+ * ioasids.max and the other files
+ */
+FIXTURE(limit) {
+};
+
+FIXTURE_SETUP(limit)
+{
+	setup(_metadata);
+}
+
+FIXTURE_TEARDOWN(limit)
+{
+	teardown(_metadata);
+}
+
+TEST_F(limit, default_is_no_limit)
+{
+	EXPECT_STREQ("max", text(top, "ioasids.max"));
+	EXPECT_STREQ("max", text(left, "ioasids.max"));
+}
+
+TEST_F(limit, new_cgroup_counts_nothing)
+{
+	EXPECT_STREQ("0", text(left, "ioasids.current"));
+	EXPECT_STREQ("0", text(left, "ioasids.peak"));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", text(left, "ioasids.stat"));
+	EXPECT_STREQ("max 0 alloc_fail 0", text(left, "ioasids.events"));
+	EXPECT_STREQ("max 0 alloc_fail 0", text(left, "ioasids.events.local"));
+}
+
+struct limit_write {
+	const char *name;
+	const char *bytes;
+	size_t len;
+	const char *reads;
+};
+
+#define WRITE(name, bytes, ...)	{ (name), (bytes), sizeof(bytes) - 1, ##__VA_ARGS__ }
+
+TEST_F(limit, bad_write_is_refused_and_changes_nothing)
+{
+	static const struct limit_write *row, rows[] = {
+		WRITE("a space", " "),
+		WRITE("a newline", "\n"),
+		WRITE("white space", " \t\n "),
+		WRITE("a NUL", "\0"),
+		WRITE("-1", "-1"),
+		WRITE("-0", "-0"),
+		WRITE("--1", "--1"),
+		WRITE("- 1", "- 1"),
+		WRITE("+1", "+1"),
+		WRITE("+0", "+0"),
+		WRITE("0x10", "0x10"),
+		WRITE("0b1", "0b1"),
+		WRITE("0o7", "0o7"),
+		WRITE("1e3", "1e3"),
+		WRITE("1.5", "1.5"),
+		WRITE("1,000", "1,000"),
+		WRITE("1_000", "1_000"),
+		WRITE("1k", "1k"),
+		WRITE("1x", "1x"),
+		WRITE("x1", "x1"),
+		WRITE("x", "x"),
+		WRITE("\\xff", "\xff"),
+		WRITE("5\\xff", "5\xff"),
+		WRITE("1 2", "1 2"),
+		WRITE("1\\n2", "1\n2"),
+		WRITE("m", "m"),
+		WRITE("ma", "ma"),
+		WRITE("MAX", "MAX"),
+		WRITE("max1", "max1"),
+		WRITE("max 1", "max 1"),
+		WRITE("maxmax", "maxmax"),
+		WRITE("-max", "-max"),
+		WRITE("infinity", "infinity"),
+		WRITE("bytes after a NUL", "5\0junk"),
+		WRITE("a letter after a NUL", "5\0x"),
+		WRITE("white space after a NUL", "5\0\n"),
+		WRITE("two NULs", "5\0\0"),
+		WRITE("max, and bytes after a NUL", "max\0max"),
+		WRITE("2^63", "9223372036854775808"),
+		WRITE("2^64 - 1", "18446744073709551615"),
+		WRITE("2^64", "18446744073709551616"),
+		WRITE("2^64 + 5", "18446744073709551621"),
+		WRITE("23 nines", "99999999999999999999999"),
+	};
+
+	ASSERT_EQ(0, set_max(left, "7"));
+
+	for (row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+		EXPECT_EQ(-EINVAL, write_bytes(left, "ioasids.max", row->bytes, row->len))
+			TH_LOG("wrote %s", row->name);
+		EXPECT_STREQ("7", text(left, "ioasids.max"))
+			TH_LOG("wrote %s", row->name);
+	}
+}
+
+/* cgroup does not tell a controller of a write of no bytes, so it is no error. */
+TEST_F(limit, write_of_no_bytes_changes_nothing)
+{
+	ASSERT_EQ(0, set_max(left, "7"));
+
+	EXPECT_EQ(0, write_bytes(left, "ioasids.max", "", 0));
+
+	EXPECT_STREQ("7", text(left, "ioasids.max"));
+}
+
+TEST_F(limit, good_write_reads_back)
+{
+	static const struct limit_write *row, rows[] = {
+		WRITE("0", "0", "0"),
+		WRITE("5", "5", "5"),
+		WRITE("spaces around it", " 5 ", "5"),
+		WRITE("a line", "6\n", "6"),
+		WRITE("a tab before it, a newline after it", "\t7\n", "7"),
+		WRITE("leading zeroes", "007", "7"),
+		WRITE("leading zeroes, not octal", "0000000000000000000000000089", "89"),
+		WRITE("max", "max", "max"),
+		WRITE("a string's own NUL", "5\0", "5"),
+		WRITE("max in white space", " max\n", "max"),
+		WRITE("a string's own NUL after a newline", "8\n\0", "8"),
+		WRITE("2^20", "1048576", "1048576"),
+		WRITE("2^32 - 1", "4294967295", "4294967295"),
+		WRITE("2^32", "4294967296", "4294967296"),
+		WRITE("2^32 + 5", "4294967301", "4294967301"),
+		WRITE("2^63 - 1", "9223372036854775807", "9223372036854775807"),
+	};
+
+	for (row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+		EXPECT_EQ(row->len, write_bytes(left, "ioasids.max", row->bytes, row->len))
+			TH_LOG("wrote %s", row->name);
+		EXPECT_STREQ(row->reads, text(left, "ioasids.max"))
+			TH_LOG("wrote %s", row->name);
+	}
+}
+
+TEST_F(limit, same_value_again_is_accepted)
+{
+	ASSERT_EQ(0, set_max(left, "5"));
+
+	EXPECT_EQ(0, set_max(left, "5"));
+	EXPECT_STREQ("5", text(left, "ioasids.max"));
+
+	ASSERT_EQ(0, set_max(left, "max"));
+	EXPECT_EQ(0, set_max(left, "max"));
+}
+
+TEST_F(limit, limit_takes_nothing_from_the_machine)
+{
+	static char *const limits[] = { "5", "4294967301", "1048575", "0", "max" };
+	char *before = numbers();
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		ASSERT_EQ(0, set_max(top, limits[i]));
+		ASSERT_EQ(0, set_max(left, limits[i]));
+		EXPECT_STREQ(before, numbers())
+			TH_LOG("limit %s", limits[i]);
+	}
+}
+
+TEST_F(limit, files_are_where_they_belong)
+{
+	static const char *const files[] = {
+		"ioasids.max", "ioasids.current", "ioasids.peak", "ioasids.events",
+		"ioasids.events.local", "ioasids.stat", "ioasids.capacity",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		bool of_root = !strcmp(files[i], "ioasids.capacity");
+
+		EXPECT_EQ(of_root, !access(cg_control(root, files[i]), F_OK))
+			TH_LOG("%s", files[i]);
+		EXPECT_EQ(!of_root, !access(cg_control(top, files[i]), F_OK))
+			TH_LOG("%s", files[i]);
+		EXPECT_EQ(!of_root, !access(cg_control(left, files[i]), F_OK))
+			TH_LOG("%s", files[i]);
+	}
+}
+
+TEST_F(limit, only_the_limit_can_be_written)
+{
+	static const char *const files[] = {
+		"ioasids.current", "ioasids.peak", "ioasids.events", "ioasids.events.local",
+		"ioasids.stat",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		EXPECT_GT(0, cg_write(left, files[i], "0"))
+			TH_LOG("%s", files[i]);
+	}
+	EXPECT_GT(0, cg_write(root, "ioasids.capacity", "0"));
+	EXPECT_EQ(0, set_max(left, "0"));
+}
+
+TEST_F(limit, capacity_adds_up)
+{
+	long total = capacity_of("total ");
+
+	EXPECT_LT(0, total);
+	EXPECT_GE(TOTAL, total);
+	EXPECT_EQ(total, capacity_of("kernel ") + capacity_of("user ") + capacity_of("available "));
+	EXPECT_STREQ("total", strtok(text(root, "ioasids.capacity"), " "));
+}
+
+TEST_F(limit, threaded_cgroup_has_no_controller)
+{
+	/* What is enabled beside threads must be a threaded controller. */
+	EXPECT_EQ(-EOPNOTSUPP, cg_write(left, "cgroup.type", "threaded"));
+
+	ASSERT_EQ(0, cg_write(top, "cgroup.subtree_control", "-" CONTROLLER));
+	ASSERT_EQ(0, cg_write(left, "cgroup.type", "threaded"));
+	EXPECT_EQ(-EOPNOTSUPP, enable_in((long)top, 0));
+	EXPECT_NE(0, cg_read_strstr(left, "cgroup.controllers", CONTROLLER));
+}
+
+TEST_F(limit, delegatee_cannot_raise_its_own_limit)
+{
+	char *below = cg_name(left, "below");
+	struct actor *nobody = start(left);
+
+	ASSERT_NE(NULL, nobody);
+	ASSERT_EQ(0, set_max(left, "5"));
+	ASSERT_EQ(0, chown(left, TEST_UID, TEST_UID));
+	ASSERT_EQ(0, chown(cg_control(left, "cgroup.procs"), TEST_UID, TEST_UID));
+	ASSERT_EQ(0, chown(cg_control(left, "cgroup.subtree_control"), TEST_UID, TEST_UID));
+	ASSERT_EQ(0, ask(nobody, become_nobody));
+
+	EXPECT_EQ(-EACCES, ask(nobody, write_max, (long)left, (long)"max"));
+	EXPECT_STREQ("5", text(left, "ioasids.max"));
+	EXPECT_EQ(-EACCES, ask(nobody, enter, (long)right));
+
+	/* It rules what is below. */
+	EXPECT_EQ(0, ask(nobody, make_cgroup, (long)below));
+	EXPECT_EQ(0, ask(nobody, enter, (long)below));
+	EXPECT_EQ(0, ask(nobody, enable_in, (long)left));
+	EXPECT_EQ(0, ask(nobody, write_max, (long)below, (long)"max"));
+	EXPECT_EQ(0, ask(nobody, write_max, (long)below, (long)"3"));
+}
+
+/*
+ * What is charged, to whom, and what is refused
+ */
+FIXTURE(charge) {
+	struct actor *holder;	/* in left, has opened the device */
+	struct actor *other;	/* in right, the same */
+};
+
+FIXTURE_SETUP(charge)
+{
+	setup_with_device(_metadata);
+	if (_metadata->exit_code)
+		return;
+	self->holder = start_with_device(left);
+	ASSERT_NE(NULL, self->holder);
+	self->other = start_with_device(right);
+	ASSERT_NE(NULL, self->other);
+}
+
+FIXTURE_TEARDOWN(charge)
+{
+	teardown(_metadata);
+}
+
+TEST_F(charge, open_device_is_a_set_that_costs_nothing)
+{
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 1", stat_of(left));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 2", stat_of(top));
+
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(left));
+}
+
+TEST_F(charge, each_id_is_charged_one_and_given_back_one)
+{
+	int i;
+
+	for (i = 1; i <= 5; i++) {
+		ASSERT_EQ(0, ask(self->holder, take, 1));
+		EXPECT_EQ(i, current_of(left));
+		EXPECT_EQ(i, current_of(top));
+	}
+	for (i = 4; i >= 0; i--) {
+		ASSERT_EQ(0, ask(self->holder, give_back, 1));
+		EXPECT_EQ(i, current_of(left));
+		EXPECT_EQ(i, current_of(top));
+	}
+	EXPECT_EQ(0, current_of(right));
+}
+
+TEST_F(charge, id_over_the_limit_is_eagain)
+{
+	char *before;
+
+	ASSERT_EQ(0, set_max(left, "5"));
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	before = numbers();
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+
+	EXPECT_STREQ(before, numbers());
+	ASSERT_EQ(0, ask(self->holder, give_back, 1));
+	EXPECT_EQ(0, ask(self->holder, take, 1));
+}
+
+TEST_F(charge, limit_of_zero_grants_nothing)
+{
+	ASSERT_EQ(0, set_max(left, "0"));
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(-EAGAIN, ask(self->holder, reserve, 1));
+	EXPECT_EQ(0, ask(self->other, take, 1));
+}
+
+TEST_F(charge, limit_beyond_32_bits_limits_nothing)
+{
+	ASSERT_EQ(0, set_max(left, "4294967296"));
+
+	EXPECT_EQ(0, ask(self->holder, take, 3));
+	EXPECT_EQ(0, ask(self->holder, reserve, 1000));
+	EXPECT_EQ(1000, current_of(left));
+}
+
+TEST_F(charge, lowered_limit_takes_nothing_and_grants_nothing_until_it_fits)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	before = numbers();
+
+	ASSERT_EQ(0, set_max(left, "3"));
+	EXPECT_STREQ(before, numbers());
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	ASSERT_EQ(0, ask(self->holder, give_back, 1));
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	ASSERT_EQ(0, ask(self->holder, give_back, 1));
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	ASSERT_EQ(0, ask(self->holder, give_back, 1));
+	EXPECT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_EQ(3, current_of(left));
+}
+
+TEST_F(charge, children_may_overcommit)
+{
+	ASSERT_EQ(0, set_max(top, "5"));
+	ASSERT_EQ(0, set_max(left, "5"));
+	ASSERT_EQ(0, set_max(right, "1000000"));
+
+	EXPECT_EQ(0, ask(self->holder, take, 3));
+	EXPECT_EQ(0, ask(self->other, take, 2));
+	EXPECT_EQ(-EAGAIN, ask(self->other, take, 1));
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(5, current_of(top));
+}
+
+TEST_F(charge, reservation_is_charged_at_once_and_whole)
+{
+	long user = capacity_of("user "), available = capacity_of("available ");
+
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
+
+	EXPECT_EQ(10, current_of(left));
+	EXPECT_EQ(10, current_of(top));
+	EXPECT_EQ(10, peak_of(left));
+	EXPECT_STREQ("allocated 0 reserved 10 sets 1", stat_of(left));
+	EXPECT_EQ(user + 10, capacity_of("user "));
+	EXPECT_EQ(available - 10, capacity_of("available "));
+}
+
+TEST_F(charge, reservation_that_fits_exactly_is_granted)
+{
+	ASSERT_EQ(0, set_max(top, "10"));
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 10));
+	EXPECT_EQ(-EAGAIN, ask(self->other, take, 1));
+}
+
+TEST_F(charge, reservation_over_the_limit_is_refused_whole)
+{
+	char *before;
+
+	ASSERT_EQ(0, set_max(left, "9"));
+	before = numbers();
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, reserve, 10));
+
+	EXPECT_STREQ(before, numbers());
+	EXPECT_EQ(0, quota_of(self->holder));
+}
+
+TEST_F(charge, allocation_inside_a_reservation_is_never_refused)
+{
+	ASSERT_EQ(0, ask(self->holder, reserve, 3));
+	ASSERT_EQ(0, set_max(left, "0"));
+	ASSERT_EQ(0, set_max(top, "0"));
+
+	EXPECT_EQ(0, ask(self->holder, take, 3));
+	EXPECT_EQ(0, ask(self->holder, give_back, 1));
+	EXPECT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(top));
+}
+
+TEST_F(charge, allocation_inside_a_reservation_charges_nothing_more)
+{
+	long user = capacity_of("user ");
+
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
+
+	ASSERT_EQ(0, ask(self->holder, take, 4));
+	EXPECT_EQ(10, current_of(left));
+	EXPECT_EQ(user + 10, capacity_of("user "));
+	EXPECT_STREQ("allocated 4 reserved 6 sets 1", stat_of(left));
+
+	ASSERT_EQ(0, ask(self->holder, give_back, 4));
+	EXPECT_EQ(10, current_of(left));
+	EXPECT_STREQ("allocated 0 reserved 10 sets 1", stat_of(left));
+}
+
+TEST_F(charge, beyond_its_quota_a_set_gets_enospc)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(self->holder, reserve, 2));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	before = numbers();
+
+	EXPECT_EQ(-ENOSPC, ask(self->holder, take, 1));
+
+	EXPECT_STREQ(before, numbers());
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
+}
+
+TEST_F(charge, stat_counts_descendants)
+{
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
+	ASSERT_EQ(0, ask(self->holder, take, 4));
+	ASSERT_EQ(0, ask(self->other, take, 3));
+
+	EXPECT_STREQ("allocated 4 reserved 6 sets 1", stat_of(left));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(right));
+	EXPECT_STREQ("allocated 7 reserved 6 sets 2", stat_of(top));
+	EXPECT_EQ(13, current_of(top));
+}
+
+TEST_F(charge, capacity_follows_single_ids)
+{
+	long user = capacity_of("user "), available = capacity_of("available ");
+	long kernel = capacity_of("kernel ");
+
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+
+	EXPECT_EQ(user + 3, capacity_of("user "));
+	EXPECT_EQ(available - 3, capacity_of("available "));
+	EXPECT_EQ(kernel, capacity_of("kernel "));
+
+	ASSERT_EQ(0, ask(self->holder, give_back, 3));
+	EXPECT_EQ(user, capacity_of("user "));
+	EXPECT_EQ(available, capacity_of("available "));
+}
+
+TEST_F(charge, reservation_of_more_than_there_is_is_enospc_and_no_event)
+{
+	char *before = numbers();
+
+	EXPECT_EQ(-ENOSPC, ask(self->holder, reserve, capacity_of("available ") + 1));
+	EXPECT_EQ(-ENOSPC, ask(self->holder, reserve, UINT_MAX));
+
+	EXPECT_STREQ(before, numbers());
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(top));
+	EXPECT_EQ(0, quota_of(self->holder));
+}
+
+TEST_F(charge, exhausted_machine_is_enospc_and_no_event)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(self->other, reserve, capacity_of("available ")));
+	ASSERT_EQ(0, capacity_of("available "));
+	before = numbers();
+
+	EXPECT_EQ(-ENOSPC, ask(self->holder, take, 1));
+	EXPECT_EQ(-ENOSPC, ask(self->holder, reserve, 1));
+
+	EXPECT_STREQ(before, numbers());
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
+	ASSERT_EQ(0, ask(self->other, reserve, 0));
+	EXPECT_EQ(0, ask(self->holder, take, 1));
+}
+
+TEST_F(charge, limit_is_looked_at_before_capacity)
+{
+	ASSERT_EQ(0, set_max(left, "0"));
+	ASSERT_EQ(0, ask(self->other, reserve, capacity_of("available ")));
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(-EAGAIN, ask(self->holder, reserve, UINT_MAX));
+	EXPECT_STREQ("max 2 alloc_fail 2", events_of(left));
+}
+
+struct failing_request {
+	const char *name;
+	long (*op)(long a, long b);
+	long arg[2];
+	long ret;
+};
+
+TEST_F(charge, failed_request_changes_nothing)
+{
+	static const struct failing_request *row, rows[] = {
+		{ "a reservation over the limit", reserve, { 4 }, -EAGAIN },
+		{ "a reservation of less than is held", reserve, { 1 }, -ENOSPC },
+		{ "an ID from a range in use", take_between, { 1000, 1001 }, -ENOSPC },
+		{ "an ID from an empty range", take_between, { 5, 4 }, -EINVAL },
+		{ "an ID no higher than 0", take_between, { 0, 0 }, -EINVAL },
+		{ "an ID beyond the machine's", take_between, { TOTAL + 1, UINT_MAX }, -ENOSPC },
+		{ "free 0", give, { 0 }, -EINVAL },
+		{ "free -1", give, { -1 }, -EINVAL },
+		{ "free INT_MIN", give, { INT_MIN }, -EINVAL },
+		{ "free what nobody holds", give, { 3000 }, -ENOENT },
+		{ "free what the machine does not have", give, { TOTAL + 1 }, -ENOENT },
+		{ "free INT_MAX", give, { INT_MAX }, -ENOENT },
+		{ "free another's", give, { 2000 }, -EACCES },
+	};
+	char *before;
+
+	ASSERT_EQ(0, set_max(left, "3"));
+	ASSERT_EQ(1000, ask(self->holder, take_between, 1000, 1000));
+	ASSERT_EQ(1001, ask(self->holder, take_between, 1001, 1001));
+	ASSERT_EQ(2000, ask(self->other, take_between, 2000, 2000));
+	before = numbers();
+
+	for (row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+		EXPECT_EQ(row->ret, ask(self->holder, row->op, row->arg[0], row->arg[1]))
+			TH_LOG("%s", row->name);
+		EXPECT_STREQ(before, numbers())
+			TH_LOG("%s", row->name);
+	}
+	EXPECT_EQ(0, quota_of(self->holder));
+}
+
+TEST_F(charge, failed_request_within_a_quota_changes_nothing)
+{
+	static const struct failing_request *row, rows[] = {
+		{ "a reservation over the limit", reserve, { 6 }, -EAGAIN },
+		{ "a reservation of less than is held", reserve, { 1 }, -ENOSPC },
+		{ "an ID from a range in use", take_between, { 1000, 1001 }, -ENOSPC },
+		{ "an ID from an empty range", take_between, { 5, 4 }, -EINVAL },
+		{ "an ID no higher than 0", take_between, { 0, 0 }, -EINVAL },
+		{ "an ID beyond the machine's", take_between, { TOTAL + 1, UINT_MAX }, -ENOSPC },
+		{ "free what nobody holds", give, { 3000 }, -ENOENT },
+		{ "free another's", give, { 2000 }, -EACCES },
+	};
+	char *before;
+
+	ASSERT_EQ(0, set_max(left, "5"));
+	ASSERT_EQ(0, ask(self->holder, reserve, 4));
+	ASSERT_EQ(1000, ask(self->holder, take_between, 1000, 1000));
+	ASSERT_EQ(1001, ask(self->holder, take_between, 1001, 1001));
+	ASSERT_EQ(2000, ask(self->other, take_between, 2000, 2000));
+	before = numbers();
+
+	for (row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+		EXPECT_EQ(row->ret, ask(self->holder, row->op, row->arg[0], row->arg[1]))
+			TH_LOG("%s", row->name);
+		EXPECT_STREQ(before, numbers())
+			TH_LOG("%s", row->name);
+	}
+	EXPECT_EQ(4, quota_of(self->holder));
+}
+
+/*
+ * ioasids.peak
+ */
+TEST_F(charge, peak_is_the_highest_current)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	EXPECT_EQ(5, peak_of(left));
+
+	ASSERT_EQ(0, ask(self->holder, give_back, 3));
+	EXPECT_EQ(5, peak_of(left));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	EXPECT_EQ(5, peak_of(left));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	EXPECT_EQ(6, peak_of(left));
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	EXPECT_EQ(6, peak_of(left));
+}
+
+TEST_F(charge, peak_of_a_parent_is_that_of_the_sum)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+	ASSERT_EQ(0, ask(self->holder, give_back, 3));
+	ASSERT_EQ(0, ask(self->other, take, 4));
+
+	EXPECT_EQ(3, peak_of(left));
+	EXPECT_EQ(4, peak_of(right));
+	EXPECT_EQ(4, peak_of(top));
+}
+
+/* Also when the count falls afterwards. */
+TEST_F(charge, request_refused_by_its_cgroup_leaves_no_mark_in_peak)
+{
+	ASSERT_EQ(0, set_max(left, "3"));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	ASSERT_EQ(-EAGAIN, ask(self->holder, reserve, 100));
+	ASSERT_EQ(0, ask(self->holder, take, 1));
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+
+	EXPECT_EQ(3, peak_of(left));
+	ASSERT_EQ(0, ask(self->holder, give_back, 3));
+	EXPECT_EQ(3, peak_of(left));
+	EXPECT_EQ(3, peak_of(top));
+}
+
+TEST_F(charge, request_refused_by_an_ancestor_leaves_no_mark_in_peak)
+{
+	ASSERT_EQ(0, set_max(top, "3"));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	ASSERT_EQ(-EAGAIN, ask(self->holder, reserve, 100));
+	ASSERT_EQ(0, ask(self->holder, take, 1));
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+
+	EXPECT_EQ(3, peak_of(left));
+	ASSERT_EQ(0, ask(self->holder, give_back, 3));
+	EXPECT_EQ(3, peak_of(left));
+	EXPECT_EQ(3, peak_of(top));
+}
+
+TEST_F(charge, request_refused_for_want_of_ids_leaves_no_mark_in_peak)
+{
+	ASSERT_LT(0, ask(self->holder, take_between, 1000, 1000));
+	ASSERT_EQ(-ENOSPC, ask(self->holder, take_between, 1000, 1000));
+	ASSERT_EQ(-ENOSPC, ask(self->holder, reserve, UINT_MAX));
+
+	EXPECT_EQ(1, peak_of(left));
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	EXPECT_EQ(1, peak_of(left));
+	EXPECT_EQ(1, peak_of(top));
+}
+
+TEST_F(charge, moves_between_children_leave_no_mark_in_peak)
+{
+	int i;
+
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(0, move_pid(self->holder->pid, right));
+		ASSERT_EQ(0, move_pid(self->holder->pid, left));
+	}
+	ASSERT_EQ(0, ask(self->holder, give_back, 5));
+
+	EXPECT_EQ(5, peak_of(top));
+	EXPECT_EQ(5, peak_of(left));
+	EXPECT_EQ(5, peak_of(right));
+}
+
+/* All of @who take and give back IDs at the same time. */
+static bool compete(struct actor **who, int n)
+{
+	bool fine = true;
+	int i;
+
+	for (i = 0; i < n; i++)
+		fine &= !tell(who[i], churn, 3000, i + 1);
+	for (i = 0; i < n; i++)
+		fine &= !answer(who[i]) && !ask(who[i], close_device);
+	return fine;
+}
+
+TEST_F(charge, competing_requests_never_exceed_the_limit)
+{
+	struct actor *who[] = {
+		self->holder, start_with_device(left), self->other, start_with_device(right),
+	};
+	long user = capacity_of("user ");
+
+	ASSERT_EQ(0, set_max(top, "10"));
+
+	EXPECT_TRUE(compete(who, ARRAY_SIZE(who)));
+
+	EXPECT_GE(10, peak_of(top));
+	EXPECT_EQ(0, current_of(top));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+	EXPECT_EQ(user, capacity_of("user "));
+}
+
+TEST_F(charge, competing_requests_leave_no_mark_in_peak_when_refused)
+{
+	struct actor *who[] = { self->holder, start_with_device(left), start_with_device(left) };
+
+	ASSERT_EQ(0, set_max(top, "10"));
+
+	EXPECT_TRUE(compete(who, ARRAY_SIZE(who)));
+
+	EXPECT_GE(10, peak_of(left));
+}
+
+/*
+ * ioasids.events and ioasids.events.local
+ */
+TEST_F(charge, refusal_by_its_own_limit_is_counted_there_and_above)
+{
+	ASSERT_EQ(0, set_max(left, "0"));
+
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(left));
+	EXPECT_STREQ("max 1 alloc_fail 1", local_events_of(left));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(top));
+	EXPECT_STREQ("max 0 alloc_fail 0", local_events_of(top));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(right));
+	EXPECT_STREQ("max 0 alloc_fail 0", local_events_of(right));
+}
+
+TEST_F(charge, refusal_by_an_ancestor_is_counted_as_max_there_and_as_alloc_fail_here)
+{
+	ASSERT_EQ(0, set_max(top, "0"));
+
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+
+	EXPECT_STREQ("max 0 alloc_fail 1", events_of(left));
+	EXPECT_STREQ("max 0 alloc_fail 1", local_events_of(left));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(top));
+	EXPECT_STREQ("max 1 alloc_fail 0", local_events_of(top));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(right));
+	EXPECT_STREQ("max 0 alloc_fail 0", local_events_of(right));
+}
+
+TEST_F(charge, refused_reservation_is_one_event)
+{
+	ASSERT_EQ(0, set_max(left, "5"));
+
+	ASSERT_EQ(-EAGAIN, ask(self->holder, reserve, 100));
+
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(left));
+	EXPECT_STREQ("max 1 alloc_fail 1", local_events_of(left));
+}
+
+TEST_F(charge, events_add_up)
+{
+	ASSERT_EQ(0, set_max(top, "0"));
+
+	ASSERT_EQ(0, ask(self->holder, try_take, 3));
+	ASSERT_EQ(0, ask(self->other, try_take, 4));
+
+	EXPECT_STREQ("max 0 alloc_fail 3", events_of(left));
+	EXPECT_STREQ("max 0 alloc_fail 4", events_of(right));
+	EXPECT_STREQ("max 7 alloc_fail 7", events_of(top));
+	EXPECT_STREQ("max 7 alloc_fail 0", local_events_of(top));
+}
+
+TEST_F(charge, what_no_limit_refused_is_no_event)
+{
+	ASSERT_EQ(0, ask(self->holder, reserve, 1));
+	ASSERT_EQ(1000, ask(self->holder, take_between, 1000, 1000));
+
+	ASSERT_EQ(-ENOSPC, ask(self->holder, take, 1));
+	ASSERT_EQ(-ENOSPC, ask(self->other, take_between, 1000, 1000));
+	ASSERT_EQ(-ENOSPC, ask(self->other, reserve, UINT_MAX));
+	ASSERT_EQ(-EINVAL, ask(self->other, take_between, 2, 1));
+	ASSERT_EQ(-EACCES, ask(self->other, give, 1000));
+
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(top));
+	EXPECT_STREQ("max 0 alloc_fail 0", local_events_of(left));
+	EXPECT_STREQ("max 0 alloc_fail 0", local_events_of(right));
+}
+
+/* What changes when a request from left is refused by the limit of top. */
+static const struct watched {
+	char **cgroup;
+	const char *file;
+	bool changes;
+} watched[] = {
+	{ &left, "ioasids.events", true },
+	{ &left, "ioasids.events.local", true },
+	{ &top, "ioasids.events", true },
+	{ &top, "ioasids.events.local", true },
+	{ &right, "ioasids.events", false },
+	{ &right, "ioasids.events.local", false },
+};
+
+TEST_F(charge, refusal_wakes_who_polls)
+{
+	struct pollfd pfd[ARRAY_SIZE(watched)];
+	char buf[64];
+	int i;
+
+	ASSERT_EQ(0, set_max(top, "0"));
+	for (i = 0; i < ARRAY_SIZE(watched); i++) {
+		pfd[i].fd = cg_open(*watched[i].cgroup, watched[i].file, O_RDONLY);
+		pfd[i].events = POLLPRI;
+		ASSERT_LT(0, read(pfd[i].fd, buf, sizeof(buf)));
+	}
+	ASSERT_EQ(0, poll(pfd, ARRAY_SIZE(watched), 0));
+
+	ASSERT_EQ(0, tell(self->holder, take_after_ms, 50));
+
+	for (i = 0; i < ARRAY_SIZE(watched); i++) {
+		EXPECT_EQ(watched[i].changes, poll(&pfd[i], 1, watched[i].changes ? WAIT_MS : 50))
+			TH_LOG("%s/%s", *watched[i].cgroup, watched[i].file);
+	}
+	EXPECT_EQ(-EAGAIN, answer(self->holder));
+}
+
+TEST_F(charge, refusal_wakes_who_watches_by_inotify)
+{
+	bool seen[ARRAY_SIZE(watched)] = {};
+	struct inotify_event event;
+	struct pollfd pfd = { .events = POLLIN };
+	int wd[ARRAY_SIZE(watched)];
+	int i, left_to_see = 0;
+
+	ASSERT_EQ(0, set_max(top, "0"));
+	pfd.fd = inotify_init1(IN_CLOEXEC);
+	ASSERT_LE(0, pfd.fd);
+	for (i = 0; i < ARRAY_SIZE(watched); i++) {
+		wd[i] = inotify_add_watch(pfd.fd, cg_control(*watched[i].cgroup, watched[i].file),
+					  IN_MODIFY);
+		ASSERT_LE(0, wd[i]);
+		left_to_see += watched[i].changes;
+	}
+
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+
+	while (poll(&pfd, 1, left_to_see > 0 ? WAIT_MS : 50) == 1) {
+		ASSERT_EQ(sizeof(event), read(pfd.fd, &event, sizeof(event)));
+		for (i = 0; i < ARRAY_SIZE(watched); i++) {
+			if (event.wd == wd[i]) {
+				left_to_see -= !seen[i];
+				seen[i] = true;
+			}
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(watched); i++) {
+		EXPECT_EQ(watched[i].changes, seen[i])
+			TH_LOG("%s/%s", *watched[i].cgroup, watched[i].file);
+	}
+}
+
+/* The kernel log */
+
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* How many new lines have @needle in them */
+static int lines_with(int fd, const char *needle)
+{
+	char buf[8192];
+	int lines = 0;
+	ssize_t len;
+
+	while ((len = read(fd, buf, sizeof(buf) - 1)) > 0 || (len < 0 && errno == EPIPE)) {
+		buf[len < 0 ? 0 : len] = '\0';
+		lines += !!strstr(buf, needle);
+	}
+	return lines;
+}
+
+TEST_F(charge, first_refusal_in_a_cgroup_prints_one_line_with_its_path)
+{
+	int log = open_log();
+
+	if (log < 0)
+		SKIP(return, "/dev/kmsg cannot be read");
+	ASSERT_EQ(0, set_max(top, "0"));
+
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(1, lines_with(log, left + strlen(root)));
+
+	ASSERT_EQ(-EAGAIN, ask(self->other, take, 1));
+	EXPECT_EQ(1, lines_with(log, right + strlen(root)));
+}
+
+TEST_F(charge, nothing_that_can_be_repeated_prints)
+{
+	int log = open_log(), i;
+
+	if (log < 0)
+		SKIP(return, "/dev/kmsg cannot be read");
+	ASSERT_EQ(0, set_max(left, "0"));
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	ASSERT_EQ(1, lines_with(log, "ioasid"));
+
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+		ASSERT_EQ(-EAGAIN, ask(self->holder, reserve, 5));
+		ASSERT_EQ(-ENOSPC, ask(self->other, reserve, UINT_MAX));
+		ASSERT_EQ(-EINVAL, ask(self->holder, take_between, 0, 0));
+		ASSERT_EQ(-ENOENT, ask(self->holder, give, 5000));
+		ASSERT_EQ(-EBUSY, ask(self->holder, open_device));
+	}
+
+	EXPECT_EQ(0, lines_with(log, "ioasid"));
+}
+
+/*
+ * Quotas
+ */
+TEST_F(charge, quota_can_be_raised_and_lowered)
+{
+	ASSERT_EQ(0, ask(self->holder, reserve, 4));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 10));
+	EXPECT_EQ(10, current_of(left));
+	EXPECT_EQ(10, quota_of(self->holder));
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 10));
+	EXPECT_EQ(10, current_of(left));
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 2));
+	EXPECT_EQ(2, current_of(left));
+	EXPECT_EQ(2, current_of(top));
+	EXPECT_EQ(2, quota_of(self->holder));
+}
+
+TEST_F(charge, raising_a_quota_charges_the_difference_or_nothing)
+{
+	char *before;
+
+	ASSERT_EQ(0, set_max(top, "6"));
+	ASSERT_EQ(0, ask(self->holder, reserve, 4));
+	before = numbers();
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, reserve, 7));
+	EXPECT_STREQ(before, numbers());
+	EXPECT_EQ(4, quota_of(self->holder));
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 6));
+	EXPECT_EQ(6, current_of(top));
+}
+
+TEST_F(charge, quota_below_what_is_held_is_enospc)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(self->holder, reserve, 4));
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+	before = numbers();
+
+	EXPECT_EQ(-ENOSPC, ask(self->holder, reserve, 2));
+	EXPECT_STREQ(before, numbers());
+	EXPECT_EQ(4, quota_of(self->holder));
+	EXPECT_EQ(0, ask(self->holder, reserve, 3));
+}
+
+TEST_F(charge, lowering_a_quota_is_not_refused_by_a_limit)
+{
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
+	ASSERT_EQ(0, set_max(left, "0"));
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 5));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(-EAGAIN, ask(self->holder, reserve, 6));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(left));
+}
+
+TEST_F(charge, quota_counts_what_is_held_already)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+	ASSERT_EQ(0, set_max(left, "10"));
+
+	EXPECT_EQ(-ENOSPC, ask(self->holder, reserve, 2));
+	EXPECT_EQ(0, ask(self->holder, reserve, 10));
+	EXPECT_EQ(10, current_of(left));
+	EXPECT_STREQ("allocated 3 reserved 7 sets 1", stat_of(left));
+}
+
+TEST_F(charge, withdrawn_quota_leaves_ids_charged_one_by_one)
+{
+	long user = capacity_of("user ");
+
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+	ASSERT_EQ(0, set_max(left, "0"));
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 0));
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_EQ(3, current_of(top));
+	EXPECT_EQ(user + 3, capacity_of("user "));
+	EXPECT_EQ(0, quota_of(self->holder));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(left));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(0, ask(self->holder, give_back, 1));
+	EXPECT_EQ(2, current_of(left));
+	EXPECT_EQ(0, set_max(left, "3"));
+	EXPECT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_EQ(3, current_of(left));
+}
+
+TEST_F(charge, withdrawing_no_quota_is_fine)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+	before = numbers();
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 0));
+	EXPECT_STREQ(before, numbers());
+}
+
+TEST_F(charge, available_is_the_least_of_cgroup_ancestors_and_machine)
+{
+	EXPECT_EQ(capacity_of("available "), available_to(self->holder));
+
+	ASSERT_EQ(0, set_max(left, "10"));
+	EXPECT_EQ(10, available_to(self->holder));
+	ASSERT_EQ(0, set_max(top, "7"));
+	EXPECT_EQ(7, available_to(self->holder));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	EXPECT_EQ(5, available_to(self->holder));
+	ASSERT_EQ(0, ask(self->other, take, 3));
+	EXPECT_EQ(2, available_to(self->holder));
+
+	ASSERT_EQ(0, set_max(left, "1"));
+	EXPECT_EQ(0, available_to(self->holder));
+
+	ASSERT_EQ(0, set_max(left, "4294967301"));
+	ASSERT_EQ(0, set_max(top, "9223372036854775807"));
+	EXPECT_EQ(capacity_of("available "), available_to(self->holder));
+
+	ASSERT_EQ(0, ask(self->other, reserve, 3 + capacity_of("available ")));
+	EXPECT_EQ(0, available_to(self->holder));
+}
+
+TEST_F(charge, available_inside_a_quota_is_what_is_left_of_it)
+{
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
+	ASSERT_EQ(0, set_max(left, "0"));
+	EXPECT_EQ(10, available_to(self->holder));
+
+	ASSERT_EQ(0, ask(self->holder, take, 4));
+
+	EXPECT_EQ(6, available_to(self->holder));
+	EXPECT_EQ(10, quota_of(self->holder));
+	EXPECT_EQ(4, allocated_of(self->holder));
+}
+
+/*
+ * A limit at each of 8 levels
+ */
+FIXTURE(levels) {
+	char *level[8];
+	struct actor *holder;	/* in the lowest */
+};
+
+FIXTURE_VARIANT(levels) {
+	int limit_at;
+};
+
+FIXTURE_VARIANT_ADD(levels, limit_at_0) { .limit_at = 0 };
+FIXTURE_VARIANT_ADD(levels, limit_at_1) { .limit_at = 1 };
+FIXTURE_VARIANT_ADD(levels, limit_at_2) { .limit_at = 2 };
+FIXTURE_VARIANT_ADD(levels, limit_at_3) { .limit_at = 3 };
+FIXTURE_VARIANT_ADD(levels, limit_at_4) { .limit_at = 4 };
+FIXTURE_VARIANT_ADD(levels, limit_at_5) { .limit_at = 5 };
+FIXTURE_VARIANT_ADD(levels, limit_at_6) { .limit_at = 6 };
+FIXTURE_VARIANT_ADD(levels, limit_at_7) { .limit_at = 7 };
+
+FIXTURE_SETUP(levels)
+{
+	int i;
+
+	setup_with_device(_metadata);
+	if (_metadata->exit_code)
+		return;
+	self->level[0] = top;
+	for (i = 1; i < ARRAY_SIZE(self->level); i++) {
+		self->level[i] = cg_name_indexed(self->level[i - 1], "level", i);
+		ASSERT_EQ(0, enable_in((long)self->level[i - 1], 0));
+		ASSERT_EQ(0, cg_create(self->level[i]));
+	}
+	self->holder = start_with_device(self->level[7]);
+	ASSERT_NE(NULL, self->holder);
+	ASSERT_EQ(0, set_max(self->level[variant->limit_at], "5"));
+}
+
+FIXTURE_TEARDOWN(levels)
+{
+	teardown(_metadata);
+}
+
+TEST_F(levels, limit_at_any_level_refuses)
+{
+	char *before;
+	int i;
+
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	before = numbers();
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+
+	EXPECT_STREQ(before, numbers());
+	for (i = 0; i < ARRAY_SIZE(self->level); i++) {
+		EXPECT_EQ(5, current_of(self->level[i]))
+			TH_LOG("level %d", i);
+	}
+}
+
+TEST_F(levels, reservation_is_charged_at_all_levels_or_at_none)
+{
+	char *before = numbers();
+	int i;
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, reserve, 6));
+	EXPECT_STREQ(before, numbers());
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 5));
+	for (i = 0; i < ARRAY_SIZE(self->level); i++) {
+		EXPECT_EQ(5, current_of(self->level[i]))
+			TH_LOG("level %d", i);
+	}
+
+	EXPECT_EQ(0, ask(self->holder, reserve, 0));
+	for (i = 0; i < ARRAY_SIZE(self->level); i++) {
+		EXPECT_EQ(0, current_of(self->level[i]))
+			TH_LOG("level %d", i);
+	}
+}
+
+TEST_F(levels, event_goes_to_the_limit_the_requester_and_all_above)
+{
+	int i;
+
+	ASSERT_EQ(-EAGAIN, ask(self->holder, reserve, 6));
+
+	for (i = 0; i < ARRAY_SIZE(self->level); i++) {
+		char local[64];
+
+		snprintf(local, sizeof(local), "max %d alloc_fail %d",
+			 i == variant->limit_at, i == 7);
+		EXPECT_STREQ(local, local_events_of(self->level[i]))
+			TH_LOG("level %d", i);
+		EXPECT_STREQ(i <= variant->limit_at ? "max 1 alloc_fail 1" : "max 0 alloc_fail 1",
+			     events_of(self->level[i]))
+			TH_LOG("level %d", i);
+	}
+}
+
+TEST_F(levels, available_is_what_the_limit_leaves)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+
+	EXPECT_EQ(3, available_to(self->holder));
+}
+
+/*
+ * /dev/ioasid, used by the test itself, in left
+ */
+FIXTURE(device) {
+};
+
+FIXTURE_SETUP(device)
+{
+	setup_with_device(_metadata);
+	if (_metadata->exit_code)
+		return;
+	ASSERT_EQ(0, cg_enter_current(left));
+	ASSERT_EQ(0, ask(me, open_device));
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	teardown(_metadata);
+}
+
+TEST_F(device, only_root_can_open_it)
+{
+	struct actor *nobody = start(left);
+	struct stat st;
+
+	ASSERT_NE(NULL, nobody);
+	ASSERT_EQ(0, stat(DEVICE, &st));
+	EXPECT_TRUE(S_ISCHR(st.st_mode));
+	EXPECT_EQ(0600, st.st_mode & 07777);
+	EXPECT_EQ(0, st.st_uid);
+
+	ASSERT_EQ(0, ask(nobody, become_nobody));
+	EXPECT_EQ(-EACCES, ask(nobody, open_device));
+}
+
+TEST_F(device, version_is_0)
+{
+	EXPECT_EQ(0, device_ioctl(ABI_GET_API_VERSION, NULL));
+	EXPECT_EQ(0, device_ioctl(ABI_GET_API_VERSION, (void *)-1));
+}
+
+/* Written with the header and the manual of 2021 at hand. */
+TEST_F(device, program_of_2021_works)
+{
+	struct abi_info_2021 info = { .argsz = sizeof(info) };
+	struct abi_request request = { .argsz = sizeof(request), .min = 1, .max = 0xfffff };
+	int fd, id;
+
+	ASSERT_EQ(0, ask(me, close_device));
+	fd = open("/dev/ioasid", O_RDWR);
+	ASSERT_LE(0, fd);
+
+	EXPECT_EQ(0, ioctl(fd, ABI_GET_API_VERSION));
+	EXPECT_EQ(0, ioctl(fd, ABI_GET_INFO, &info));
+	EXPECT_LE(1, info.ioasid_bits);
+	EXPECT_GE(20, info.ioasid_bits);
+	id = ioctl(fd, ABI_REQUEST_ALLOC, &request);
+	EXPECT_LT(0, id);
+	EXPECT_GE(0xfffff, id);
+	EXPECT_EQ(0, ioctl(fd, ABI_REQUEST_FREE, &id));
+	EXPECT_EQ(0, close(fd));
+}
+
+TEST_F(device, unknown_ioctl_is_enotty)
+{
+	static const unsigned int cmds[] = {
+		_IO('i', 0x63), _IO('i', 0x69), _IO('i', 0), _IO('i', 0xff), _IO('I', 0x64),
+		_IO(0, 0x64), 0, UINT_MAX,
+		_IOW('i', 0x64, int), _IOR('i', 0x64, int), _IOW('i', 0x65, struct abi_info),
+		_IOR('i', 0x65, struct abi_info), _IOWR('i', 0x65, struct abi_info),
+		_IOW('i', 0x66, struct abi_request), _IOWR('i', 0x66, struct abi_request),
+		_IOW('i', 0x67, int), _IOW('i', 0x68, struct abi_quota),
+		_IOWR('i', 0x68, struct abi_quota),
+	};
+	struct abi_info info = { .argsz = sizeof(info) };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
+		EXPECT_EQ(-ENOTTY, device_ioctl(cmds[i], &info))
+			TH_LOG("0x%x", cmds[i]);
+	}
+}
+
+TEST_F(device, info_writes_as_much_as_was_asked_for)
+{
+	const size_t whole = sizeof(struct abi_info);
+	size_t argsz;
+
+	ASSERT_EQ(0, ask(me, reserve, 0x11111));
+	ASSERT_EQ(0, ask(me, take, 2));
+
+	for (argsz = sizeof(struct abi_info_2021); argsz <= whole; argsz++) {
+		struct abi_info want = {
+			argsz, 0, 20, 0x11111, 2, 0x1110f,
+		};
+		unsigned char got[sizeof(struct abi_info) + 16];
+		size_t i;
+
+		memset(got, 0xa5, sizeof(got));
+		memset(got, 0, argsz);
+		memcpy(got, &argsz, sizeof(__u32));
+
+		ASSERT_EQ(0, device_ioctl(ABI_GET_INFO, got));
+
+		EXPECT_EQ(0, memcmp(&want, got, argsz))
+			TH_LOG("argsz %zu", argsz);
+		for (i = argsz; i < sizeof(got); i++) {
+			EXPECT_EQ(0xa5, got[i])
+				TH_LOG("argsz %zu, byte %zu", argsz, i);
+		}
+	}
+}
+
+TEST_F(device, info_into_memory_that_cannot_be_written_is_efault)
+{
+	struct abi_info *info;
+
+	info = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, info);
+	info->argsz = sizeof(*info);
+	ASSERT_EQ(0, mprotect(info, PAGE_SIZE, PROT_READ));
+
+	EXPECT_EQ(-EFAULT, device_ioctl(ABI_GET_INFO, info));
+}
+
+TEST_F(device, range_is_inclusive_and_full_range_is_enospc)
+{
+	EXPECT_EQ(70000, ask(me, take_between, 70000, 70002));
+	EXPECT_EQ(70001, ask(me, take_between, 70000, 70002));
+	EXPECT_EQ(70002, ask(me, take_between, 70000, 70002));
+	EXPECT_EQ(-ENOSPC, ask(me, take_between, 70000, 70002));
+
+	EXPECT_EQ(70003, ask(me, take_between, 70003, 70003));
+	EXPECT_EQ(-ENOSPC, ask(me, take_between, 70003, 70003));
+}
+
+TEST_F(device, lowest_free_id_comes_first)
+{
+	ASSERT_EQ(80000, ask(me, take_between, 80000, UINT_MAX));
+	ASSERT_EQ(80001, ask(me, take_between, 80000, UINT_MAX));
+	ASSERT_EQ(80002, ask(me, take_between, 80000, UINT_MAX));
+
+	ASSERT_EQ(0, ask(me, give, 80002));
+	ASSERT_EQ(0, ask(me, give, 80000));
+
+	EXPECT_EQ(80000, ask(me, take_between, 80000, UINT_MAX));
+	EXPECT_EQ(80002, ask(me, take_between, 80000, UINT_MAX));
+	EXPECT_EQ(80003, ask(me, take_between, 80000, UINT_MAX));
+}
+
+TEST_F(device, ids_begin_at_1)
+{
+	long first = ask(me, take_between, 0, UINT_MAX);
+
+	EXPECT_LT(0, first);
+	ASSERT_EQ(0, ask(me, give, first));
+	EXPECT_EQ(first, ask(me, take_between, 1, UINT_MAX));
+	EXPECT_EQ(-EINVAL, ask(me, take_between, 0, 0));
+}
+
+TEST_F(device, highest_id_can_be_had)
+{
+	EXPECT_EQ(TOTAL, ask(me, take_between, TOTAL, TOTAL));
+	EXPECT_EQ(-ENOSPC, ask(me, take_between, TOTAL, UINT_MAX));
+	EXPECT_EQ(-ENOSPC, ask(me, take_between, TOTAL + 1, UINT_MAX));
+	EXPECT_EQ(0, ask(me, give, TOTAL));
+}
+
+TEST_F(device, freed_id_is_gone)
+{
+	long id = ask(me, take_between, 1, TOTAL);
+
+	ASSERT_LT(0, id);
+	EXPECT_EQ(0, ask(me, give, id));
+	EXPECT_EQ(-ENOENT, ask(me, give, id));
+}
+
+TEST_F(device, free_from_bad_memory_is_efault)
+{
+	EXPECT_EQ(-EFAULT, device_ioctl(ABI_REQUEST_FREE, NULL));
+	EXPECT_EQ(-EFAULT, device_ioctl(ABI_REQUEST_FREE, (void *)-1));
+}
+
+TEST_F(device, ids_are_unique_over_processes)
+{
+	struct actor *one = start_with_device(left), *two = start_with_device(right);
+	static bool taken[TOTAL + 1];
+	int i;
+
+	ASSERT_NE(NULL, one);
+	ASSERT_NE(NULL, two);
+	for (i = 0; i < 50; i++) {
+		ASSERT_EQ(0, ask(one, take, 1));
+		ASSERT_EQ(0, ask(two, take, 1));
+	}
+
+	for (i = 0; i < 50; i++) {
+		EXPECT_FALSE(taken[ask(one, nth_id, i)]);
+		taken[ask(one, nth_id, i)] = true;
+		EXPECT_FALSE(taken[ask(two, nth_id, i)]);
+		taken[ask(two, nth_id, i)] = true;
+	}
+}
+
+TEST_F(device, second_open_is_ebusy)
+{
+	EXPECT_EQ(-EBUSY, ask(me, open_device));
+	EXPECT_EQ(-EBUSY, ask(me, in_thread, (long)open_device));
+
+	ASSERT_EQ(0, ask(me, close_device));
+	EXPECT_EQ(0, ask(me, open_device));
+	EXPECT_EQ(0, ask(me, take, 1));
+}
+
+TEST_F(device, open_is_ebusy_until_the_last_duplicate_is_closed)
+{
+	int copy = dup(device);
+
+	ASSERT_LE(0, copy);
+	ASSERT_EQ(0, ask(me, close_device));
+	EXPECT_EQ(-EBUSY, ask(me, open_device));
+
+	ASSERT_EQ(0, close(copy));
+	EXPECT_EQ(0, ask(me, open_device));
+}
+
+TEST_F(device, open_is_ebusy_while_another_process_has_a_copy)
+{
+	struct actor *keeper = start(right);
+
+	ASSERT_NE(NULL, keeper);
+	ASSERT_EQ(0, pass_device(me, keeper));
+	ASSERT_EQ(0, ask(me, close_device));
+
+	EXPECT_EQ(-EBUSY, ask(me, open_device));
+
+	ASSERT_EQ(0, ask(keeper, close_device));
+	EXPECT_EQ(0, ask(me, open_device));
+}
+
+TEST_F(device, thread_has_access)
+{
+	EXPECT_EQ(0, ask(me, in_thread, (long)take, 3));
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_EQ(0, ask(me, give_back, 3));
+}
+
+TEST_F(device, close_releases_everything)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(me, close_device));
+	before = text(root, "ioasids.capacity");
+
+	ASSERT_EQ(0, ask(me, open_device));
+	ASSERT_EQ(0, ask(me, take, 3));
+	ASSERT_EQ(0, ask(me, close_device));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_STREQ(before, text(root, "ioasids.capacity"));
+
+	ASSERT_EQ(0, ask(me, open_device));
+	ASSERT_EQ(0, ask(me, reserve, 10));
+	ASSERT_EQ(0, ask(me, take, 3));
+	ASSERT_EQ(0, ask(me, close_device));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(0, current_of(top));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+	EXPECT_STREQ(before, text(root, "ioasids.capacity"));
+}
+
+/* What @key of the fdinfo of @actor's descriptor says; it ends with the line. */
+static char *fdinfo_of(struct actor *actor, const char *key)
+{
+	char file[64], *line, *found;
+
+	snprintf(file, sizeof(file), "%d/fdinfo/%ld", actor == me ? getpid() : actor->pid,
+		 ask(actor, device_fd));
+	line = calloc(1, PAGE_SIZE);
+	cg_read("/proc", file, line, PAGE_SIZE);
+	found = strstr(line, key);
+	if (!found)
+		return "";
+	found += strlen(key);
+	found += strspn(found, ": \t");
+	found[strcspn(found, "\n")] = '\0';
+	return found;
+}
+
+TEST_F(device, fdinfo_shows_set_quota_allocated_and_cgroup)
+{
+	struct actor *other = start_with_device(right);
+
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(0, ask(me, reserve, 7));
+	ASSERT_EQ(0, ask(me, take, 3));
+
+	EXPECT_STREQ("7", fdinfo_of(me, "ioasid-quota"));
+	EXPECT_STREQ("3", fdinfo_of(me, "ioasid-allocated"));
+	EXPECT_STREQ(left + strlen(root), fdinfo_of(me, "ioasid-cgroup"));
+	EXPECT_LT(0, atol(fdinfo_of(me, "ioasid-set")));
+
+	EXPECT_STREQ("0", fdinfo_of(other, "ioasid-quota"));
+	EXPECT_STREQ("0", fdinfo_of(other, "ioasid-allocated"));
+	EXPECT_STREQ(right + strlen(root), fdinfo_of(other, "ioasid-cgroup"));
+	EXPECT_STRNE(fdinfo_of(me, "ioasid-set"), fdinfo_of(other, "ioasid-set"));
+}
+
+TEST_F(device, fdinfo_shows_the_cgroup_that_pays_after_a_move)
+{
+	ASSERT_EQ(0, cg_enter_current(right));
+	EXPECT_STREQ(right + strlen(root), fdinfo_of(me, "ioasid-cgroup"));
+
+	ASSERT_EQ(0, cg_enter_current(root));
+	EXPECT_STREQ("/", fdinfo_of(me, "ioasid-cgroup"));
+}
+
+/*
+ * The structures that ioctls take
+ */
+FIXTURE(argument) {
+	long page;
+	char *before;
+};
+
+FIXTURE_VARIANT(argument) {
+	unsigned int cmd;
+	__u32 size;
+	__u32 min_size;
+	__u32 words[4];
+};
+
+FIXTURE_VARIANT_ADD(argument, info) {
+	.cmd = ABI_GET_INFO,
+	.size = sizeof(struct abi_info),
+	.min_size = sizeof(struct abi_info_2021),
+};
+
+FIXTURE_VARIANT_ADD(argument, request) {
+	.cmd = ABI_REQUEST_ALLOC,
+	.size = sizeof(struct abi_request),
+	.min_size = sizeof(struct abi_request),
+	.words = { 0, 0, 1, TOTAL },
+};
+
+FIXTURE_VARIANT_ADD(argument, quota) {
+	.cmd = ABI_SET_QUOTA,
+	.size = sizeof(struct abi_quota),
+	.min_size = sizeof(struct abi_quota),
+	.words = { 0, 0, 8 },
+};
+
+/* Some memory, and where it ends; what lies beyond cannot be touched. */
+static char *memory, *memory_end;
+
+FIXTURE_SETUP(argument)
+{
+	setup_with_device(_metadata);
+	if (_metadata->exit_code)
+		return;
+	self->page = sysconf(_SC_PAGESIZE);
+	memory = mmap(NULL, 3 * self->page, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	memory_end = memory + 2 * self->page;
+	ASSERT_EQ(0, mprotect(memory_end, self->page, PROT_NONE));
+	ASSERT_EQ(0, cg_enter_current(left));
+	ASSERT_EQ(0, ask(me, open_device));
+	self->before = numbers();
+}
+
+FIXTURE_TEARDOWN(argument)
+{
+	teardown(_metadata);
+}
+
+/* The structure @words with @argsz and zeroes beyond, @room bytes from the end. */
+static void *place(const __u32 *words, __u32 argsz, long room)
+{
+	__u32 arg[4] = { argsz, words[1], words[2], words[3] };
+
+	memset(memory, 0, memory_end - memory);
+	return memcpy(memory_end - room, arg, room < sizeof(arg) ? room : sizeof(arg));
+}
+
+TEST_F(argument, bad_pointer_is_efault)
+{
+	EXPECT_EQ(-EFAULT, device_ioctl(variant->cmd, NULL));
+	EXPECT_EQ(-EFAULT, device_ioctl(variant->cmd, memory_end));
+	EXPECT_EQ(-EFAULT, device_ioctl(variant->cmd, (void *)LONG_MIN));
+	EXPECT_EQ(-EFAULT, device_ioctl(variant->cmd, (void *)-8));
+
+	EXPECT_STREQ(self->before, numbers());
+}
+
+TEST_F(argument, structure_that_ends_in_bad_memory_is_efault)
+{
+	const __u32 size = variant->size;
+	long room;
+
+	for (room = 0; room < size; room += 2) {
+		EXPECT_EQ(-EFAULT, device_ioctl(variant->cmd, place(variant->words, size, room)))
+			TH_LOG("%ld bytes are there", room);
+	}
+	EXPECT_EQ(-EFAULT, device_ioctl(variant->cmd, place(variant->words, size + 8, size)));
+
+	EXPECT_STREQ(self->before, numbers());
+}
+
+TEST_F(argument, structure_at_the_end_of_memory_is_fine)
+{
+	const __u32 size = variant->size, min_size = variant->min_size;
+
+	EXPECT_LE(0, device_ioctl(variant->cmd, place(variant->words, size, size)));
+	EXPECT_LE(0, device_ioctl(variant->cmd, place(variant->words, min_size, min_size)));
+}
+
+TEST_F(argument, too_small_is_einval)
+{
+	__u32 argsz;
+	void *arg;
+
+	for (argsz = 0; argsz < variant->min_size; argsz++) {
+		arg = place(variant->words, argsz, variant->size);
+		EXPECT_EQ(-EINVAL, device_ioctl(variant->cmd, arg))
+			TH_LOG("argsz %u", argsz);
+	}
+
+	EXPECT_STREQ(self->before, numbers());
+}
+
+TEST_F(argument, unknown_flag_is_einval)
+{
+	__u32 *arg;
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		arg = place(variant->words, variant->size, variant->size);
+		arg[1] = 1U << bit;
+		EXPECT_EQ(-EINVAL, device_ioctl(variant->cmd, arg))
+			TH_LOG("bit %d", bit);
+	}
+
+	EXPECT_STREQ(self->before, numbers());
+}
+
+TEST_F(argument, longer_and_zero_is_fine)
+{
+	const long longer[] = { variant->size + 1, variant->size + 4, 256, self->page };
+	void *arg;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(longer); i++) {
+		arg = place(variant->words, longer[i], longer[i]);
+		EXPECT_LE(0, device_ioctl(variant->cmd, arg))
+			TH_LOG("argsz %ld", longer[i]);
+	}
+}
+
+TEST_F(argument, longer_and_not_zero_is_e2big)
+{
+	const long longer[] = { variant->size + 1, variant->size + 4, 256, self->page };
+	char *arg;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(longer); i++) {
+		arg = place(variant->words, longer[i], longer[i]);
+		arg[longer[i] - 1] = 1;
+		EXPECT_EQ(-E2BIG, device_ioctl(variant->cmd, arg))
+			TH_LOG("argsz %ld, last byte", longer[i]);
+
+		arg = place(variant->words, longer[i], longer[i]);
+		arg[variant->size] = 1;
+		EXPECT_EQ(-E2BIG, device_ioctl(variant->cmd, arg))
+			TH_LOG("argsz %ld, first byte beyond", longer[i]);
+	}
+
+	EXPECT_STREQ(self->before, numbers());
+}
+
+TEST_F(argument, longer_than_a_page_is_e2big)
+{
+	const __u32 longer[] = { self->page + 1, 2 * self->page, INT_MAX, UINT_MAX };
+	void *arg;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(longer); i++) {
+		arg = place(variant->words, longer[i], 2 * self->page);
+		EXPECT_EQ(-E2BIG, device_ioctl(variant->cmd, arg))
+			TH_LOG("argsz %u", longer[i]);
+	}
+
+	EXPECT_STREQ(self->before, numbers());
+}
+
+/*
+ * Another process with the owner's descriptor
+ */
+FIXTURE(stranger) {
+	struct actor *owner;	/* in left, holds 3 IDs */
+	struct actor *stranger;
+};
+
+FIXTURE_VARIANT(stranger) {
+	bool forks;
+	bool execs;
+};
+
+FIXTURE_VARIANT_ADD(stranger, by_fork) { .forks = true };
+FIXTURE_VARIANT_ADD(stranger, by_fork_and_exec) { .forks = true, .execs = true };
+FIXTURE_VARIANT_ADD(stranger, by_socket) { };
+
+FIXTURE_SETUP(stranger)
+{
+	setup_with_device(_metadata);
+	if (_metadata->exit_code)
+		return;
+	self->owner = start_with_device(left);
+	ASSERT_NE(NULL, self->owner);
+	ASSERT_EQ(0, ask(self->owner, take, 3));
+
+	self->stranger = variant->forks ? start_child(self->owner, 0) : start(left);
+	ASSERT_NE(NULL, self->stranger);
+	ASSERT_EQ(0, variant->forks ? 0 : pass_device(self->owner, self->stranger));
+	ASSERT_EQ(0, variant->execs ? ask(self->stranger, exec_again) : 0);
+}
+
+FIXTURE_TEARDOWN(stranger)
+{
+	teardown(_metadata);
+}
+
+TEST_F(stranger, every_ioctl_is_eperm)
+{
+	char *before = numbers();
+
+	EXPECT_EQ(0, ask(self->stranger, every_ioctl_fails_with, EPERM));
+
+	EXPECT_STREQ(before, numbers());
+	EXPECT_EQ(0, ask(self->owner, give_back, 3));
+}
+
+TEST_F(stranger, has_nothing_and_can_open_for_itself)
+{
+	long id = ask(self->owner, nth_id, 0);
+
+	ASSERT_EQ(0, move_pid(self->stranger->pid, right));
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+
+	EXPECT_EQ(0, ask(self->stranger, open_device));
+	EXPECT_EQ(0, ask(self->stranger, take, 1));
+	EXPECT_EQ(-EACCES, ask(self->stranger, give, id));
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_EQ(1, current_of(right));
+}
+
+TEST_F(stranger, ids_stay_until_it_closes_its_copy)
+{
+	ASSERT_EQ(0, ask(self->owner, close_device));
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_EQ(0, ask(self->stranger, every_ioctl_fails_with, EPERM));
+
+	ASSERT_EQ(0, ask(self->stranger, close_device));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(stranger, charge_stays_where_a_dead_owner_left_it)
+{
+	kill_actor(self->owner);
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(left));
+	ASSERT_EQ(0, move_pid(self->stranger->pid, right));
+	EXPECT_EQ(3, current_of(left));
+
+	ASSERT_EQ(0, ask(self->stranger, close_device));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+	EXPECT_EQ(0, current_of(top));
+}
+
+/*
+ * Processes that move, die, share, and are born
+ */
+FIXTURE(process) {
+	struct actor *holder;	/* in left, has opened the device */
+};
+
+FIXTURE_SETUP(process)
+{
+	setup_with_device(_metadata);
+	if (_metadata->exit_code)
+		return;
+	self->holder = start_with_device(left);
+	ASSERT_NE(NULL, self->holder);
+}
+
+FIXTURE_TEARDOWN(process)
+{
+	teardown(_metadata);
+}
+
+TEST_F(process, charge_moves_with_it)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+	EXPECT_EQ(5, current_of(top));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(left));
+	EXPECT_STREQ("allocated 5 reserved 0 sets 1", stat_of(right));
+
+	ASSERT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_EQ(6, current_of(right));
+	ASSERT_EQ(0, ask(self->holder, give_back, 6));
+	EXPECT_EQ(0, current_of(right));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(process, reservation_moves_with_it)
+{
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(10, current_of(right));
+	EXPECT_EQ(10, current_of(top));
+	EXPECT_STREQ("allocated 3 reserved 7 sets 1", stat_of(right));
+}
+
+TEST_F(process, moves_up_to_the_root_and_back)
+{
+	long user = capacity_of("user ");
+
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, root));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(0, current_of(top));
+	EXPECT_EQ(user + 5, capacity_of("user "));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, left));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(5, current_of(top));
+}
+
+TEST_F(process, move_is_never_refused_but_what_comes_after_is)
+{
+	ASSERT_EQ(0, set_max(right, "2"));
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	EXPECT_EQ(0, move_pid(self->holder->pid, right));
+	EXPECT_EQ(5, current_of(right));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(right));
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(0, ask(self->holder, give_back, 3));
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(0, ask(self->holder, give_back, 1));
+	EXPECT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_STREQ("max 2 alloc_fail 2", events_of(right));
+}
+
+TEST_F(process, shared_ancestor_sees_nothing_of_a_move)
+{
+	struct actor *mover = start(root);
+
+	ASSERT_NE(NULL, mover);
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_EQ(0, set_max(top, "5"));
+
+	ASSERT_EQ(0, tell(mover, move_to_and_fro, self->holder->pid, 300));
+	while (!has_answered(mover)) {
+		ASSERT_EQ(5, current_of(top))
+			TH_LOG("during the move");
+	}
+
+	EXPECT_EQ(0, answer(mover));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(5, peak_of(top));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(top));
+}
+
+TEST_F(process, set_made_during_a_move_is_not_left_behind)
+{
+	char *from = left, *to = right, *swap;
+	int i;
+
+	ASSERT_EQ(0, ask(self->holder, close_device));
+
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, tell(self->holder, open_and_take, 1));
+		ASSERT_EQ(0, move_pid(self->holder->pid, to));
+		ASSERT_EQ(0, answer(self->holder));
+
+		ASSERT_EQ(1, current_of(to))
+			TH_LOG("round %d", i);
+		ASSERT_EQ(0, current_of(from))
+			TH_LOG("round %d", i);
+		ASSERT_EQ(0, ask(self->holder, close_device));
+		swap = from;
+		from = to;
+		to = swap;
+	}
+}
+
+TEST_F(process, moves_when_its_leader_has_exited)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_LT(0, ask(self->holder, start_thread));
+	ASSERT_EQ(0, ask(self->holder, exit_leader));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+	EXPECT_EQ(5, current_of(top));
+	EXPECT_EQ(0, ask(self->holder, give_back, 5));
+	EXPECT_EQ(0, current_of(right));
+}
+
+TEST_F(process, moves_after_exec)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_EQ(0, ask(self->holder, exec_again));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(0, ask(self->holder, every_ioctl_fails_with, EPERM));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(process, moves_after_exec_by_another_thread)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_EQ(0, ask(self->holder, in_thread, (long)exec_again));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+}
+
+TEST_F(process, may_open_again_after_exec)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_EQ(0, ask(self->holder, exec_again));
+
+	EXPECT_EQ(0, ask(self->holder, open_device));
+	EXPECT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_EQ(6, current_of(left));
+
+	/* Both sets are this process's. */
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(6, current_of(right));
+}
+
+TEST_F(process, controller_switched_off_and_on_counts_every_id)
+{
+	int i;
+
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, cg_write(top, "cgroup.subtree_control", "-" CONTROLLER));
+		EXPECT_EQ(5, current_of(top));
+		EXPECT_STREQ("allocated 5 reserved 0 sets 1", stat_of(top));
+
+		/* What lies below a cgroup without the controller is its own. */
+		ASSERT_EQ(0, ask(self->holder, take, 1));
+		EXPECT_EQ(6, current_of(top));
+		ASSERT_EQ(0, ask(self->holder, give_back, 1));
+
+		ASSERT_EQ(0, enable_in((long)top, 0));
+		EXPECT_EQ(5, current_of(left));
+		EXPECT_EQ(5, current_of(top));
+		EXPECT_EQ(0, current_of(right));
+	}
+	ASSERT_EQ(0, ask(self->holder, give_back, 5));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(process, controller_switched_on_late_counts_every_id)
+{
+	struct actor *early;
+
+	ASSERT_EQ(0, cg_write(top, "cgroup.subtree_control", "-" CONTROLLER));
+	early = start_with_device(right);
+	ASSERT_NE(NULL, early);
+	ASSERT_EQ(0, ask(early, reserve, 7));
+	ASSERT_EQ(0, ask(early, take, 2));
+
+	ASSERT_EQ(0, enable_in((long)top, 0));
+
+	EXPECT_EQ(7, current_of(right));
+	EXPECT_EQ(7, current_of(top));
+	EXPECT_STREQ("allocated 2 reserved 5 sets 1", stat_of(right));
+}
+
+TEST_F(process, that_shares_its_memory_shares_the_set)
+{
+	struct actor *child;
+
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	child = start_child(self->holder, CLONE_VM);
+	ASSERT_NE(NULL, child);
+	ASSERT_EQ(0, move_pid(child->pid, right));
+
+	/* Its owner pays, whoever asks. */
+	EXPECT_EQ(0, ask(child, take, 3));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+	EXPECT_EQ(0, ask(child, give_back, 4));
+	EXPECT_EQ(1, current_of(left));
+	EXPECT_EQ(-EBUSY, ask(child, open_device));
+
+	ASSERT_EQ(0, set_max(left, "1"));
+	EXPECT_EQ(-EAGAIN, ask(child, take, 1));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(left));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(right));
+
+	/* Only the owner's moves count. */
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(1, current_of(right));
+}
+
+TEST_F(process, that_is_killed_leaves_nothing)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	before = text(root, "ioasids.capacity");
+	ASSERT_EQ(0, ask(self->holder, open_device));
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	kill_actor(self->holder);
+
+	EXPECT_TRUE(eventually(!current_of(left)));
+	EXPECT_TRUE(eventually(!current_of(top)));
+	EXPECT_TRUE(eventually(!strcmp(before, text(root, "ioasids.capacity"))));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+}
+
+TEST_F(process, that_is_killed_leaves_no_reservation)
+{
+	char *before;
+
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	before = text(root, "ioasids.capacity");
+	ASSERT_EQ(0, ask(self->holder, open_device));
+	ASSERT_EQ(0, ask(self->holder, reserve, 100));
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	kill_actor(self->holder);
+
+	EXPECT_TRUE(eventually(!current_of(left)));
+	EXPECT_TRUE(eventually(!current_of(top)));
+	EXPECT_TRUE(eventually(!strcmp(before, text(root, "ioasids.capacity"))));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+}
+
+TEST_F(process, that_is_killed_at_any_instant_leaves_nothing)
+{
+	char *before;
+	int i;
+
+	kill_actor(self->holder);
+	ASSERT_TRUE(eventually(!current_of(top)));
+	before = text(root, "ioasids.capacity");
+
+	for (i = 0; i < 10; i++) {
+		struct actor *victim = start_with_device(left);
+
+		ASSERT_NE(NULL, victim);
+		ASSERT_EQ(0, tell(victim, churn, LONG_MAX, i + 1));
+		usleep(1000 + i * 1777);
+		ASSERT_FALSE(has_answered(victim));
+
+		kill_actor(victim);
+
+		ASSERT_TRUE(eventually(!current_of(top)))
+			TH_LOG("round %d, current %ld", i, current_of(top));
+		ASSERT_TRUE(eventually(!strcmp(before, text(root, "ioasids.capacity"))))
+			TH_LOG("round %d", i);
+	}
+}
+
+TEST_F(process, counters_do_not_drift_in_a_storm)
+{
+	struct actor *who[] = {
+		self->holder, start_with_device(left), start_with_device(right),
+	};
+	long user = capacity_of("user ");
+	int i, moves = 0;
+
+	ASSERT_EQ(0, set_max(left, "20"));
+	ASSERT_EQ(0, set_max(top, "25"));
+
+	for (i = 0; i < ARRAY_SIZE(who); i++) {
+		ASSERT_NE(NULL, who[i]);
+		ASSERT_EQ(0, tell(who[i], churn, 5000, i + 1));
+	}
+	while (!has_answered(who[0]) || !has_answered(who[1]) || !has_answered(who[2])) {
+		for (i = 0; i < ARRAY_SIZE(who); i++) {
+			ASSERT_EQ(0, move_pid(who[i]->pid, moves & (1 << i) ? left : right))
+				TH_LOG("actor %d, move %d", i, moves);
+		}
+		moves++;
+	}
+
+	EXPECT_LT(0, moves);
+	EXPECT_GE(25, peak_of(top));
+	EXPECT_EQ(current_of(top), current_of(left) + current_of(right));
+	for (i = 0; i < ARRAY_SIZE(who); i++) {
+		EXPECT_EQ(0, answer(who[i]));
+		EXPECT_EQ(0, ask(who[i], close_device));
+	}
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+	EXPECT_EQ(0, current_of(top));
+	EXPECT_EQ(user, capacity_of("user "));
+}
+
+static bool none_dying(const char *cgroup)
+{
+	return cg_read_key_long(cgroup, "cgroup.stat", "nr_dying_subsys_" CONTROLLER " ") <= 0;
+}
+
+/* Its owner has died, and a process elsewhere has the descriptor. */
+static struct actor *orphan(struct actor *holder, int n)
+{
+	struct actor *keeper = start(root);
+
+	if (!keeper || ask(holder, take, n) || pass_device(holder, keeper))
+		return NULL;
+	kill_actor(holder);
+	return keeper;
+}
+
+TEST_F(process, removed_cgroup_leaves_its_charge_to_its_parent)
+{
+	struct actor *keeper = orphan(self->holder, 3);
+
+	ASSERT_NE(NULL, keeper);
+	ASSERT_EQ(3, current_of(left));
+
+	EXPECT_EQ(0, rmdir(left));
+
+	EXPECT_EQ(3, current_of(top));
+	EXPECT_TRUE(eventually(none_dying(top)));
+	EXPECT_EQ(3, current_of(top));
+	EXPECT_EQ(3, peak_of(top));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(top));
+	EXPECT_STREQ(top + strlen(root), fdinfo_of(keeper, "ioasid-cgroup"));
+
+	ASSERT_EQ(0, ask(keeper, close_device));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(process, controller_switched_off_leaves_the_charge_of_the_dead_to_the_parent)
+{
+	struct actor *keeper = orphan(self->holder, 3);
+
+	ASSERT_NE(NULL, keeper);
+	ASSERT_EQ(0, cg_write(top, "cgroup.subtree_control", "-" CONTROLLER));
+
+	EXPECT_TRUE(eventually(none_dying(top)));
+	EXPECT_EQ(3, current_of(top));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(top));
+
+	ASSERT_EQ(0, enable_in((long)top, 0));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(3, current_of(top));
+
+	ASSERT_EQ(0, ask(keeper, close_device));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(process, removed_cgroups_leave_their_charge_to_who_is_left)
+{
+	struct actor *keeper = orphan(self->holder, 3);
+	long user = capacity_of("user ");
+
+	ASSERT_NE(NULL, keeper);
+
+	EXPECT_EQ(0, rmdir(left));
+	EXPECT_EQ(0, rmdir(right));
+	EXPECT_EQ(0, rmdir(top));
+	EXPECT_TRUE(eventually(none_dying(root)));
+	EXPECT_EQ(user, capacity_of("user "));
+
+	ASSERT_EQ(0, ask(keeper, close_device));
+	EXPECT_EQ(user - 3, capacity_of("user "));
+}
+
+/*
+ * All the machine has, in one process
+ */
+static long slab_kb(void)
+{
+	return cg_read_key_long("/proc", "meminfo", "Slab:");
+}
+
+TEST_F_TIMEOUT(process, one_process_can_take_all_and_its_death_gives_all_back, 300)
+{
+	const long all = capacity_of("available ");
+	struct actor *other = start_with_device(right);
+	long slab, n, began, taken, freed;
+	int log = open_log();
+	char *before;
+
+	ASSERT_NE(NULL, other);
+	ASSERT_LT(0, all);
+	before = text(root, "ioasids.capacity");
+	slab = slab_kb();
+
+	began = now_ms();
+	for (n = 0; n < all; n += 65536) {
+		ASSERT_EQ(0, ask(self->holder, take, all - n < 65536 ? all - n : 65536))
+			TH_LOG("%ld are taken", n);
+	}
+	taken = now_ms();
+	slab = slab_kb() - slab;
+
+	EXPECT_EQ(all, current_of(left));
+	EXPECT_EQ(all, peak_of(left));
+	EXPECT_EQ(0, capacity_of("available "));
+	EXPECT_EQ(-ENOSPC, ask(self->holder, take, 1));
+	EXPECT_EQ(-ENOSPC, ask(other, take, 1));
+	EXPECT_EQ(0, available_to(other));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(top));
+
+	freed = now_ms();
+	kill_actor(self->holder);
+	EXPECT_TRUE(eventually(!current_of(left)));
+	freed = now_ms() - freed;
+	EXPECT_EQ(0, current_of(top));
+	EXPECT_STREQ(before, text(root, "ioasids.capacity"));
+	EXPECT_EQ(0, ask(other, take, 1));
+
+	EXPECT_EQ(0, log < 0 ? 0 : lines_with(log, "stall"));
+	ksft_print_msg("%ld IDs: taken in %ld ms, given back in %ld ms, %ld bytes of slab each\n",
+		       all, taken - began, freed, slab * 1024 / all);
+}
+
+/*
+ * The same on cgroup v1. The controller is on one hierarchy at a time, so this
+ * takes it from v2 and gives it back. It comes last: if it cannot give it back,
+ * there is nothing left to test.
+ */
+FIXTURE(v1) {
+	char v2[PATH_MAX];
+	bool enabled_on_v2;
+	char *mount_point;
+	struct actor *holder;	/* in left, has opened the device */
+};
+
+static bool mount_v1(const char *mount_point)
+{
+	return !mount("none", mount_point, "cgroup", 0, CONTROLLER);
+}
+
+static bool is_on_v2(const char *v2)
+{
+	return !cg_read_strstr(v2, "cgroup.controllers", CONTROLLER);
+}
+
+/*
+ * A hierarchy that is unmounted while a removed cgroup is still dying stays; it
+ * goes when it is mounted and unmounted again.
+ */
+static bool give_back_to_v2(const char *mount_point, const char *v2)
+{
+	int tries = 50;
+
+	do {
+		while (!umount(mount_point))
+			;
+	} while (!within(200, is_on_v2(v2)) && tries-- && mount_v1(mount_point));
+	return is_on_v2(v2);
+}
+
+FIXTURE_SETUP(v1)
+{
+	char path[] = "/tmp/ioasids_test.XXXXXX";
+
+	if (geteuid())
+		SKIP(return, "not root");
+	if (cg_read_strstr("/proc", "cgroups", CONTROLLER))
+		SKIP(return, CONTROLLER " is not in /proc/cgroups");
+	if (access(DEVICE, F_OK))
+		SKIP(return, "no " DEVICE);
+	if (cg_find_unified_root(self->v2, sizeof(self->v2), NULL) || !is_on_v2(self->v2))
+		SKIP(return, CONTROLLER " cannot be taken from v2 and given back to it");
+	self->enabled_on_v2 = !cg_read_strstr(self->v2, "cgroup.subtree_control", CONTROLLER);
+	if (cg_write(self->v2, "cgroup.subtree_control", "-" CONTROLLER))
+		SKIP(return, CONTROLLER " is in use on v2");
+	self->mount_point = strdup(mkdtemp(path));
+	ASSERT_NE(NULL, self->mount_point);
+	if (!eventually(mount_v1(self->mount_point)))
+		SKIP(return, CONTROLLER " cannot be mounted on v1: %s", strerror(errno));
+	snprintf(root, sizeof(root), "%s", self->mount_point);
+	make_tree(_metadata);
+	self->holder = start_with_device(left);
+	ASSERT_NE(NULL, self->holder);
+}
+
+FIXTURE_TEARDOWN(v1)
+{
+	teardown(_metadata);
+	EXPECT_TRUE(give_back_to_v2(self->mount_point, self->v2));
+	rmdir(self->mount_point);
+	EXPECT_EQ(0, self->enabled_on_v2 ? enable_in((long)self->v2, 0) : 0);
+}
+
+TEST_F(v1, files_are_the_same)
+{
+	static const char *const files[] = {
+		"ioasids.max", "ioasids.current", "ioasids.peak", "ioasids.events",
+		"ioasids.events.local", "ioasids.stat", "ioasids.capacity",
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		bool of_root = !strcmp(files[i], "ioasids.capacity");
+
+		EXPECT_EQ(of_root, !access(cg_control(root, files[i]), F_OK))
+			TH_LOG("%s", files[i]);
+		EXPECT_EQ(!of_root, !access(cg_control(left, files[i]), F_OK))
+			TH_LOG("%s", files[i]);
+	}
+}
+
+TEST_F(v1, limits_and_events_are_the_same)
+{
+	EXPECT_STREQ("max", text(left, "ioasids.max"));
+	ASSERT_EQ(0, set_max(top, "5"));
+	EXPECT_EQ(-EINVAL, set_max(top, "-1"));
+	EXPECT_STREQ("5", text(top, "ioasids.max"));
+	ASSERT_EQ(0, ask(self->holder, reserve, 4));
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, reserve, 6));
+
+	EXPECT_EQ(4, current_of(left));
+	EXPECT_EQ(4, current_of(top));
+	EXPECT_EQ(4, peak_of(top));
+	EXPECT_STREQ("allocated 3 reserved 1 sets 1", stat_of(top));
+	EXPECT_STREQ("max 0 alloc_fail 1", events_of(left));
+	EXPECT_STREQ("max 0 alloc_fail 1", local_events_of(left));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(top));
+	EXPECT_STREQ("max 1 alloc_fail 0", local_events_of(top));
+}
+
+TEST_F(v1, charge_moves_with_the_process)
+{
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+	EXPECT_EQ(5, current_of(top));
+}
+
+TEST_F(v1, charge_stays_when_one_thread_moves)
+{
+	long tid = ask(self->holder, start_thread);
+
+	ASSERT_LT(0, tid);
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+
+	ASSERT_EQ(0, cg_write_numeric(right, "tasks", tid));
+
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+}
+
+TEST_F(v1, removed_cgroup_leaves_its_charge_to_its_parent)
+{
+	struct actor *keeper = orphan(self->holder, 3);
+
+	ASSERT_NE(NULL, keeper);
+
+	EXPECT_EQ(0, rmdir(left));
+	EXPECT_TRUE(eventually(current_of(top) == 3));
+
+	ASSERT_EQ(0, ask(keeper, close_device));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(v1, v2_gets_the_controller_back)
+{
+	end_actors();
+	ASSERT_TRUE(eventually(remove_all(top)));
+
+	EXPECT_TRUE(give_back_to_v2(self->mount_point, self->v2));
+
+	EXPECT_EQ(0, enable_in((long)self->v2, 0));
+}
+
+TEST_HARNESS_MAIN
