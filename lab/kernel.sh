@@ -12,9 +12,8 @@ mapfile -t parts < <(find "$ours" -mindepth 1 -maxdepth 1 ! -name Documentation 
 result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}")
 if [ ! -d "$result" ]; then
 	say "Building a kernel${1:+ ($1)}; every 100th step is shown"
+	# Variants share a directory: make rebuilds what their options change.
 	start_build "kernel${1:+-variant}"
-	# What a variant shares with the plain kernel need not be built again.
-	[ ! "${1:-}" ] || [ -e "$build/.config" ] || cp -a "${build%-variant}/." "$build" 2>/dev/null || true
 	kmake -s tinyconfig >/dev/null
 	"$tree/scripts/kconfig/merge_config.sh" -m -O "$build" "$build/.config" "${fragments[@]}" >/dev/null
 	kmake -s olddefconfig
@@ -23,7 +22,7 @@ if [ ! -d "$result" ]; then
 		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {
 			print s " is not " want[s] " as asked for"; bad = 1 } exit bad }' \
 		"${fragments[-1]}" "$build/.config" >&2
-	kmake | awk 'NR % 100 == 0 { print; fflush() }' >&2 || { end_build; exit 1; }
+	kmake | awk 'NR % 100 == 0 { print; fflush() }' >&8 || { end_build; exit 1; }
 	end_build
 
 	rm -rf "$result.new"

@@ -5,6 +5,8 @@
 
 set -euo pipefail
 shopt -s nullglob
+export LC_ALL=C
+unset MAKEFLAGS
 
 KERNEL=${KERNEL:-6.12}
 ARCH=${ARCH:-$(uname -m)}
@@ -12,8 +14,10 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ioasids
 PACKAGES="bc bison busybox-static ccache cpio flex gcc libc6-dev libelf-dev make patch perl python3
 	qemu-system-x86 shellcheck sparse xz-utils"
 
-say() { echo "$*" >&2; }
-die() { say "$*"; exit 1; }
+# Progress is shown to whoever started it all, also where output is captured.
+{ : >&8; } 2>/dev/null || exec 8>&2
+say() { echo "$*" >&8; }
+die() { echo "$*" >&2; exit 1; }
 
 case $ARCH in
 x86_64)	QEMU=qemu-system-x86_64 IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0 ;;

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Makes the kernel's source with this checkout in it, and keeps the cache locked
-# until the script that sourced it ends:
-#
-# $source	what the package has, never touched
-# $ours		what this checkout changes or adds
-# $tree		$source, as hard links, with $ours over it
+# Makes $tree, the kernel's source ($source, never touched) with what this
+# checkout changes or adds ($ours). The cache stays locked until the script that
+# sourced this ends.
 
 . lab/lib.sh
 
@@ -27,6 +24,7 @@ fetch() {
 	say "Unpacking it"
 	dpkg-deb --fsys-tarfile "$new"/*.deb | tar -xO "./usr/src/$package.tar.xz" |
 		XZ_DEFAULTS=-T0 tar -xJ --strip-components=1 -C "$new/tree" || return
+	rm -rf "$CACHE"/{source/"$package"_,tree/"$KERNEL".,build/"$KERNEL".}*
 	mv "$new/tree" "$source"
 }
 
@@ -40,18 +38,16 @@ fi
 ours=$CACHE/ours
 rm -rf "$ours"
 mkdir "$ours"
-while read -r patch; do
-	patch=patches/$KERNEL/$patch
-	sed -nE 's,^(---|\+\+\+) [ab]/([^[:space:]]+).*,\2,p' "$patch" | while read -r file; do
-		[ -e "$ours/$file" ] || (cd "$source" && cp --parents "$file" "$ours" 2>/dev/null) || true
-	done
+mapfile -t patches < <(sed "s,^,patches/$KERNEL/," "patches/$KERNEL/series")
+sed -nE 's,^--- a/([^[:space:]]+).*,\1,p' "${patches[@]}" | sort -u | (cd "$source" && xargs cp --parents -t "$ours")
+for patch in "${patches[@]}"; do
 	patch -s -p1 -F0 --no-backup-if-mismatch -d "$ours" <"$patch" >&2 || die "$patch does not apply to $package $version"
-done <"patches/$KERNEL/series"
+done
 cp -r --parents Documentation drivers include kernel tools/testing "$ours"
 
-# Only what differs is written, so that make rebuilds no more than it must. What
-# was ever laid over the tree is in $tree.files: what is not wanted any more
-# becomes what the package has, or nothing.
+# Hard links, except for what $tree.files lists: what was ever laid over them. What
+# is not wanted any more becomes what the package has, or nothing. Only what
+# differs is written, so that make rebuilds no more than it must.
 tree=$CACHE/tree/$version
 if [ ! -d "$tree" ]; then
 	rm -rf "$tree".*
@@ -77,7 +73,7 @@ key_of() {
 	{
 		echo "$version $ARCH"
 		gcc --version
-		find "$@" -type f | LC_ALL=C sort | xargs sha256sum
+		find "$@" -type f | sort | xargs sha256sum
 	} | sha256sum | cut -c1-16
 }
 
@@ -91,5 +87,5 @@ start_build() {
 
 end_build() { rm "$build.dirty"; }
 
-export CCACHE_DIR=$CACHE/ccache KBUILD_BUILD_TIMESTAMP=@0 KBUILD_BUILD_USER=lab KBUILD_BUILD_HOST=ioasids
-kmake() { make -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" "$@"; }
+export CCACHE_DIR=$CACHE/ccache KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HOST=ioasids}
+kmake() { make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" "$@"; }

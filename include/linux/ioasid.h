@@ -121,7 +121,8 @@ void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info);
 /**
  * ioasid_set_show_cgroup() - print the path of the cgroup that pays for a set
  * @m: where to; the path is as the reader's cgroup namespace has it
- * @set: the set; nothing is printed if nobody pays for it
+ * @set: the set of an mm, before ioasid_set_close(), or of the kernel; nothing is
+ *	printed if nobody pays for it
  *
  * Context: Process context. May sleep.
  */

@@ -112,7 +112,8 @@ u32 ioasids_available(struct ioasids_account *acct);
 /**
  * ioasids_show_cgroup() - print the path of the cgroup that pays
  * @m: where to; the path is as the reader's cgroup namespace has it
- * @acct: the account; nothing is printed if it is not open
+ * @acct: the account, which nobody closes meanwhile; nothing is printed if it is
+ *	not open
  *
  * Context: Process context. May sleep.
  */

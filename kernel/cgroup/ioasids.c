@@ -152,10 +152,9 @@ static void ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *li
 }
 
 /*
- * What a request adds on its way up is seen by others before a limit further up
- * makes it take that back: in this instant they may be refused, and who uncharges
- * may record it as the peak. One ID is too little to matter; a reservation that
- * cannot fit must not push others away, so it looks before it climbs.
+ * Before a limit further up refuses a request, others may see what it added below,
+ * be refused themselves, or record it as the peak where they uncharge. One ID is
+ * too little to matter; a reservation that cannot fit looks before it climbs.
  */
 int ioasids_try_charge(struct ioasids_account *acct, u32 n)
 {
@@ -409,8 +408,8 @@ static int ioasids_events_show(struct seq_file *m, void *v)
 	struct ioasids_cgroup *cg = css_ioasids(seq_css(m));
 	atomic64_t *events = seq_cft(m)->private ? cg->events_local : cg->events;
 
-	seq_printf(m, "max %lld\n", atomic64_read(&events[IOASIDS_EVENT_MAX]));
-	seq_printf(m, "alloc_fail %lld\n", atomic64_read(&events[IOASIDS_EVENT_ALLOC_FAIL]));
+	seq_printf(m, "max %lld\nalloc_fail %lld\n", atomic64_read(&events[IOASIDS_EVENT_MAX]),
+		   atomic64_read(&events[IOASIDS_EVENT_ALLOC_FAIL]));
 	return 0;
 }
 
@@ -435,9 +434,8 @@ static int ioasids_stat_show(struct seq_file *m, void *v)
 	}
 	rcu_read_unlock();
 
-	seq_printf(m, "allocated %llu\n", allocated);
-	seq_printf(m, "reserved %llu\n", charged > allocated ? charged - allocated : 0);
-	seq_printf(m, "sets %llu\n", sets);
+	seq_printf(m, "allocated %llu\nreserved %llu\nsets %llu\n", allocated,
+		   charged > allocated ? charged - allocated : 0, sets);
 	return 0;
 }
 
@@ -453,19 +451,18 @@ static int ioasids_capacity_show(struct seq_file *m, void *v)
 
 void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 {
-	struct cgroup_subsys_state *css = NULL;
+	struct cgroup_subsys_state *css;
 	size_t size;
 	char *buf;
 	int len;
 
-	spin_lock_irq(&acct->lock);
-	if (acct->owner) {
-		css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
-		css_get(css);
-	}
-	spin_unlock_irq(&acct->lock);
-	if (!css)
+	if (!acct->owner)
 		return;
+
+	spin_lock_irq(&acct->lock);
+	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
+	css_get(css);
+	spin_unlock_irq(&acct->lock);
 
 	seq_puts(m, "ioasid-cgroup:\t");
 	size = seq_get_buf(m, &buf);

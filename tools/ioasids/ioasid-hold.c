@@ -11,14 +11,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <linux/ioasid.h>
-
-#define __noreturn	__attribute__((__noreturn__))
 
 #define DEVICE		"/dev/ioasid"
 #define FOREVER		UINT_MAX
@@ -30,7 +29,7 @@ static const char help[] =
 "Takes I/O address space IDs from " DEVICE " and keeps them until it ends. The\n"
 "operations are done in the order given, up to the first that fails.\n"
 "\n"
-"  -a, --alloc=N           take N IDs and print them\n"
+"  -a, --alloc=N           take N IDs and print them, one a line\n"
 "  -R, --range=MIN-MAX     take them from this range from here on\n"
 "  -f, --free=ID|all       give an ID, or all of them, back\n"
 "  -r, --reserve=N         reserve N IDs, those taken included; 0: withdraw\n"
@@ -58,7 +57,7 @@ static const struct option options[] = {
 	{ }
 };
 
-/* What to do, and with what: a number or, for a range, two. */
+/* What to do, and with which number or, for a range, numbers. */
 struct operation {
 	int what;
 	unsigned int number;
@@ -70,20 +69,22 @@ static sigset_t go_on;
 static int *ids;
 static size_t count;
 
-static void __noreturn refused(const char *request)
+static noreturn void refused(const char *request)
 {
 	const char *why = "";
+	int error = errno;
 
-	if (errno == EAGAIN)
+	if (error == EAGAIN)
 		why = " (a cgroup's limit)";
-	else if (errno == ENOSPC)
+	else if (error == ENOSPC)
 		why = " (the quota, the range or the machine is used up)";
+	fflush(stdout);
 	fprintf(stderr, "ioasid-hold: %s: %s: %s%s\n", request,
-		strerrorname_np(errno), strerror(errno), why);
+		strerrorname_np(error), strerror(error), why);
 	exit(EXIT_FAILURE);
 }
 
-static void __noreturn bad(const char *argument)
+static noreturn void bad(const char *argument)
 {
 	fprintf(stderr, "ioasid-hold: '%s' makes no sense; see --help\n",
 		argument);
@@ -140,7 +141,7 @@ static void take(unsigned int n, unsigned int min, unsigned int max)
 	struct ioasid_request request = {
 		.argsz = sizeof(request), .min = min, .max = max,
 	};
-	int id = 0;
+	int id;
 
 	ids = reallocarray(ids, count + n, sizeof(*ids));
 	if (!ids && count + n)
@@ -148,14 +149,9 @@ static void take(unsigned int n, unsigned int min, unsigned int max)
 	while (n--) {
 		id = ioctl(device, IOASID_REQUEST_ALLOC, &request);
 		if (id < 0)
-			break;
-		printf("%d%c", id, n ? ' ' : '\n');
+			refused("IOASID_REQUEST_ALLOC");
+		printf("%d\n", id);
 		ids[count++] = id;
-	}
-	if (id < 0) {
-		putchar('\n');
-		fflush(stdout);
-		refused("IOASID_REQUEST_ALLOC");
 	}
 }
 
