@@ -152,9 +152,10 @@ static void ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *li
 }
 
 /*
- * Before a limit further up refuses a request, others may see what it added below,
- * be refused themselves, or record it as the peak where they uncharge. One ID is
- * too little to matter; a reservation that cannot fit looks before it climbs.
+ * A request that cannot fit adds nothing anywhere. Of one that stops fitting while
+ * it climbs, others may see for an instant what it has added below: be refused for
+ * it, or record it as the peak if they uncharge just then. To exclude that would
+ * take a lock that all share, or two atomics for each level.
  */
 int ioasids_try_charge(struct ioasids_account *acct, u32 n)
 {
@@ -162,10 +163,9 @@ int ioasids_try_charge(struct ioasids_account *acct, u32 n)
 
 	lockdep_assert_held(&acct->lock);
 
-	if (n > 1) {
-		for (p = acct->cg; p; p = p->parent)
-			if (n > ioasids_left(p))
-				goto refused;
+	for (p = acct->cg; p; p = p->parent) {
+		if (n > ioasids_left(p))
+			goto refused;
 	}
 
 	for (p = acct->cg; p; p = p->parent) {
