@@ -12,7 +12,7 @@ result=$CACHE/initramfs/$(key_of lab/init{ramfs.sh,.c} lab/{guest,session}.sh "$
 	/bin/busybox "$ours"/{include,tools})
 if [ ! -e "$result" ]; then
 	say "Building the guest's user space"
-	start_build user
+	build_in user
 	kmake -s headers >&2
 	root=$build/root
 	rm -rf "$root"
@@ -30,7 +30,6 @@ if [ ! -e "$result" ]; then
 			KHDR_INCLUDES="$headers" "$root/tests/$(basename "$test" .c)" >&2
 	done
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$result.new"
-	end_build
 	mv "$result.new" "$result"
 fi
 echo "$result"

@@ -13,17 +13,16 @@ result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}")
 if [ ! -d "$result" ]; then
 	say "Building a kernel${1:+ ($1)}; every 100th step is shown"
 	# Variants share a directory: make rebuilds what their options change.
-	start_build "kernel${1:+-variant}"
+	build_in "kernel${1:+-variant}"
 	kmake -s tinyconfig >/dev/null
 	"$tree/scripts/kconfig/merge_config.sh" -m -O "$build" "$build/.config" "${fragments[@]}" >/dev/null
 	kmake -s olddefconfig
 	# A line that asks for what cannot be had vanishes without a word.
-	awk -F= '/^CONFIG_/ { if (FILENAME ~ /\.config$/) is[$1] = $2; else want[$1] = $2 }
+	awk -F= '!/^CONFIG_/ { next } NR == FNR { want[$1] = $2; next } { is[$1] = $2 }
 		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {
 			print s " is not " want[s] " as asked for"; bad = 1 } exit bad }' \
 		"${fragments[-1]}" "$build/.config" >&2
-	kmake | awk 'NR % 100 == 0 { print; fflush() }' >&8 || { end_build; exit 1; }
-	end_build
+	kmake | awk 'NR % 100 == 0 { print; fflush() }' >&8
 
 	rm -rf "$result.new"
 	mkdir "$result.new"

@@ -77,15 +77,19 @@ key_of() {
 	} | sha256sum | cut -c1-16
 }
 
-# A build directory that was left in the middle of a build is thrown away.
-start_build() {
+# Chooses a build directory. One in which make did not come to an end, good or
+# bad, is thrown away.
+build_in() {
 	build=$CACHE/build/$version-$ARCH-$1
 	[ ! -e "$build.dirty" ] || rm -rf "$build"
 	mkdir -p "$build"
-	touch "$build.dirty"
 }
 
-end_build() { rm "$build.dirty"; }
-
 export CCACHE_DIR=$CACHE/ccache KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HOST=ioasids}
-kmake() { make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" "$@"; }
+kmake() {
+	local status=0
+	touch "$build.dirty"
+	make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" "$@" || status=$?
+	rm "$build.dirty"
+	return $status
+}
