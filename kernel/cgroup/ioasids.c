@@ -5,11 +5,10 @@
  * An IOASID, on PCI Express a PASID, names an address space to a device. There
  * are 2^20 at most for the whole machine, and any process that may open an
  * accelerator takes them. ioasids.max is the most that a cgroup with all its
- * descendants can be charged: the IDs that processes hold, and those that they
- * have reserved. A request over the limit of the requester's cgroup or of any
- * ancestor fails with -EAGAIN. Moving a process moves what it holds and is never
- * refused, nor is lowering a limit; ioasids.current may then exceed ioasids.max,
- * and nothing more is granted until it fits again.
+ * descendants can be charged: the IDs that processes hold or have reserved. A
+ * request over the limit of its cgroup or of an ancestor fails with -EAGAIN. Moving
+ * a process moves what it holds and is never refused, nor is lowering a limit;
+ * ioasids.current may then exceed ioasids.max, and nothing is granted until it fits.
  *
  * An account stands for the IDs of one owner. It is embedded in the allocator's
  * set, knows the cgroup that pays, and holds a reference to it. The root counts
@@ -25,8 +24,7 @@
  *   try_charge              no      locks of cgroup_file_notify  account->lock
  *   uncharge, cancel, available  no                              account->lock
  *   attach, css_offline     yes     account->lock, cgroup->lock  cgroup_mutex
- *   stat_show               yes     cgroup->lock                 process
- *   show_cgroup             yes     account->lock, cgroup_mutex  process
+ *   show_cgroup, stat_show  yes     the same                     process
  */
 
 #include <linux/cgroup.h>
@@ -138,9 +136,9 @@ static void ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *li
 			pr_info("cgroup: request refused by ioasids controller in %s\n", path);
 		kfree(path);
 	}
+	cgroup_file_notify(&cg->events_local_file);
 	atomic64_inc(&limit->events_local[IOASIDS_EVENT_MAX]);
 	cgroup_file_notify(&limit->events_local_file);
-	cgroup_file_notify(&cg->events_local_file);
 
 	for (p = cg; p; p = p->parent) {
 		atomic64_inc(&p->events[IOASIDS_EVENT_ALLOC_FAIL]);
