@@ -9,7 +9,8 @@ export PATH=/bin
 
 if [ "${lab:-shell}" = shell ]; then
 	echo "Cgroups are in /sys/fs/cgroup, IDs from ioasid-hold. Leave by exit, or Ctrl-A X."
-	exec sh
+	console=/dev/$(cat /sys/class/tty/console/active)
+	exec sh <"$console" >"$console" 2>&1
 fi
 for port in /sys/class/virtio-ports/*; do
 	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
