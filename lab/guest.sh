@@ -10,7 +10,7 @@ export PATH=/bin
 if [ "${lab:-shell}" = shell ]; then
 	echo "Cgroups are in /sys/fs/cgroup, IDs from ioasid-hold. Leave by exit, or Ctrl-A X."
 	console=/dev/$(cat /sys/class/tty/console/active)
-	exec sh <"$console" >"$console" 2>&1
+	exec sh <>"$console" >&0 2>&0
 fi
 for port in /sys/class/virtio-ports/*; do
 	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
