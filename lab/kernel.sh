@@ -15,7 +15,7 @@ if [ ! -d "$result" ]; then
 	# Variants share a directory: make rebuilds what their options change.
 	build_in "kernel${1:+-variant}"
 	kmake -s tinyconfig >/dev/null
-	"$tree/scripts/kconfig/merge_config.sh" -m -O "$build" "$build/.config" "${fragments[@]}" >/dev/null
+	(cd "$build" && "$tree/scripts/kconfig/merge_config.sh" -m .config "${fragments[@]/#/$OLDPWD/}" >/dev/null)
 	kmake -s olddefconfig
 	# A line that asks for what cannot be had vanishes without a word.
 	awk -F= '!/^CONFIG_/ { next } NR == FNR { want[$1] = $2; next } { is[$1] = $2 }

@@ -12,7 +12,7 @@ exec 9>"$CACHE/lock"
 flock -n 9 || { say "Waiting for another make to leave $CACHE"; flock 9; }
 
 package=linux-source-$KERNEL
-version=$(apt-cache show --no-all-versions "$package" 2>/dev/null | sed -n 's/^Version: //p')
+version=$({ apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p')
 source=$CACHE/source/${package}_$version
 
 fetch() {
@@ -28,7 +28,7 @@ fetch() {
 	mv "$new/tree" "$source"
 }
 
-if [ ! -d "$source" ] && ! fetch; then
+if [ ! -d "$source" ] && ! { [ "$version" ] && fetch; }; then
 	source=$(find "$CACHE/source" -maxdepth 1 -name "${package}_*" | sort -V | tail -n 1)
 	[ "$source" ] || die "No $package, neither from apt-get nor in $CACHE; does apt-get update help?"
 	version=${source##*_}
