@@ -4,10 +4,21 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
 # T is a kselftest of that name, or a case of any KUnit suite.
-GUEST_TESTS = { lab/boot.sh test '' $(if $(T),only=$(T) kunit.filter_glob=$(if $(findstring .,$(T)),,*.)$(T)) || \
-	echo 'not ok - the guest'; }
+ONLY = $(if $(T),only=$(T) kunit.filter_glob=$(if $(findstring .,$(T)),,*.)$(T))
+STRESS = stress $(1) duration=$(DURATION) seed=$(SEED)
+DURATION ?= 30
+ON ?= debug
 
-.PHONY: help run shell test check test-guest kernel clean clean-cache
+# What a guest reports, and that it could not; the arguments of boot.sh.
+guest = { echo "\# $(1)"; LIMIT=$$(($(DURATION) + 900)) lab/boot.sh $(1) || echo "not ok - the guest: $(1)"; }
+
+CHECKS = .ci/check $(T)
+GUEST = $(call guest,test '' $(ONLY))
+DEBUG = $(call guest,test debug $(ONLY))
+STRESSES = $(call guest,$(call STRESS,debug)); $(call guest,$(call STRESS,kcsan))
+OTHERS = { lab/compare.sh || echo 'not ok - the comparison'; }
+
+.PHONY: help run shell test check test-guest test-debug test-stress test-others stress kernel clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -20,13 +31,25 @@ shell: ## boot it and give a shell; leave by exit, or Ctrl-A X
 	@lab/boot.sh shell
 
 test: ## run all checks and all tests
-	@{ .ci/check $(T) && [ '$(T)' ] || $(GUEST_TESTS); } | .ci/count $(T)
+	@{ $(CHECKS) && [ '$(T)' ] || { $(GUEST); [ '$(T)' ] || { $(DEBUG); $(STRESSES); $(OTHERS); }; }; } | .ci/count $(T)
 
 check: ## check the sources, and kernels without some part of ours
-	@.ci/check $(T) | .ci/count $(T)
+	@$(CHECKS) | .ci/count $(T)
 
 test-guest: ## run the tests in a guest: KUnit, then kselftests
-	@$(GUEST_TESTS) | .ci/count $(T)
+	@$(GUEST) | .ci/count $(T)
+
+test-debug: ## run them on a kernel with KASAN, lockdep, kmemleak and more
+	@$(DEBUG) | .ci/count $(T)
+
+test-stress: ## run the stress for 30 s on that one, and on one with KCSAN
+	@{ $(STRESSES); } | .ci/count
+
+stress: ## run it for DURATION s with SEED on the kernel ON: debug, kcsan or nothing
+	@$(call guest,$(call STRESS,'$(ON)')) | .ci/count
+
+test-others: ## compare what the kernel's own cgroup tests say with ours and without
+	@$(OTHERS) | .ci/count
 
 kernel: ## build the kernel only, and print where it is
 	@lab/kernel.sh

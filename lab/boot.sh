@@ -20,6 +20,7 @@ if [ -z "${ACCEL:-}" ] && [ -w /dev/kvm ] && [ ! -e "$kvm" ]; then
 	ACCEL=kvm LIMIT=15 lab/boot.sh probe "$variant" >/dev/null 2>&1 && echo kvm >"$kvm" || echo tcg >"$kvm"
 fi
 : "${ACCEL:=$(cat "$kvm" 2>/dev/null || echo tcg)}" "${LIMIT:=900}"
+case $variant in debug|kcsan) : "${MEMORY:=3072}" ;; esac
 
 qemu=("$QEMU" -accel "$ACCEL" -smp 2 -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
 	-kernel "$kernel/image" -initrd "$initramfs")
@@ -44,8 +45,14 @@ wait $guest || status=$?
 fault='WARNING:|BUG:|kernel BUG|Oops|Kernel panic|general protection|blocked for more than|soft lockup'
 fault+='|self-detected stall|detected stalls|expedited stalls|lock held when returning|suspicious RCU usage'
 fault+='|(circular|recursive) locking|inconsistent lock state|(UBSAN|KASAN|KCSAN):|unreferenced object'
+# KCSAN also tells of races in which nothing of ours takes part: those are counted.
+awk '/^======/ { open = !open; if (!open && report ~ /KCSAN:/ && stacks !~ /ioasid/) { others++; report = "" } }
+	!open { printf "%s", report; report = stacks = ""; print; next }
+	{ report = report $0 "\n" } !/Comm: / { stacks = stacks $0 }
+	END { printf "%s", report; if (others) print others " data races elsewhere in the kernel" }' \
+	"$work/console" >"$work/faults"
 verdict=$(sed -n '$s/^end //p' "$work/report")
-if grep -E -B 2 -A 60 -m 1 "$fault" "$work/console" >&2; then
+if grep -E -B 2 -A 60 -m 1 "$fault" "$work/faults" >&2; then
 	die "This fault is on the guest's console"
 elif [ -z "$verdict" ]; then
 	tail -n 40 "$work/console" >&2

@@ -12,10 +12,46 @@ if [ "${lab:-shell}" = shell ]; then
 	console=/dev/$(cat /sys/class/tty/console/active)
 	exec sh <>"$console" >&0 2>&0
 fi
+leaks=/sys/kernel/debug/kmemleak
 for port in /sys/class/virtio-ports/*; do
 	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
 done
 trap 'echo "end $?"' EXIT
+
+# What the debug kernel has kept account of.
+ask_kmemleak() {
+	[ -e "$leaks" ] || return 0
+	# Nothing younger than 5 s is called a leak.
+	sleep 6
+	echo scan >"$leaks"
+	echo scan >"$leaks"
+	if [ "$(cat "$leaks")" ]; then
+		sed 's/^/# /' "$leaks"
+		echo "not ok - kmemleak: this was lost"
+	else
+		echo "ok - kmemleak: nothing was lost"
+	fi
+}
+
+# Each lock must have been taken where the comments in the code say that it is: in
+# interrupts and in softirqs too, "-", or only where both are on, "+".
+ask_lockdep() {
+	[ -e /proc/lockdep ] || return 0
+	while read -r lock usage; do
+		seen=$(sed -n "s/.* {\(....\)}: $lock\$/\1/p" /proc/lockdep)
+		if [ "$seen" = "$usage" ]; then
+			echo "ok - lockdep: $lock {$seen}"
+		else
+			echo "not ok - lockdep: $lock {$seen} should be {$usage}"
+		fi
+	done <<-EOF
+		&set->account.lock -.-.
+		&cg->lock -.-.
+		owners_lock -.-.
+		ioasids.xa_lock -.-.
+		mm_sets_lock +.+.
+	EOF
+}
 
 case $lab in
 session)
@@ -38,7 +74,19 @@ test)	# all tests, or those that are called $only
 		# 1: some failed, and it said which; 4: all were skipped
 		case $status in 0|1|4) ;; *) echo "not ok - $test ended with status $status" ;; esac
 	done
+	[ "${only-}" ] || ask_lockdep
+	ask_kmemleak
 	taint=$(($(cat /proc/sys/kernel/tainted) & ~(1 << 18)))	# 18: KUnit ran
 	[ $taint = 0 ] || echo "not ok - the kernel is tainted: $taint"
+	;;
+stress)
+	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
+	ask_kmemleak
+	;;
+others)	# what becomes of each case of the kernel's own tests, and of each program
+	for test in /others/*; do
+		name=${test##*/}
+		{ cd /tmp; timeout -s KILL 300 "$test" 2>&1; echo "ended with $?"; } | sed "s/^/$name: /"
+	done
 	;;
 esac

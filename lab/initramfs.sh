@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 
 tools=(tools/ioasids/*.c)
 tests=(tools/testing/selftests/*/test_*.c)
+stress=(tools/testing/selftests/*/stress_*.c)
+mapfile -t others < <(cd "$source" && ls tools/testing/selftests/cgroup/test_*.c)
 result=$CACHE/initramfs/$(key_of lab/init{ramfs.sh,.c} lab/{guest,session}.sh "${tools[@]}" \
 	/bin/busybox "$ours"/{include,tools})
 if [ ! -e "$result" ]; then
@@ -16,7 +18,7 @@ if [ ! -e "$result" ]; then
 	kmake -s headers >&2
 	root=$build/root
 	rm -rf "$root"
-	mkdir -p "$root"/{bin,tests}
+	mkdir -p "$root"/{bin,tests,others}
 	cp /bin/busybox "$root/bin"
 	cp lab/{guest,session}.sh "$root"
 	headers="-isystem $build/usr/include"
@@ -25,10 +27,10 @@ if [ ! -e "$result" ]; then
 		# shellcheck disable=SC2086
 		gcc -O2 -Wall -static $headers -o "$root/bin/$(basename "$tool" .c)" "$tool"
 	done
-	for test in "${tests[@]}"; do
-		make -s -C "$tree/${test%/*}" OUTPUT="$root/tests" USERLDFLAGS=-static \
-			KHDR_INCLUDES="$headers" "$root/tests/$(basename "$test" .c)" >&2
-	done
+	while read -r where test; do
+		make -s -C "$tree/${test%/*}" OUTPUT="$root/$where" USERLDFLAGS=-static \
+			KHDR_INCLUDES="$headers" "$root/$where/$(basename "$test" .c)" >&2
+	done < <(printf '%s\n' "${tests[@]/#/tests }" "${stress[@]/#/bin }" "${others[@]/#/others }")
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$result.new"
 	mv "$result.new" "$result"
 fi

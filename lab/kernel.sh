@@ -2,18 +2,24 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kernel.sh [VARIANT]: builds a kernel of lab/kernel.config, with
-# lab/variants/VARIANT.config over it, and prints the directory that it is in.
+# lab/variants/VARIANT.config over it, and prints the directory that it is in. The
+# one called stock is built from the package's source, with nothing of ours.
 
 cd "$(dirname "$0")/.."
 . lab/tree.sh
 
 fragments=(lab/kernel.config ${1:+"lab/variants/$1.config"})
-mapfile -t parts < <(find "$ours" -mindepth 1 -maxdepth 1 ! -name Documentation ! -name tools)
+parts=()
+if [ "${1:-}" = stock ]; then
+	tree=$source
+else
+	mapfile -t parts < <(find "$ours" -mindepth 1 -maxdepth 1 ! -name Documentation ! -name tools)
+fi
 result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}")
 if [ ! -d "$result" ]; then
 	say "Building a kernel${1:+ ($1)}; every 100th step is shown"
-	# Variants share a directory: make rebuilds what their options change.
-	build_in "kernel${1:+-variant}"
+	# Those that lack something share a directory: make rebuilds what differs.
+	case ${1:-} in no-*) build_in kernel-lacking ;; *) build_in "kernel${1:+-$1}" ;; esac
 	kmake -s tinyconfig >/dev/null
 	(cd "$build" && "$tree/scripts/kconfig/merge_config.sh" -m .config "${fragments[@]/#/$OLDPWD/}" >/dev/null)
 	kmake -s olddefconfig

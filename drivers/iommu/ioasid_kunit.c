@@ -8,6 +8,7 @@
 
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/ioasid_kunit.h>
 #include <linux/kthread.h>
 #include <linux/sched/mm.h>
 
@@ -310,6 +311,41 @@ static void kernel_ids_survive_the_close(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
+static void let_go_of_all(void *data)
+{
+	struct ioasid_set *set = data;
+	u32 id = BASE + info(set).allocated - 1;
+
+	if (!ioasid_get(set, id)) {
+		ioasid_put(set, id);
+		ioasid_free(set, id);
+	}
+	ioasid_put(set, BASE);
+}
+
+/* Rule 13: the last ID, and with it the set and its account, goes in an interrupt. */
+static void ids_are_let_go_of_in_any_context(struct kunit *test)
+{
+	void (*call_in[])(struct kunit *, void (*)(void *), void *) = {
+		ioasid_kunit_call_in_irq, ioasid_kunit_call_in_softirq,
+	};
+	struct ioasid_test *t = test->priv;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(call_in); i++) {
+		struct ioasid_set *set = ioasid_set_alloc(t->mm, 0);
+
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+		KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE);
+		KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX), BASE + 1);
+		KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), 0);
+		ioasid_set_close(set);
+		KUNIT_EXPECT_EQ(test, taken(test), 2);
+		call_in[i](test, let_go_of_all, set);
+		KUNIT_EXPECT_EQ(test, taken(test), 0);
+	}
+}
+
 #define ROUNDS	2000
 
 struct taker {
@@ -377,6 +413,7 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(held_id_is_free_after_the_last_put),
 	KUNIT_CASE(set_lives_as_long_as_its_ids),
 	KUNIT_CASE(kernel_ids_survive_the_close),
+	KUNIT_CASE(ids_are_let_go_of_in_any_context),
 	KUNIT_CASE(races_never_give_an_id_twice),
 	{}
 };

@@ -8,6 +8,7 @@
 
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/ioasid_kunit.h>
 #include <linux/kthread.h>
 
 #define DEPTH	8
@@ -370,6 +371,40 @@ static void closed_account_owes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 0);
 }
 
+static void give_all_back(void *data)
+{
+	struct ioasids_account *acct = data;
+	unsigned long flags;
+
+	spin_lock_irqsave(&acct->lock, flags);
+	ioasids_uncharge(acct, ioasids_available(acct));
+	ioasids_cancel(acct, acct->charged - 1);
+	spin_unlock_irqrestore(&acct->lock, flags);
+	ioasids_account_close(acct);
+}
+
+/* Rule 13: the last reference may go in an interrupt. */
+static void charge_is_given_back_in_any_context(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_account *acct[2];
+	int i;
+
+	set_max(tree->c[0], 7);
+	for (i = 0; i < ARRAY_SIZE(acct); i++) {
+		acct[i] = account(test, tree->c[LEAF]);
+		KUNIT_ASSERT_EQ(test, charge(acct[i], 3), 0);
+	}
+	ioasid_kunit_call_in_irq(test, give_all_back, acct[0]);
+	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 3);
+	set_max(tree->c[0], 4);
+	ioasid_kunit_call_in_softirq(test, give_all_back, acct[1]);
+
+	for (i = 0; i < DEPTH; i++)
+		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 0);
+	KUNIT_EXPECT_TRUE(test, list_empty(&tree->c[LEAF]->accounts));
+}
+
 #define ROUNDS	2000
 
 struct racer {
@@ -446,6 +481,7 @@ static struct kunit_case ioasids_cases[] = {
 	KUNIT_CASE(move_through_the_root_keeps_the_charge),
 	KUNIT_CASE(offline_hands_accounts_to_the_parent),
 	KUNIT_CASE(closed_account_owes_nothing),
+	KUNIT_CASE(charge_is_given_back_in_any_context),
 	KUNIT_CASE(races_end_at_zero),
 	{}
 };

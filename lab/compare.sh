@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs the kernel's own cgroup selftests on our kernel and, at the same time, on the
+# same kernel with nothing of ours, and compares what became of each case. Some of
+# them depend on timing: while there are differences, all are run again, three times
+# at most, and what passes once passes.
+
+cd "$(dirname "$0")/.."
+. lab/lib.sh
+
+compare() {
+	awk '
+	/: (not )?ok [0-9]/ {
+		verdict = /# SKIP/ ? "skipped" : $2 == "not" ? "fails" : "passes"
+		name = $1; sub(/^.*ok [0-9]+ -? ?/, ""); sub(/ *# SKIP.*/, "")
+		name = name ($0 == "" ? " the rest" : " " $0)
+	}
+	/: ended with/ { verdict = $NF ? $NF == 4 ? "skipped" : "fails" : "passes"; name = $1 " all" }
+	name == "" { next }
+	{
+		names[name] = 1
+		if (is[FILENAME, name] != "passes")
+			is[FILENAME, name] = verdict
+		name = ""
+	}
+	END {
+		for (name in names) {
+			without = is[ARGV[1], name]; with = is[ARGV[2], name]
+			print (without == with ? "" : "not ") "ok - " name " (without ours: " without ", with ours: " with ")"
+		}
+	}' "$@" | sort
+}
+
+lab/kernel.sh >/dev/null
+lab/kernel.sh stock >/dev/null
+work=$(mktemp -d "$CACHE/compare.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+for round in 1 2 3; do
+	say "Running the kernel's own cgroup tests with ours and without, round $round"
+	lab/boot.sh others stock >>"$work/without" &
+	lab/boot.sh others >>"$work/with"
+	wait $!
+	compare "$work"/{without,with} >"$work/result"
+	grep -q '^not' "$work/result" || break
+done
+sed 's/^/# without: /' "$work/without"
+sed 's/^/# with: /' "$work/with"
+cat "$work/result"
