@@ -38,7 +38,7 @@ ask_kmemleak() {
 ask_lockdep() {
 	[ -e /proc/lockdep ] || return 0
 	while read -r lock usage; do
-		seen=$(sed -n "s/.* {\(....\)}: $lock\$/\1/p" /proc/lockdep)
+		seen=$(sed -n "s/.* \(....\): $lock\$/\1/p" /proc/lockdep)
 		if [ "$seen" = "$usage" ]; then
 			echo "ok - lockdep: $lock {$seen}"
 		else
@@ -69,7 +69,7 @@ test)	# all tests, or those that are called $only
 	*)	set -- -t "$only" ;;
 	esac
 	for test in /tests/*; do
-		timeout -s KILL 300 "$test" "$@"
+		timeout -s KILL 1200 "$test" "$@"
 		status=$?
 		# 1: some failed, and it said which; 4: all were skipped
 		case $status in 0|1|4) ;; *) echo "not ok - $test ended with status $status" ;; esac
