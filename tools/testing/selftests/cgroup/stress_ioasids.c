@@ -1,0 +1,2208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stresses the ioasids controller and /dev/ioasid, and compares with a model what
+ * the kernel answers and counts.
+ *
+ * Who takes part:
+ *
+ *	main		starts, kills and replaces the workers, and checks
+ *	workers		processes of some threads. They take, reserve and give back
+ *			IDs, close and open again, fork, vfork, exec, pass descriptors
+ *			to each other, move themselves and each other, lose their
+ *			leader, exit, and are killed at any instant
+ *	disturbers	one changes limits, one makes and removes subtrees, one
+ *			switches the controller off and on, one freezes, one reads
+ *
+ * and where, with the limits that never change:
+ *
+ *	ioasids_stress		limited
+ *	  fixed			limited; workers move between a and b
+ *	    a b
+ *	    still		limited; nobody moves
+ *	  wild			workers move anywhere below; limits change
+ *	    a b
+ *	    switched/{x,y}	with the controller and without
+ *	    churn/N/leaf	comes and goes
+ *
+ * What random choices an actor makes follows from the seed; how they interleave
+ * does not.
+ *
+ * The model is in memory that all share. An account there stands for one open of
+ * the device: what it holds and has reserved. An account is pending while a request
+ * of it is on its way between the kernel and the model. An answer is compared with
+ * the model if the request was alone: none other of the account began before it
+ * ended. An account is live until just before its owner closes the descriptor, exits
+ * or is killed; so whatever the kernel does with the IDs of a live account is wrong.
+ *
+ * What is checked:
+ *
+ * - Each answer is one that what the caller has allows.
+ * - No ID is held twice: who gets an ID that a live account holds has found a fault.
+ * - Nobody moves into the limited cgroups from outside and their limit stays, so each
+ *   of their charges fitted when it was added: their count is never over the limit,
+ *   not even by what a refused request takes back.
+ * - With moves and limits at rest, the same holds in all cgroups, but for those that
+ *   were over the limit before: they may only fall.
+ * - While all are frozen no request is half done. Then each open descriptor is found
+ *   in /proc, or on its way in a socket, and what each account is charged, and where,
+ *   makes up all counts exactly; the owner is in the cgroup that pays; and the model
+ *   agrees. Only now: a charge climbs, so a child shows it before its parent does.
+ * - The capacity adds up whenever it is read.
+ * - In the end nothing is charged, taken or dying.
+ */
+#define _GNU_SOURCE
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <getopt.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/ioasid.h>
+
+#include "cgroup_util.h"
+
+#define CONTROLLER	"ioasids"
+#define DEVICE		"/dev/ioasid"
+#define TREE		"ioasids_stress"
+
+#define TOTAL		1048575
+#define HANG_S		60		/* nothing takes that long */
+#define ENOUGH_S	10		/* a run of which everything can be expected */
+
+#define PATH_SIZE	512
+#define MAX_WORKERS	64
+#define MAX_THREADS	16
+#define MAX_IDS		24		/* a worker takes no more */
+#define MAX_QUOTA	32
+#define MAX_KEPT	2		/* descriptors of others, for each thread */
+#define NR_ACCOUNTS	65536	/* more than are opened in the life of one */
+
+#define get(p)		__atomic_load_n(p, __ATOMIC_SEQ_CST)
+#define put(p, v)	__atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+#define add(p, n)	__atomic_add_fetch(p, n, __ATOMIC_SEQ_CST)
+
+enum check { ANSWERS, IDS, LIMITED, AT_REST, FROZEN, CAPACITY, END, COVERAGE, HANG, NR_CHECKS };
+
+static const char *const check_names[NR_CHECKS] = {
+	[ANSWERS]  = "every answer is one that the caller's state allows",
+	[IDS]	   = "no ID is held twice",
+	[LIMITED]  = "where nobody moves in, a limit is never exceeded",
+	[AT_REST]  = "with moves and limits at rest, nothing rises over a limit",
+	[FROZEN]   = "with all frozen, accounts make up the counts, and the model agrees",
+	[CAPACITY] = "the capacity adds up",
+	[END]	   = "in the end nothing is left",
+	[COVERAGE] = "everything has happened",
+	[HANG]	   = "nothing hung",
+};
+
+enum deed {
+	DID_OPEN, DID_OPEN_BUSY, DID_CLOSE, DID_GRANT, DID_REFUSAL, DID_FULL, DID_RESERVE,
+	DID_RESERVE_REFUSAL, DID_TOO_SMALL, DID_WITHDRAW, DID_FREE, DID_BURST, DID_FREE_WRONG,
+	DID_BAD,
+	DID_INFO, DID_FDINFO, DID_FORK, DID_CLONE_INTO, DID_VFORK, DID_VFORK_OPEN, DID_EXEC,
+	DID_POST, DID_FETCH, DID_DROP, DID_MOVE_SELF, DID_MOVE_OTHER, DID_LEADER_EXIT,
+	DID_EXIT, DID_KILL, DID_LIMIT, DID_SUBTREE, DID_ORPHAN, DID_SWITCH_OFF, DID_SWITCH_ON,
+	DID_FREEZE, DID_READ, DID_REST, DID_FROZEN_CHECK, DID_COMPARED, NR_DEEDS,
+};
+
+static const char *const deed_names[NR_DEEDS] = {
+	[DID_OPEN] = "open",
+	[DID_OPEN_BUSY] = "open again",
+	[DID_CLOSE] = "close",
+	[DID_GRANT] = "grant",
+	[DID_REFUSAL] = "refusal",
+	[DID_FULL] = "quota or range full",
+	[DID_RESERVE] = "reserve",
+	[DID_RESERVE_REFUSAL] = "reservation refused",
+	[DID_TOO_SMALL] = "quota below what is held",
+	[DID_WITHDRAW] = "withdraw",
+	[DID_FREE] = "free",
+	[DID_BURST] = "burst",
+	[DID_FREE_WRONG] = "free another's",
+	[DID_BAD] = "bad argument",
+	[DID_INFO] = "info",
+	[DID_FDINFO] = "fdinfo",
+	[DID_FORK] = "fork",
+	[DID_CLONE_INTO] = "clone into cgroup",
+	[DID_VFORK] = "vfork",
+	[DID_VFORK_OPEN] = "vfork opens",
+	[DID_EXEC] = "exec",
+	[DID_POST] = "post descriptor",
+	[DID_FETCH] = "fetch descriptor",
+	[DID_DROP] = "drop descriptor",
+	[DID_MOVE_SELF] = "move itself",
+	[DID_MOVE_OTHER] = "move another",
+	[DID_LEADER_EXIT] = "leader exits",
+	[DID_EXIT] = "exit",
+	[DID_KILL] = "kill",
+	[DID_LIMIT] = "change limit",
+	[DID_SUBTREE] = "subtree",
+	[DID_ORPHAN] = "account left in subtree",
+	[DID_SWITCH_OFF] = "switch off",
+	[DID_SWITCH_ON] = "switch on",
+	[DID_FREEZE] = "freeze",
+	[DID_READ] = "read",
+	[DID_REST] = "check at rest",
+	[DID_FROZEN_CHECK] = "check frozen",
+	[DID_COMPARED] = "account compared",
+};
+
+enum place {
+	TOP, FIXED, FIXED_A, FIXED_B, STILL,
+	WILD, WILD_A, WILD_B, SWITCHED, SWITCHED_X, SWITCHED_Y, CHURN, NR_PLACES,
+};
+
+static const struct {
+	const char *path;
+	bool parent;			/* of cgroups with the controller */
+	unsigned int limit;		/* for each worker; 0: none, or it changes */
+} places[NR_PLACES] = {
+	[TOP]	     = { TREE, true, 14 },
+	[FIXED]	     = { TREE "/fixed", true, 5 },
+	[FIXED_A]    = { TREE "/fixed/a" },
+	[FIXED_B]    = { TREE "/fixed/b" },
+	[STILL]	     = { TREE "/fixed/still", false, 2 },
+	[WILD]	     = { TREE "/wild", true },
+	[WILD_A]     = { TREE "/wild/a" },
+	[WILD_B]     = { TREE "/wild/b" },
+	[SWITCHED]   = { TREE "/wild/switched", true },
+	[SWITCHED_X] = { TREE "/wild/switched/x" },
+	[SWITCHED_Y] = { TREE "/wild/switched/y" },
+	[CHURN]	     = { TREE "/wild/churn", true },
+};
+
+/* One open of the device. Numbers are never used twice, entries are. */
+struct account {
+	unsigned int number;
+	unsigned int live;
+	int slot;			/* of the worker; -1: a child of one */
+	unsigned int life;		/* the worker's */
+	pid_t owner;			/* whom the charge follows, 0: nobody */
+	long set;			/* the kernel's name for it, 0: not yet known */
+	unsigned int held;
+	unsigned int quota;
+	unsigned int pending;
+	unsigned int begun;
+};
+
+/* A worker's place, in which one follows another. */
+struct slot {
+	pid_t pid;
+	unsigned int life;		/* counts them */
+	unsigned int alive;		/* the same, or 0 as of before it is killed */
+	unsigned int execs;
+	unsigned int moving;		/* how many of its threads move somebody */
+	unsigned int account;		/* number; 0: none */
+	unsigned int old_account;	/* from before exec */
+	unsigned long steps;
+};
+
+enum disturber { LIMITER, CHURNER, SWITCHER, FREEZER, READER, NR_DISTURBERS };
+
+static const char *const disturber_names[] = {
+	"limiter", "churner", "switcher", "freezer", "reader",
+};
+
+static struct shared {
+	char root[256];
+	__u64 seed;
+	int processes, threads;
+	unsigned int stop;
+	unsigned int paused;		/* nobody moves, nothing is set */
+	unsigned int hold;		/* workers begin nothing */
+	unsigned int churn;		/* the subtree of this number is there; 0: none */
+	unsigned int last_mm;
+	unsigned int last_account;
+	struct {
+		unsigned int busy;
+		unsigned long steps;
+	} disturbers[NR_DISTURBERS];
+	struct slot slots[MAX_WORKERS];
+	unsigned long done[NR_DEEDS];
+	unsigned int failed[NR_CHECKS];
+	unsigned int nr_failures;
+	struct {
+		unsigned int ready;
+		char text[512];
+	} failures[8];
+	unsigned int holder[TOTAL + 1];	/* the number of the account */
+	struct account accounts[NR_ACCOUNTS];
+} *shared;
+
+static int shared_fd, mailbox[2];
+
+static void did(enum deed deed)
+{
+	add(&shared->done[deed], 1);
+}
+
+static __printf(2, 3) void fail(enum check check, const char *format, ...)
+{
+	unsigned int n = add(&shared->nr_failures, 1) - 1;
+	va_list args;
+
+	if (n < ARRAY_SIZE(shared->failures)) {
+		va_start(args, format);
+		vsnprintf(shared->failures[n].text, sizeof(shared->failures[n].text), format, args);
+		va_end(args);
+		put(&shared->failures[n].ready, 1);
+	}
+	put(&shared->failed[check], 1);
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Each actor has a stream of random numbers of its own: splitmix64. */
+
+struct actor {
+	__u64 state;
+	int kept[MAX_KEPT];
+	int nr_kept;
+};
+
+static __u64 next(struct actor *me)
+{
+	__u64 z = me->state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+/* From @from to @to, both included */
+static unsigned int between(struct actor *me, unsigned int from, unsigned int to)
+{
+	return from + next(me) % (to - from + 1);
+}
+
+static bool one_in(struct actor *me, unsigned int n)
+{
+	return !(next(me) % n);
+}
+
+static struct actor new_actor(unsigned int kind, unsigned int life, unsigned int thread)
+{
+	__u64 who = (__u64)kind << 48 | (__u64)thread << 32 | life;
+	struct actor actor = { .state = shared->seed ^ who };
+
+	actor.state = next(&actor);
+	return actor;
+}
+
+/* Cgroups */
+
+static const char *place_path(enum place place, char *buf)
+{
+	snprintf(buf, PATH_SIZE, "%s/%s", shared->root, places[place].path);
+	return buf;
+}
+
+static long set(const char *cgroup, const char *file, const char *value)
+{
+	return cg_write(cgroup, file, (char *)value);
+}
+
+static long set_number(const char *cgroup, const char *file, long value)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%ld", value);
+	return set(cgroup, file, number);
+}
+
+#define NO_NUMBER	LONG_MIN
+
+/* The number in @text after @key; NO_NUMBER if it is not there. */
+static long number_in(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+	char *end;
+	long n;
+
+	if (!at)
+		return NO_NUMBER;
+	at += strlen(key);
+	if (!strncmp(at, "max", 3))
+		return LONG_MAX;
+	n = strtol(at, &end, 10);
+	return end == at ? NO_NUMBER : n;
+}
+
+static long number_of(const char *cgroup, const char *file, const char *key)
+{
+	char buf[PAGE_SIZE];
+
+	return cg_read(cgroup, file, buf, sizeof(buf)) ? NO_NUMBER : number_in(buf, key);
+}
+
+static long current_of(const char *cgroup)
+{
+	return number_of(cgroup, "ioasids.current", "");
+}
+
+static long max_of(const char *cgroup)
+{
+	return number_of(cgroup, "ioasids.max", "");
+}
+
+static void check_capacity(void)
+{
+	long total, kernel, user, available;
+	char buf[PAGE_SIZE];
+
+	if (cg_read(shared->root, "ioasids.capacity", buf, sizeof(buf))) {
+		fail(CAPACITY, "ioasids.capacity cannot be read");
+		return;
+	}
+	total = number_in(buf, "total ");
+	kernel = number_in(buf, "kernel ");
+	user = number_in(buf, "user ");
+	available = number_in(buf, "available ");
+	if (total != TOTAL || kernel < 0 || user < 0 || available < 0 ||
+	    kernel + user + available != total)
+		fail(CAPACITY, "total %ld kernel %ld user %ld available %ld",
+		     total, kernel, user, available);
+}
+
+/* The charge and the peak where the limit never changes; true at any instant. */
+static void check_limited(enum place place)
+{
+	long max = places[place].limit * shared->processes, current, peak;
+	char path[PATH_SIZE];
+
+	if (!places[place].limit)
+		return;
+	place_path(place, path);
+	current = current_of(path);
+	peak = number_of(path, "ioasids.peak", "");
+	if (max_of(path) != max || current < 0 || current > max || peak < 0 || peak > max)
+		fail(LIMITED, "%s: max %ld, should be %ld, current %ld peak %ld", path,
+		     max_of(path), max, current, peak);
+}
+
+/* The model */
+
+static struct account *account_of(unsigned int number)
+{
+	return &shared->accounts[number % NR_ACCOUNTS];
+}
+
+static bool is_live(unsigned int number)
+{
+	struct account *a = account_of(number);
+
+	return number && get(&a->number) == number && get(&a->live) &&
+	       (a->slot < 0 || get(&shared->slots[a->slot].alive) == a->life);
+}
+
+static struct account *new_account(int slot, pid_t owner)
+{
+	unsigned int number = add(&shared->last_account, 1);
+	struct account *a = account_of(number);
+
+	put(&a->live, 0);
+	put(&a->number, number);
+	a->slot = slot;
+	a->life = slot < 0 ? 0 : shared->slots[slot].life;
+	a->owner = owner;
+	a->held = 0;
+	a->quota = 0;
+	a->pending = 0;
+	a->begun = 0;
+	put(&a->set, 0);
+	put(&a->live, 1);
+	return a;
+}
+
+/* What an account had when a request began. */
+struct request {
+	struct account *account;
+	unsigned int begun;
+	bool alone;
+	unsigned int held;
+	unsigned int quota;
+};
+
+static struct request begin(struct account *a)
+{
+	struct request r = { .account = a };
+
+	r.begun = add(&a->begun, 1);
+	r.alone = add(&a->pending, 1) == 1;
+	r.held = get(&a->held);
+	r.quota = get(&a->quota);
+	return r;
+}
+
+static bool was_alone(struct request *r)
+{
+	return r->alone && get(&r->account->begun) == r->begun;
+}
+
+static void end(struct request *r)
+{
+	add(&r->account->pending, -1);
+}
+
+static void wrong(struct request *r, const char *what, long arg, long ret)
+{
+	fail(ANSWERS, "%s %ld: %ld%s%s; the account had quota %u, held %u; %s", what, arg, ret,
+	     ret < 0 ? " " : "", ret < 0 ? strerror(-ret) : "", r->quota, r->held,
+	     was_alone(r) ? "alone" : "not alone");
+}
+
+/*
+ * A grant may be noted late, when the account is closed and the ID another's: so
+ * who is not live has nothing to note.
+ */
+static void note_grant(struct account *a, unsigned int id)
+{
+	unsigned int number = a->number, old = get(&shared->holder[id]);
+
+	do {
+		if (is_live(old)) {
+			if (is_live(number))
+				fail(IDS, "ID %u was granted to account %u, and %u holds it",
+				     id, number, old);
+			return;
+		}
+	} while (!__atomic_compare_exchange_n(&shared->holder[id], &old, number, false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+}
+
+static void note_free(struct account *a, unsigned int id)
+{
+	unsigned int old = a->number;
+
+	if (!__atomic_compare_exchange_n(&shared->holder[id], &old, 0, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) && is_live(a->number))
+		fail(IDS, "ID %u of account %u was given to account %u", id, a->number, old);
+}
+
+/* What one can ask of the device */
+
+static long device_ioctl(int fd, unsigned int cmd, void *arg)
+{
+	long ret = ioctl(fd, cmd, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static long take_id(struct account *a, int fd, unsigned int min, unsigned int max)
+{
+	struct ioasid_request arg = { .argsz = sizeof(arg), .min = min, .max = max };
+	struct request r = begin(a);
+	long ret = device_ioctl(fd, IOASID_REQUEST_ALLOC, &arg);
+	bool alone = was_alone(&r), full = r.quota && r.held >= r.quota;
+
+	if (ret >= (min ?: 1) && ret <= max && ret <= TOTAL) {
+		if (alone && full)
+			wrong(&r, "take beyond the quota", max, ret);
+		note_grant(a, ret);
+		add(&a->held, 1);
+		did(DID_GRANT);
+	} else if (ret == -EAGAIN) {
+		if (alone && r.quota)
+			wrong(&r, "take inside the quota", max, ret);
+		did(DID_REFUSAL);
+	} else if (ret == -ENOSPC) {
+		/* The limit of the top keeps all from using up the machine. */
+		if (alone && max >= TOTAL && !full)
+			wrong(&r, "take up to", max, ret);
+		did(DID_FULL);
+	} else {
+		wrong(&r, "take up to", max, ret);
+	}
+	end(&r);
+	return ret;
+}
+
+/* Give back an ID that nobody else will. */
+static void give(struct account *a, int fd, int id)
+{
+	struct request r = begin(a);
+	long ret;
+
+	note_free(a, id);
+	ret = device_ioctl(fd, IOASID_REQUEST_FREE, &id);
+	if (ret)
+		wrong(&r, "free", id, ret);
+	add(&a->held, -1);
+	did(DID_FREE);
+	end(&r);
+}
+
+static void reserve(struct account *a, int fd, unsigned int quota)
+{
+	struct ioasid_quota arg = { .argsz = sizeof(arg), .quota = quota };
+	struct request r = begin(a);
+	long ret = device_ioctl(fd, IOASID_SET_QUOTA, &arg);
+	bool alone = was_alone(&r);
+
+	if (!ret) {
+		if (alone && quota && quota < r.held)
+			wrong(&r, "reserve", quota, ret);
+		put(&a->quota, quota);
+		did(quota ? DID_RESERVE : DID_WITHDRAW);
+	} else if (ret == -EAGAIN && quota) {
+		if (alone && quota <= (r.quota ?: r.held))
+			wrong(&r, "reserve", quota, ret);
+		did(DID_RESERVE_REFUSAL);
+	} else if (ret == -ENOSPC && quota) {
+		if (alone && quota >= r.held)
+			wrong(&r, "reserve", quota, ret);
+		did(DID_TOO_SMALL);
+	} else {
+		wrong(&r, "reserve", quota, ret);
+	}
+	end(&r);
+}
+
+static void ask_info(struct account *a, int fd)
+{
+	struct ioasid_info arg = { .argsz = sizeof(arg) };
+	struct request r = begin(a);
+	long ret = device_ioctl(fd, IOASID_GET_INFO, &arg);
+
+	if (ret || arg.ioasid_bits != 20 || arg.available > TOTAL)
+		wrong(&r, "info", arg.available, ret);
+	else if (was_alone(&r) && (arg.quota != r.quota || arg.allocated != r.held ||
+				   (r.quota && arg.available != r.quota - r.held)))
+		wrong(&r, "info: allocated", arg.allocated, ret);
+	did(DID_INFO);
+	end(&r);
+}
+
+struct call {
+	unsigned int cmd;
+	void *arg;
+	long error;
+};
+
+/* What a call returns that does not fail with its error, or 0 */
+static long must_fail(int fd, const struct call *call, int n)
+{
+	for (; n--; call++) {
+		long ret = device_ioctl(fd, call->cmd, call->arg);
+
+		if (ret != -call->error)
+			return ret ?: 1;
+	}
+	return 0;
+}
+
+static void ask_nonsense(struct actor *me, struct account *a, int fd)
+{
+	struct ioasid_request request = { .argsz = sizeof(request), .min = 2, .max = 1 };
+	struct ioasid_quota quota = { .argsz = sizeof(quota), .flags = 1 };
+	int low = between(me, 0, 1) - 1, high = between(me, TOTAL + 1, INT_MAX);
+	const struct call calls[] = {
+		{ IOASID_REQUEST_ALLOC, &request, EINVAL },
+		{ IOASID_SET_QUOTA, &quota, EINVAL },
+		{ IOASID_REQUEST_FREE, &low, EINVAL },
+		{ IOASID_REQUEST_FREE, &high, ENOENT },
+	};
+	struct request r = begin(a);
+	long ret = must_fail(fd, calls, ARRAY_SIZE(calls));
+
+	if (ret)
+		wrong(&r, "nonsense", high, ret);
+	did(DID_BAD);
+	end(&r);
+}
+
+/* Whatever another address space asks of it */
+static void expect_eperm(struct actor *me, int fd, const char *who)
+{
+	struct ioasid_info info = { .argsz = sizeof(info) };
+	struct ioasid_request request = { .argsz = sizeof(request), .max = TOTAL };
+	struct ioasid_quota quota = { .argsz = sizeof(quota), .quota = between(me, 0, MAX_QUOTA) };
+	int id = between(me, 1, 100);
+	const struct call calls[] = {
+		{ IOASID_GET_API_VERSION, NULL, EPERM },
+		{ IOASID_GET_INFO, &info, EPERM },
+		{ IOASID_REQUEST_ALLOC, &request, EPERM },
+		{ IOASID_REQUEST_FREE, &id, EPERM },
+		{ IOASID_SET_QUOTA, &quota, EPERM },
+	};
+	long ret = must_fail(fd, calls, ARRAY_SIZE(calls));
+
+	if (ret)
+		fail(ANSWERS, "%s with a descriptor that is not its own: %ld, not EPERM", who, ret);
+}
+
+/*
+ * A worker. What is here is of one process, and goes with it, the locks too. Who
+ * changes which descriptor @device is, or must know that no ID comes or goes, has
+ * @lock for writing.
+ */
+
+static int slot_nr;
+static struct slot *slot;
+static unsigned int mm_number;
+static int device = -1, old_device = -1;
+static struct account *account;
+static bool exposed;			/* others may have a copy of the descriptor */
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+static pthread_mutex_t quota_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t ids_lock = PTHREAD_MUTEX_INITIALIZER;
+static int ids[MAX_IDS + MAX_THREADS], nr_ids;
+
+static void *worker_thread(void *actor);
+
+/* Without the leader, self is a zombie: has no files. */
+static bool read_fdinfo(const char *task, const char *fd, char *buf)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", task, fd);
+	return read_text(path, buf, PAGE_SIZE) > 0 && strstr(buf, "ioasid-set:");
+}
+
+static void ask_fdinfo(void)
+{
+	struct request r = begin(account);
+	char fd[16], buf[PAGE_SIZE];
+
+	snprintf(fd, sizeof(fd), "%d", device);
+	if (!read_fdinfo("thread-self", fd, buf) ||
+	    number_in(buf, "ioasid-set:\t") != account->set)
+		wrong(&r, "fdinfo", device, account->set);
+	else if (was_alone(&r) && (number_in(buf, "ioasid-quota:\t") != r.quota ||
+				   number_in(buf, "ioasid-allocated:\t") != r.held))
+		wrong(&r, "fdinfo", number_in(buf, "ioasid-allocated:\t"), 0);
+	did(DID_FDINFO);
+	end(&r);
+}
+
+static void learn_set(void)
+{
+	char fd[16], buf[PAGE_SIZE];
+
+	snprintf(fd, sizeof(fd), "%d", device);
+	if (read_fdinfo("thread-self", fd, buf))
+		put(&account->set, number_in(buf, "ioasid-set:\t"));
+	else
+		fail(ANSWERS, "no fdinfo of a descriptor");
+}
+
+static void open_device(pid_t owner)
+{
+	int fd = open(DEVICE, O_RDWR);
+
+	if (fd < 0) {
+		if (errno != EBUSY || (device < 0 && !get(&exposed)))
+			fail(ANSWERS, "open: %s; descriptor %d, %sexposed", strerror(errno), device,
+			     exposed ? "" : "not ");
+		did(DID_OPEN_BUSY);
+		return;
+	}
+	if (device >= 0)
+		fail(ANSWERS, "opened twice by one address space");
+	/* The last copy of an earlier one is gone. */
+	put(&exposed, false);
+	account = new_account(slot_nr, owner);
+	device = fd;
+	put(&slot->account, account->number);
+	did(DID_OPEN);
+}
+
+static int child_opens(void *actor)
+{
+	open_device(0);
+	_exit(0);
+}
+
+/* A child in the same address space; the caller waits until it ends. */
+static void vfork_child(struct actor *me, int (*child)(void *actor), int flags)
+{
+	char stack[8 * PAGE_SIZE];
+
+	if (clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags, me) < 0)
+		fail(ANSWERS, "vfork: %s", strerror(errno));
+}
+
+static void do_open(struct actor *me)
+{
+	pthread_rwlock_wrlock(&lock);
+	if (device < 0 && one_in(me, 4)) {
+		/* The charge of this account follows who is dead. */
+		vfork_child(me, child_opens, CLONE_FILES);
+		if (device >= 0)
+			did(DID_VFORK_OPEN);
+	} else {
+		open_device(getpid());
+	}
+	if (device >= 0 && !account->set)
+		learn_set();
+	pthread_rwlock_unlock(&lock);
+	/* Others have copies, and may be about to close them. */
+	if (get(&device) < 0)
+		usleep(between(me, 0, 10000));
+}
+
+static void do_close(struct actor *me)
+{
+	int fd;
+
+	pthread_rwlock_wrlock(&lock);
+	fd = device;
+	if (fd >= 0) {
+		put(&account->live, 0);
+		put(&slot->account, 0);
+		device = -1;
+		nr_ids = 0;
+		if (close(fd))
+			fail(ANSWERS, "close: %s", strerror(errno));
+		did(DID_CLOSE);
+	}
+	fd = old_device;
+	if (fd >= 0) {
+		expect_eperm(me, fd, "a process after exec");
+		put(&account_of(slot->old_account)->live, 0);
+		put(&slot->old_account, 0);
+		old_device = -1;
+		close(fd);
+	}
+	pthread_rwlock_unlock(&lock);
+}
+
+static void do_take(struct actor *me)
+{
+	unsigned int min = 0, max = one_in(me, 2) ? TOTAL : UINT_MAX;
+	long id;
+
+	if (get(&nr_ids) >= MAX_IDS)
+		return;
+	if (one_in(me, 8)) {
+		min = between(me, 0, 50);
+		max = between(me, min ?: 1, min + 3);
+	}
+	id = take_id(account, device, min, max);
+	if (id <= 0)
+		return;
+	pthread_mutex_lock(&ids_lock);
+	ids[nr_ids++] = id;
+	pthread_mutex_unlock(&ids_lock);
+}
+
+static void do_give(struct actor *me)
+{
+	int id = 0, n;
+
+	pthread_mutex_lock(&ids_lock);
+	if (nr_ids) {
+		n = next(me) % nr_ids;
+		id = ids[n];
+		ids[n] = ids[--nr_ids];
+	}
+	pthread_mutex_unlock(&ids_lock);
+	if (id)
+		give(account, device, id);
+}
+
+static void do_reserve(struct actor *me)
+{
+	pthread_mutex_lock(&quota_lock);
+	reserve(account, device, one_in(me, 3) ? 0 : between(me, 1, MAX_QUOTA));
+	pthread_mutex_unlock(&quota_lock);
+}
+
+/* As fast as it goes: whoever gets the last one races with others for it. */
+static void do_burst(struct actor *me)
+{
+	int n = between(me, 1, 20);
+	long id;
+
+	while (n--) {
+		id = take_id(account, device, 0, TOTAL);
+		if (id > 0)
+			give(account, device, id);
+	}
+	did(DID_BURST);
+}
+
+static void do_info(struct actor *me)
+{
+	ask_info(account, device);
+}
+
+static void do_fdinfo(struct actor *me)
+{
+	ask_fdinfo();
+}
+
+static void do_bad(struct actor *me)
+{
+	ask_nonsense(me, account, device);
+}
+
+/* Nothing comes or goes in this account meanwhile: the ID stays another's. */
+static void do_free_wrong(struct actor *me)
+{
+	int id, i;
+	long ret;
+
+	pthread_rwlock_wrlock(&lock);
+	id = between(me, 1, 14 * shared->processes);
+	for (i = 0; i < nr_ids && ids[i] != id; i++)
+		;
+	if (device >= 0 && i == nr_ids && get(&account->held) == nr_ids) {
+		ret = device_ioctl(device, IOASID_REQUEST_FREE, &id);
+		if (ret != -EACCES && ret != -ENOENT)
+			fail(ANSWERS, "free of ID %d, which another may have: %ld", id, ret);
+		did(DID_FREE_WRONG);
+	}
+	pthread_rwlock_unlock(&lock);
+}
+
+static int child_takes(void *actor)
+{
+	long id = take_id(account, device, 0, TOTAL);
+
+	if (id > 0)
+		give(account, device, id);
+	_exit(0);
+}
+
+static void do_vfork(struct actor *me)
+{
+	/* Vfork ends before the child lets go of its copy. */
+	put(&exposed, true);
+	vfork_child(me, child_takes, 0);
+	did(DID_VFORK);
+}
+
+/* What a child does that may not live long */
+static struct account *open_and_take(struct actor *me, int *fd)
+{
+	struct account *a;
+	int n;
+
+	*fd = open(DEVICE, O_RDWR);
+	if (*fd < 0) {
+		fail(ANSWERS, "open in a child: %s", strerror(errno));
+		_exit(1);
+	}
+	a = new_account(-1, getpid());
+	if (one_in(me, 2))
+		reserve(a, *fd, between(me, 1, 4));
+	for (n = between(me, 1, 3); n; n--)
+		take_id(a, *fd, 0, TOTAL);
+	return a;
+}
+
+/* In an address space of its own; it may not use what another thread locks. */
+static void be_child(struct actor me)
+{
+	struct account *a;
+	int fd;
+
+	me.state ^= getpid();
+	expect_eperm(&me, device, "a child");
+	if (one_in(&me, 2)) {
+		a = open_and_take(&me, &fd);
+		usleep(between(&me, 0, 20000));
+		put(&a->live, 0);
+	}
+	if (one_in(&me, 4))
+		usleep(between(&me, 0, 50000));
+	_exit(0);
+}
+
+static void do_fork(struct actor *me)
+{
+	pid_t pid;
+
+	put(&exposed, true);
+	next(me);
+	pid = fork();
+	if (!pid)
+		be_child(*me);
+	if (pid < 0)
+		fail(ANSWERS, "fork: %s", strerror(errno));
+	did(DID_FORK);
+}
+
+/* Where the worker of slot @n may go */
+static const char *somewhere(struct actor *me, int n, char *path)
+{
+	static const enum place wild[] = { WILD_A, WILD_B, SWITCHED_X, SWITCHED_Y, CHURN };
+	static const enum place fixed[] = { FIXED_A, FIXED_B };
+	enum place place;
+
+	/* Of six, three are wild, two move in fixed, and one stays where it is. */
+	if (n % 6 == 3)
+		return place_path(STILL, path);
+	place = n % 2 ? fixed[next(me) % ARRAY_SIZE(fixed)] : wild[next(me) % ARRAY_SIZE(wild)];
+	place_path(place, path);
+	if (place == CHURN) {
+		unsigned int churn = get(&shared->churn);
+
+		if (!churn)
+			return place_path(WILD_A, path);
+		snprintf(path + strlen(path), PATH_SIZE - strlen(path), "/%u/leaf", churn);
+	}
+	return path;
+}
+
+/* A subtree may vanish before somebody gets there. */
+static bool is_gone(const char *path, int error)
+{
+	return strstr(path, "/churn/") && (error == ENOENT || error == ENODEV);
+}
+
+static void do_clone_into(struct actor *me)
+{
+	char path[PATH_SIZE];
+	int dir = dirfd_open_opath(somewhere(me, slot_nr, path));
+	pid_t pid;
+
+	put(&exposed, true);
+	if (dir < 0) {
+		if (!is_gone(path, errno))
+			fail(ANSWERS, "open %s: %s", path, strerror(errno));
+		return;
+	}
+	pid = clone_into_cgroup(dir);
+	if (!pid)
+		be_child(*me);
+	if (pid < 0 && !is_gone(path, errno))
+		fail(ANSWERS, "clone into %s: %s", path, strerror(errno));
+	else
+		did(DID_CLONE_INTO);
+	close(dir);
+}
+
+/* Whether it is allowed now; then the caller has to subtract itself again. */
+static bool begin_move(void)
+{
+	add(&slot->moving, 1);
+	if (!get(&shared->paused))
+		return true;
+	add(&slot->moving, -1);
+	return false;
+}
+
+static void move_worker(struct actor *me, int n, pid_t pid, enum deed deed)
+{
+	char path[PATH_SIZE];
+	long ret;
+
+	if (n % 6 == 3 || !begin_move())
+		return;
+	ret = set_number(somewhere(me, n, path), "cgroup.procs", pid);
+	if (!ret)
+		did(deed);
+	else if (!is_gone(path, -ret) && !(pid && ret == -ESRCH))
+		fail(ANSWERS, "move of %d to %s: %s", pid, path, strerror(-ret));
+	add(&slot->moving, -1);
+}
+
+static void do_move_self(struct actor *me)
+{
+	move_worker(me, slot_nr, 0, DID_MOVE_SELF);
+}
+
+static void do_move_other(struct actor *me)
+{
+	int n = next(me) % shared->processes;
+	pid_t pid = get(&shared->slots[n].alive) ? get(&shared->slots[n].pid) : 0;
+
+	if (pid && n != slot_nr)
+		move_worker(me, n, pid, DID_MOVE_OTHER);
+}
+
+/* Descriptors go from one process to another through one socket for all. */
+
+static int pass(int fd, unsigned int mm)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = {};
+	struct iovec iov = { &mm, sizeof(mm) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
+	return sendmsg(mailbox[0], &msg, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static int fetch(unsigned int *mm)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { mm, sizeof(*mm) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(mailbox[1], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+		return -errno;
+	if (!CMSG_FIRSTHDR(&msg))
+		return -ENOMSG;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
+	return fd;
+}
+
+static void do_post(struct actor *me)
+{
+	int ret;
+
+	put(&exposed, true);
+	ret = pass(device, mm_number);
+	if (!ret)
+		did(DID_POST);
+	else if (ret != -EAGAIN)
+		fail(ANSWERS, "sendmsg: %s", strerror(-ret));
+}
+
+static void do_fetch(struct actor *me)
+{
+	unsigned int mm;
+	int fd;
+
+	if (me->nr_kept == MAX_KEPT)
+		return;
+	fd = fetch(&mm);
+	if (fd == -EAGAIN)
+		return;
+	if (fd < 0) {
+		fail(ANSWERS, "recvmsg: %s", strerror(-fd));
+		return;
+	}
+	if (mm != mm_number)
+		expect_eperm(me, fd, "one to whom it was passed");
+	me->kept[me->nr_kept++] = fd;
+	did(DID_FETCH);
+}
+
+static void do_drop(struct actor *me)
+{
+	if (!me->nr_kept)
+		return;
+	close(me->kept[--me->nr_kept]);
+	did(DID_DROP);
+}
+
+static void do_exec(struct actor *me)
+{
+	char args[3][16];
+
+	if (old_device >= 0)
+		return;
+	snprintf(args[0], sizeof(args[0]), "%d", shared_fd);
+	snprintf(args[1], sizeof(args[1]), "%d", slot_nr);
+	snprintf(args[2], sizeof(args[2]), "%d", device);
+	put(&slot->old_account, account->number);
+	did(DID_EXEC);
+	execl("/proc/thread-self/exe", "stress_ioasids", "resume", args[0], args[1], args[2], NULL);
+	fail(ANSWERS, "exec: %s", strerror(errno));
+}
+
+static void start_thread(struct actor *me)
+{
+	struct actor *copy = malloc(sizeof(*copy));
+	pthread_t thread;
+	int ret, i;
+
+	*copy = *me;
+	/* The machine may be short of threads or memory for a moment. */
+	for (i = 0; i < 1000; i++) {
+		ret = pthread_create(&thread, NULL, worker_thread, copy);
+		if (ret != EAGAIN)
+			break;
+		usleep(1000);
+	}
+	if (ret)
+		fail(ANSWERS, "pthread_create: %s", strerror(ret));
+	else
+		pthread_detach(thread);
+}
+
+/* Another thread goes on in its place. */
+static void do_leader_exit(struct actor *me)
+{
+	if (gettid() != getpid())
+		return;
+	start_thread(me);
+	did(DID_LEADER_EXIT);
+	syscall(SYS_exit, 0);
+}
+
+static void do_exit(struct actor *me)
+{
+	put(&slot->alive, 0);
+	did(DID_EXIT);
+	_exit(0);
+}
+
+static void do_rest(struct actor *me)
+{
+	usleep(between(me, 0, 5000));
+}
+
+enum { ANYHOW, WITH_DEVICE, WITH_LOCK };
+
+static const struct {
+	void (*act)(struct actor *me);
+	unsigned int weight;
+	int needs;			/* WITH_LOCK: the device, and that it stays */
+} acts[] = {
+	{ do_take, 90, WITH_LOCK },
+	{ do_give, 50, WITH_LOCK },
+	{ do_reserve, 30, WITH_LOCK },
+	{ do_burst, 40, WITH_LOCK },
+	{ do_info, 15, WITH_LOCK },
+	{ do_fdinfo, 5, WITH_LOCK },
+	{ do_bad, 4, WITH_LOCK },
+	{ do_vfork, 4, WITH_LOCK },
+	{ do_fork, 3, WITH_LOCK },
+	{ do_clone_into, 3, WITH_LOCK },
+	{ do_post, 5, WITH_LOCK },
+	{ do_exec, 3, WITH_LOCK },
+	{ do_free_wrong, 8, WITH_DEVICE },
+	{ do_close, 5, WITH_DEVICE },
+	{ do_open, 3, ANYHOW },
+	{ do_fetch, 20, ANYHOW },
+	{ do_drop, 30, ANYHOW },
+	{ do_move_self, 8, ANYHOW },
+	{ do_move_other, 8, ANYHOW },
+	{ do_leader_exit, 4, ANYHOW },
+	{ do_exit, 2, ANYHOW },
+	{ do_rest, 25, ANYHOW },
+};
+
+static void act(struct actor *me)
+{
+	int weight = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(acts); i++)
+		weight += acts[i].weight;
+	weight = next(me) % weight;
+	for (i = 0; weight >= (int)acts[i].weight; i++)
+		weight -= acts[i].weight;
+
+	if (acts[i].needs != ANYHOW && get(&device) < 0)
+		do_open(me);
+	if (acts[i].needs != WITH_LOCK) {
+		acts[i].act(me);
+		return;
+	}
+	pthread_rwlock_rdlock(&lock);
+	if (device >= 0)
+		acts[i].act(me);
+	pthread_rwlock_unlock(&lock);
+}
+
+static void *worker_thread(void *actor)
+{
+	struct actor *me = actor;
+
+	for (;;) {
+		act(me);
+		add(&slot->steps, 1);
+		while (get(&shared->hold))
+			usleep(5000);
+	}
+	return NULL;
+}
+
+static void worker(int n)
+{
+	unsigned int life;
+	struct actor me;
+	int i;
+
+	slot_nr = n;
+	slot = &shared->slots[n];
+	mm_number = add(&shared->last_mm, 1);
+	life = slot->life << 8 | (slot->execs & 0xff);
+	signal(SIGCHLD, SIG_IGN);
+	for (i = 1; i < shared->threads; i++) {
+		me = new_actor(n + 1, life, i);
+		start_thread(&me);
+	}
+	me = new_actor(n + 1, life, 0);
+	worker_thread(&me);
+}
+
+/* A worker goes on after exec, in a new address space. */
+static int resume(char **args)
+{
+	shared_fd = atoi(args[0]);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, shared_fd, 0);
+	if (shared == MAP_FAILED)
+		return 1;
+	mailbox[0] = shared_fd + 1;
+	mailbox[1] = shared_fd + 2;
+	old_device = atoi(args[2]);
+	slot = &shared->slots[atoi(args[1])];
+	slot->execs++;
+	put(&slot->account, 0);
+	/* Threads that were moving somebody are dead. */
+	put(&slot->moving, 0);
+	worker(atoi(args[1]));
+	return 0;
+}
+
+/*
+ * The disturbers. They are outside the tree, and do nothing while main wants them to
+ * be quiet.
+ */
+
+static const char *any_place(struct actor *me, enum place from, enum place to, char *path)
+{
+	return place_path(between(me, from, to), path);
+}
+
+/* What is in switched has the files of the controller or has not. */
+static bool may_be_missing(const char *path)
+{
+	return strstr(path, "/switched/");
+}
+
+static void limiter(struct actor *me)
+{
+	char path[PATH_SIZE];
+	long ret, n;
+
+	any_place(me, WILD, CHURN, path);
+	n = current_of(path);
+	switch (between(me, 0, 3)) {
+	case 0:
+		n = between(me, 0, 10 * shared->processes);
+		break;
+	case 1:
+		n = n < 1 ? 0 : between(me, 0, n);
+		break;
+	case 2:
+		n = n < 1 ? 4 : n + 4;
+		break;
+	default:
+		n = LONG_MAX;
+	}
+	ret = n == LONG_MAX ? set(path, "ioasids.max", "max") : set_number(path, "ioasids.max", n);
+	if (!ret)
+		did(DID_LIMIT);
+	else if (!may_be_missing(path))
+		fail(ANSWERS, "limit of %s: %s", path, strerror(-ret));
+	usleep(between(me, 0, 30000));
+}
+
+static void empty_out(const char *from, const char *to)
+{
+	char buf[16 * PAGE_SIZE], *line, *rest = buf;
+
+	/* A process whose leader has exited is known by its threads. */
+	if (cg_read(from, "cgroup.threads", buf, sizeof(buf)))
+		return;
+	while ((line = strsep(&rest, "\n")) && *line)
+		set(to, "cgroup.procs", line);
+}
+
+static void must(long ret, const char *what, const char *path)
+{
+	if (ret)
+		fail(ANSWERS, "%s %s: %s", what, path, strerror(ret == -1 ? errno : -ret));
+}
+
+/* Who opens the device, sends the descriptor away, and dies */
+static void leave_account(struct actor *me, const char *cgroup)
+{
+	int dir = dirfd_open_opath(cgroup);
+	pid_t pid = clone_into_cgroup(dir);
+	struct account *a;
+	int fd, n;
+
+	if (!pid) {
+		a = open_and_take(me, &fd);
+		put(&a->live, 0);
+		_exit(pass(fd, 0) ? 1 : 0);
+	}
+	close(dir);
+	if (pid < 0)
+		fail(ANSWERS, "clone into %s: %s", cgroup, strerror(errno));
+	else if (waitpid(pid, &n, 0) == pid && WIFEXITED(n) && !WEXITSTATUS(n))
+		did(DID_ORPHAN);
+}
+
+static void churner(struct actor *me)
+{
+	static unsigned int number;
+	char churn[PATH_SIZE], path[PATH_SIZE + 16], leaf[PATH_SIZE + 32], away[PATH_SIZE];
+	int n = 2 * between(me, 0, (shared->processes - 1) / 2);
+	pid_t pid = get(&shared->slots[n].alive) ? get(&shared->slots[n].pid) : 0;
+	long end;
+
+	snprintf(path, sizeof(path), "%s/%u", place_path(CHURN, churn), ++number);
+	snprintf(leaf, sizeof(leaf), "%s/leaf", path);
+	must(mkdir(path, 0755), "mkdir", path);
+	must(set(path, "cgroup.subtree_control", "+" CONTROLLER), "switch on in", path);
+	must(mkdir(leaf, 0755), "mkdir", leaf);
+	put(&shared->churn, number);
+	leave_account(me, leaf);
+	if (pid)
+		set_number(leaf, "cgroup.procs", pid);
+	usleep(between(me, 0, 50000));
+	leave_account(me, leaf);
+
+	put(&shared->churn, 0);
+	place_path(WILD_A, away);
+	end = now_ms() + HANG_S * 1000;
+	while (rmdir(leaf)) {
+		if (errno != EBUSY || now_ms() > end) {
+			fail(HANG, "rmdir %s: %s", leaf, strerror(errno));
+			return;
+		}
+		empty_out(leaf, away);
+	}
+	must(rmdir(path), "rmdir", path);
+	did(DID_SUBTREE);
+}
+
+static void switcher(struct actor *me)
+{
+	static bool off;
+	char path[PATH_SIZE];
+
+	off = !off;
+	must(set(place_path(SWITCHED, path), "cgroup.subtree_control",
+		 off ? "-" CONTROLLER : "+" CONTROLLER), "switch in", path);
+	did(off ? DID_SWITCH_OFF : DID_SWITCH_ON);
+	usleep(between(me, 0, 40000));
+}
+
+static void freezer(struct actor *me)
+{
+	char path[PATH_SIZE];
+
+	any_place(me, FIXED, CHURN, path);
+	must(set(path, "cgroup.freeze", "1"), "freeze", path);
+	usleep(between(me, 0, 15000));
+	must(set(path, "cgroup.freeze", "0"), "thaw", path);
+	did(DID_FREEZE);
+	usleep(between(me, 0, 100000));
+}
+
+static void reader(struct actor *me)
+{
+	static const char *const keys[] = {
+		"ioasids.max", "", "ioasids.current", "", "ioasids.peak", "",
+		"ioasids.events", "max ", "ioasids.events", "alloc_fail ",
+		"ioasids.events.local", "max ", "ioasids.events.local", "alloc_fail ",
+		"ioasids.stat", "allocated ", "ioasids.stat", "reserved ", "ioasids.stat", "sets ",
+	};
+	int i = 2 * between(me, 0, ARRAY_SIZE(keys) / 2 - 1);
+	char path[PATH_SIZE];
+	enum place place;
+	long n;
+
+	check_capacity();
+	for (place = TOP; place <= STILL; place++)
+		check_limited(place);
+	n = number_of(any_place(me, TOP, CHURN, path), keys[i], keys[i + 1]);
+	if (n < 0 && !(n == NO_NUMBER && may_be_missing(path)))
+		fail(ANSWERS, "%s/%s: %s%ld", path, keys[i], keys[i + 1], n);
+	did(DID_READ);
+}
+
+static void (*const disturbers[NR_DISTURBERS])(struct actor *me) = {
+	limiter, churner, switcher, freezer, reader,
+};
+
+static void disturb(enum disturber who)
+{
+	struct actor me = new_actor(MAX_WORKERS + 1 + who, 0, 0);
+
+	while (!get(&shared->stop)) {
+		put(&shared->disturbers[who].busy, 1);
+		/* The reader changes nothing. */
+		if (who == READER || !get(&shared->paused))
+			disturbers[who](&me);
+		put(&shared->disturbers[who].busy, 0);
+		add(&shared->disturbers[who].steps, 1);
+		usleep(1000);
+	}
+	_exit(0);
+}
+
+/* Main: what is going on, and what to say if it does not go on */
+
+static const char *doing;
+static bool interrupted;
+
+static void going_to(const char *what)
+{
+	doing = what;
+	alarm(2 * HANG_S);
+}
+
+static void kill_tree(void)
+{
+	char path[PATH_SIZE];
+
+	set(place_path(TOP, path), "cgroup.kill", "1");
+}
+
+/* Main itself hangs: nothing can be done but to say so. */
+static void on_alarm(int signal)
+{
+	static const char line[] = "not ok - main hangs\n# it was to ";
+
+	kill_tree();
+	write(STDOUT_FILENO, line, sizeof(line) - 1);
+	write(STDOUT_FILENO, doing, strlen(doing));
+	write(STDOUT_FILENO, "\n", 1);
+	_exit(KSFT_FAIL);
+}
+
+static void on_interrupt(int signal)
+{
+	put(&interrupted, true);
+}
+
+/* It is for main to say when they end, also if they are interrupted together. */
+static void belong_to_main(void)
+{
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void start_worker(struct actor *me, int n)
+{
+	struct slot *s = &shared->slots[n];
+	char path[PATH_SIZE];
+	int dir = -1;
+	pid_t pid;
+
+	s->account = 0;
+	s->old_account = 0;
+	s->moving = 0;
+	s->execs = 0;
+	put(&s->life, s->life + 1);
+	put(&s->alive, s->life);
+	/* It may be gone until it is needed, if it is in a subtree that goes. */
+	do {
+		if (dir >= 0)
+			close(dir);
+		dir = dirfd_open_opath(somewhere(me, n, path));
+		pid = dir < 0 ? -1 : clone_into_cgroup(dir);
+	} while (pid < 0 && is_gone(path, errno));
+	if (!pid) {
+		belong_to_main();
+		/* Who checks or disturbs need not wait for those who never rest. */
+		setpriority(PRIO_PROCESS, 0, 10);
+		worker(n);
+	}
+	if (pid < 0)
+		fail(ANSWERS, "clone into %s: %s", path, strerror(errno));
+	else
+		put(&s->pid, pid);
+	close(dir);
+}
+
+static void reap(struct actor *me)
+{
+	int status, i;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (i = 0; i < shared->processes; i++) {
+			struct slot *s = &shared->slots[i];
+
+			if (s->pid != pid)
+				continue;
+			if (get(&s->alive))
+				fail(ANSWERS, "worker %d died with status 0x%x", i, status);
+			put(&s->alive, 0);
+			put(&s->pid, 0);
+			put(&s->moving, 0);
+		}
+	}
+	for (i = 0; i < shared->processes && me; i++)
+		if (!shared->slots[i].pid)
+			start_worker(me, i);
+}
+
+static void kill_worker(int n)
+{
+	struct slot *s = &shared->slots[n];
+
+	if (!s->pid)
+		return;
+	put(&s->alive, 0);
+	kill(s->pid, SIGKILL);
+	did(DID_KILL);
+}
+
+/* False if somebody does not come to rest. */
+static bool pause_others(void)
+{
+	long end = now_ms() + HANG_S * 1000;
+	int i;
+
+	going_to("let the others come to rest");
+	put(&shared->paused, 1);
+	for (i = 0; i < NR_DISTURBERS; i++)
+		while (i != READER && get(&shared->disturbers[i].busy)) {
+			if (now_ms() > end) {
+				fail(HANG, "the %s", disturber_names[i]);
+				return false;
+			}
+			usleep(1000);
+		}
+	for (i = 0; i < shared->processes; i++)
+		while (get(&shared->slots[i].moving)) {
+			if (now_ms() > end) {
+				fail(HANG, "worker %d moves somebody", i);
+				return false;
+			}
+			reap(NULL);
+			usleep(1000);
+		}
+	return true;
+}
+
+static void resume_others(void)
+{
+	put(&shared->paused, 0);
+}
+
+/* Requests go on, and nothing else. */
+static void check_at_rest(void)
+{
+	long bound[NR_PLACES], end, current;
+	char path[PATH_SIZE];
+	int i;
+
+	if (!pause_others())
+		return;
+	going_to("look at the counts with moves and limits at rest");
+	for (i = 0; i < NR_PLACES; i++)
+		bound[i] = LONG_MAX;
+	for (end = now_ms() + 150; now_ms() < end;) {
+		for (i = 0; i < NR_PLACES; i++) {
+			long max = max_of(place_path(i, path));
+
+			current = current_of(path);
+			if (current == NO_NUMBER && may_be_missing(path))
+				continue;
+			if (current < 0 || current > bound[i])
+				fail(AT_REST, "%s: current %ld over max %ld rose from %ld at most",
+				     path, current, max, bound[i]);
+			/* Once it fits, it always will. */
+			bound[i] = current > max ? current : max;
+		}
+	}
+	did(DID_REST);
+	resume_others();
+}
+
+/* With all frozen: what is there, found without the controller's counts */
+
+struct seen_account {
+	long set;
+	unsigned int quota;
+	unsigned int allocated;
+	char path[256];
+};
+
+struct seen_cgroup {
+	char path[256];
+	bool has_controller;
+	long charged, allocated, sets;	/* by the accounts below */
+};
+
+static struct seen_account seen[1024];
+static struct seen_cgroup cgroups[64];
+static struct { pid_t pid; int cgroup; } processes[1024];
+static int nr_seen, nr_cgroups, nr_processes;
+
+static void see_account(const char *fdinfo)
+{
+	const char *path = strstr(fdinfo, "ioasid-cgroup:\t");
+	long set = number_in(fdinfo, "ioasid-set:\t");
+	int i;
+
+	for (i = 0; i < nr_seen && seen[i].set != set; i++)
+		;
+	if (i < nr_seen || i == ARRAY_SIZE(seen))
+		return;
+	seen[i].set = set;
+	seen[i].quota = number_in(fdinfo, "ioasid-quota:\t");
+	seen[i].allocated = number_in(fdinfo, "ioasid-allocated:\t");
+	seen[i].path[0] = '\0';
+	if (path)
+		sscanf(path, "ioasid-cgroup:\t%255[^\n]", seen[i].path);
+	nr_seen++;
+}
+
+static void see_descriptors(const char *task)
+{
+	char path[PATH_SIZE], target[64], fdinfo[PAGE_SIZE];
+	struct dirent *entry;
+	DIR *dir;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd", task);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
+		if (len == strlen(DEVICE) && !memcmp(target, DEVICE, len) &&
+		    read_fdinfo(task, entry->d_name, fdinfo))
+			see_account(fdinfo);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static int see_cgroup(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	char buf[16 * PAGE_SIZE], status[64], *task, *rest = buf;
+
+	if (type != FTW_D || nr_cgroups == ARRAY_SIZE(cgroups))
+		return 0;
+	snprintf(cgroups[nr_cgroups].path, sizeof(cgroups[0].path), "%s", path);
+	cgroups[nr_cgroups].has_controller = current_of(path) != NO_NUMBER;
+	cgroups[nr_cgroups].charged = 0;
+	cgroups[nr_cgroups].allocated = 0;
+	cgroups[nr_cgroups].sets = 0;
+	nr_cgroups++;
+
+	if (cg_read(path, "cgroup.threads", buf, sizeof(buf)))
+		return 0;
+	while ((task = strsep(&rest, "\n")) && *task) {
+		char text[PAGE_SIZE];
+
+		see_descriptors(task);
+		snprintf(status, sizeof(status), "/proc/%s/status", task);
+		if (read_text(status, text, sizeof(text)) <= 0 ||
+		    nr_processes == ARRAY_SIZE(processes))
+			continue;
+		processes[nr_processes].pid = number_in(text, "Tgid:\t");
+		processes[nr_processes++].cgroup = nr_cgroups - 1;
+	}
+	return 0;
+}
+
+/* The cgroup that counts for @path: it, or the nearest above with the controller */
+static int payer_of(const char *path)
+{
+	int best = -1, i;
+
+	for (i = 0; i < nr_cgroups; i++) {
+		size_t len = strlen(cgroups[i].path);
+
+		if (cgroups[i].has_controller && !strncmp(path, cgroups[i].path, len) &&
+		    (path[len] == '/' || !path[len]) &&
+		    (best < 0 || len > strlen(cgroups[best].path)))
+			best = i;
+	}
+	return best;
+}
+
+static void add_up(void)
+{
+	char path[PATH_SIZE];
+	int i, j;
+
+	for (i = 0; i < nr_seen; i++) {
+		unsigned int charge = seen[i].quota ?: seen[i].allocated;
+
+		snprintf(path, sizeof(path), "%s%s", shared->root, seen[i].path);
+		if (payer_of(path) < 0)
+			fail(FROZEN, "set %ld is charged to %s", seen[i].set, path);
+		/* The payer's ancestors have the controller too. */
+		for (j = payer_of(path); j >= 0; ) {
+			cgroups[j].charged += charge;
+			cgroups[j].allocated += seen[i].allocated;
+			cgroups[j].sets++;
+			snprintf(path, sizeof(path), "%s", cgroups[j].path);
+			*strrchr(path, '/') = '\0';
+			j = payer_of(path);
+		}
+	}
+}
+
+static void check_counts(struct seen_cgroup *c)
+{
+	long current, peak, allocated, reserved, sets, events[2], local[2];
+	char text[PAGE_SIZE];
+
+	current = current_of(c->path);
+	peak = number_of(c->path, "ioasids.peak", "");
+	if (cg_read(c->path, "ioasids.stat", text, sizeof(text)))
+		return;
+	allocated = number_in(text, "allocated ");
+	reserved = number_in(text, "reserved ");
+	sets = number_in(text, "sets ");
+	if (current != c->charged || allocated != c->allocated || sets != c->sets ||
+	    reserved != c->charged - c->allocated || peak < current)
+		fail(FROZEN, "%s: current %ld peak %ld stat %ld %ld %ld, but has %ld %ld %ld",
+		     c->path, current, peak, allocated, reserved, sets,
+		     c->allocated, c->charged - c->allocated, c->sets);
+
+	events[0] = number_of(c->path, "ioasids.events", "max ");
+	events[1] = number_of(c->path, "ioasids.events", "alloc_fail ");
+	local[0] = number_of(c->path, "ioasids.events.local", "max ");
+	local[1] = number_of(c->path, "ioasids.events.local", "alloc_fail ");
+	if (local[0] < 0 || local[0] > events[0] || local[1] < 0 || local[1] > events[1])
+		fail(FROZEN, "%s: events max %ld alloc_fail %ld, but local max %ld alloc_fail %ld",
+		     c->path, events[0], events[1], local[0], local[1]);
+}
+
+/* In fixed no cgroup comes or goes: what they refused is what it shows. */
+static void check_events(const char *key)
+{
+	static const enum place parts[] = { FIXED, FIXED_A, FIXED_B, STILL };
+	char path[PATH_SIZE];
+	long all, sum = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		sum += number_of(place_path(parts[i], path), "ioasids.events.local", key);
+	all = number_of(place_path(FIXED, path), "ioasids.events", key);
+	if (all != sum)
+		fail(FROZEN, "%s: events %s%ld, the local ones %ld", path, key, all, sum);
+}
+
+static void compare(int n, unsigned int number)
+{
+	struct account *a = account_of(number);
+	struct slot *s = &shared->slots[n];
+	unsigned int pending = get(&a->pending);
+	char path[PATH_SIZE];
+	int i, j;
+
+	if (!is_live(number) || !a->set)
+		return;
+	for (i = 0; i < nr_seen && seen[i].set != a->set; i++)
+		;
+	if (i == nr_seen) {
+		fail(FROZEN, "worker %d has set %ld, but no descriptor of it", n, a->set);
+		return;
+	}
+	if (labs((long)seen[i].allocated - a->held) > pending ||
+	    (!pending && seen[i].quota != a->quota))
+		fail(FROZEN, "set %ld of worker %d: allocated %u quota %u, not %u %u; %u pending",
+		     a->set, n, seen[i].allocated, seen[i].quota, a->held, a->quota, pending);
+	if (!pending)
+		did(DID_COMPARED);
+
+	for (j = 0; j < nr_processes && processes[j].pid != s->pid; j++)
+		;
+	if (a->owner != s->pid || j == nr_processes)
+		return;
+	snprintf(path, sizeof(path), "%s%s", shared->root, seen[i].path);
+	j = payer_of(cgroups[processes[j].cgroup].path);
+	if (strcmp(path, cgroups[j].path))
+		fail(FROZEN, "worker %d is in %s, but %s pays for it", n, cgroups[j].path, path);
+}
+
+static bool freeze_all(void)
+{
+	long end = now_ms() + HANG_S * 1000;
+	char path[PATH_SIZE];
+
+	going_to("freeze all");
+	must(set(place_path(TOP, path), "cgroup.freeze", "1"), "freeze", path);
+	while (number_of(path, "cgroup.events", "frozen ") != 1) {
+		if (now_ms() > end) {
+			fail(HANG, "%s does not freeze", path);
+			return false;
+		}
+		usleep(1000);
+	}
+	return true;
+}
+
+static void check_frozen(struct actor *me)
+{
+	int drained[64], nr_drained = 0, i;
+	char path[PATH_SIZE];
+	unsigned int mm;
+
+	if (!pause_others())
+		return;
+	/* An account that is caught in a request is compared less closely: try both. */
+	if (one_in(me, 2)) {
+		put(&shared->hold, 1);
+		usleep(100000);
+	}
+	if (!freeze_all())
+		goto out;
+	going_to("look at all that is frozen");
+	nr_seen = 0;
+	nr_cgroups = 0;
+	nr_processes = 0;
+	while (nr_drained < ARRAY_SIZE(drained) && (i = fetch(&mm)) >= 0)
+		drained[nr_drained++] = i;
+	see_descriptors("self");
+	nftw(place_path(TOP, path), see_cgroup, 16, FTW_PHYS);
+	add_up();
+	for (i = 0; i < nr_cgroups; i++)
+		if (cgroups[i].has_controller)
+			check_counts(&cgroups[i]);
+	check_events("max ");
+	check_events("alloc_fail ");
+	for (i = 0; i < shared->processes; i++) {
+		compare(i, get(&shared->slots[i].account));
+		compare(i, get(&shared->slots[i].old_account));
+	}
+	while (nr_drained)
+		close(drained[--nr_drained]);
+	did(DID_FROZEN_CHECK);
+out:
+	put(&shared->hold, 0);
+	set(place_path(TOP, path), "cgroup.freeze", "0");
+	resume_others();
+}
+
+/* Who has not done anything for long? */
+static void check_progress(void)
+{
+	static unsigned long disturbed[NR_DISTURBERS], worked[MAX_WORKERS];
+	static long disturbed_at[NR_DISTURBERS], worked_at[MAX_WORKERS];
+	long now = now_ms();
+	int i;
+
+	for (i = 0; i < NR_DISTURBERS; i++) {
+		unsigned long steps = get(&shared->disturbers[i].steps);
+
+		if (steps != disturbed[i] || !disturbed_at[i])
+			disturbed_at[i] = now;
+		disturbed[i] = steps;
+		if (now - disturbed_at[i] > HANG_S * 1000)
+			fail(HANG, "the %s", disturber_names[i]);
+	}
+	for (i = 0; i < shared->processes; i++) {
+		unsigned long steps = get(&shared->slots[i].steps);
+
+		if (steps != worked[i] || !worked_at[i])
+			worked_at[i] = now;
+		worked[i] = steps;
+		if (now - worked_at[i] > HANG_S * 1000)
+			fail(HANG, "worker %d, process %d", i, shared->slots[i].pid);
+	}
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return type == FTW_DP ? rmdir(path) : 0;
+}
+
+/* Waits for what may take a moment. */
+static bool remove_tree(void)
+{
+	long end = now_ms() + 10000;
+	char path[PATH_SIZE];
+
+	place_path(TOP, path);
+	while (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT) {
+		if (now_ms() > end)
+			return false;
+		usleep(10000);
+	}
+	return true;
+}
+
+static void make_tree(void)
+{
+	char path[PATH_SIZE];
+	enum place place;
+
+	must(set(shared->root, "cgroup.subtree_control", "+" CONTROLLER), "switch on in",
+	     shared->root);
+	for (place = TOP; place < NR_PLACES; place++) {
+		must(mkdir(place_path(place, path), 0755), "mkdir", path);
+		if (places[place].parent)
+			must(set(path, "cgroup.subtree_control", "+" CONTROLLER), "switch on in",
+			     path);
+		if (places[place].limit)
+			must(set_number(path, "ioasids.max",
+					places[place].limit * shared->processes), "limit", path);
+	}
+}
+
+static int expect_nothing(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	char text[PAGE_SIZE];
+
+	if (type != FTW_D || cg_read(path, "ioasids.stat", text, sizeof(text)))
+		return 0;
+	if (current_of(path) || strcmp(text, "allocated 0\nreserved 0\nsets 0\n"))
+		fail(END, "%s: current %ld, stat %s", path, current_of(path), text);
+	return 0;
+}
+
+static long user_of_capacity(void)
+{
+	return number_of(shared->root, "ioasids.capacity", "user ");
+}
+
+static long nr_dying(void)
+{
+	return number_of(shared->root, "cgroup.stat", "nr_dying_subsys_" CONTROLLER " ");
+}
+
+/* Ends all, and checks that nothing is left of it. */
+static void finish(const pid_t *pids, long user, long dying)
+{
+	char path[PATH_SIZE];
+	long end;
+	int i;
+
+	going_to("end all");
+	put(&shared->stop, 1);
+	put(&shared->paused, 0);
+	for (i = 0; i < shared->processes; i++)
+		put(&shared->slots[i].alive, 0);
+	for (i = 0; i < NR_DISTURBERS; i++)
+		waitpid(pids[i], NULL, 0);
+	kill_tree();
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	close(mailbox[0]);
+	close(mailbox[1]);
+
+	going_to("see what is left");
+	nftw(place_path(TOP, path), expect_nothing, 16, FTW_PHYS);
+	if (user_of_capacity() != user)
+		fail(END, "ioasids.capacity: user %ld, before %ld", user_of_capacity(), user);
+	check_capacity();
+	if (!remove_tree())
+		fail(END, "rmdir in %s: %s", path, strerror(errno));
+	for (end = now_ms() + 10000; nr_dying() > dying && now_ms() < end; )
+		usleep(10000);
+	if (nr_dying() > dying)
+		fail(END, "%ld dying, before %ld", nr_dying(), dying);
+}
+
+static void check_coverage(void)
+{
+	int i;
+
+	for (i = 0; i < NR_DEEDS; i++) {
+		ksft_print_msg("%8lu  %s\n", shared->done[i], deed_names[i]);
+		if (!shared->done[i])
+			fail(COVERAGE, "never: %s", deed_names[i]);
+	}
+}
+
+static void print_failures(void)
+{
+	static unsigned int n;
+
+	for (; n < ARRAY_SIZE(shared->failures) && get(&shared->failures[n].ready); n++)
+		ksft_print_msg("WRONG: %s\n", shared->failures[n].text);
+}
+
+static void run(long duration)
+{
+	struct actor me = new_actor(0, 0, 0);
+	long start = now_ms(), now = start, kill_at = start, check_at = start, say_at = start;
+	bool frozen = false;
+
+	while (now < start + duration * 1000 && !get(&interrupted) && !get(&shared->nr_failures)) {
+		going_to("go round");
+		reap(&me);
+		check_progress();
+		now = now_ms();
+		if (now >= kill_at) {
+			kill_worker(next(&me) % shared->processes);
+			kill_at = now + between(&me, 50, 400);
+		}
+		if (now >= check_at) {
+			frozen = !frozen;
+			if (frozen)
+				check_frozen(&me);
+			else
+				check_at_rest();
+			check_at = now_ms() + between(&me, 200, 1500);
+		}
+		if (now >= say_at + 10000) {
+			say_at = now;
+			ksft_print_msg("%ld s: %lu grants, %lu refusals, %lu moves, %lu kills\n",
+				       (now - start) / 1000, shared->done[DID_GRANT],
+				       shared->done[DID_REFUSAL], shared->done[DID_MOVE_SELF] +
+				       shared->done[DID_MOVE_OTHER], shared->done[DID_KILL]);
+		}
+		usleep(10000);
+	}
+}
+
+static void print_usage(FILE *to)
+{
+	fprintf(to, "Usage: stress_ioasids [-d SECONDS] [-s SEED] [-p PROCESSES] [-t THREADS]\n"
+		"  -d, --duration   how long, 1 or more (30)\n"
+		"  -s, --seed       what the random choices follow from (the kernel's choice)\n"
+		"  -p, --processes  how many workers, 4 to %d (6)\n"
+		"  -t, --threads    how many threads in each, 1 to %d (2)\n"
+		"Exits with 0 if all was right, 1 if not, 4 if it could not be tried.\n",
+		MAX_WORKERS, MAX_THREADS);
+}
+
+static unsigned long parse(const char *option, const char *arg, unsigned long min,
+			   unsigned long max)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(arg, &end, 0);
+	if (*arg < '0' || *arg > '9' || *end || errno || n < min || n > max) {
+		fprintf(stderr, "stress_ioasids: --%s must be a number from %lu to %lu, not %s\n",
+			option, min, max, arg);
+		exit(2);
+	}
+	return n;
+}
+
+static void share(void)
+{
+	/* Numbers that are known after exec, too */
+	int fd = memfd_create("stress_ioasids", 0);
+
+	shared_fd = fcntl(fd, F_DUPFD, 100);
+	close(fd);
+	if (shared_fd < 0 || ftruncate(shared_fd, sizeof(*shared)))
+		ksft_exit_fail_msg("memfd: %s\n", strerror(errno));
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, shared_fd, 0);
+	if (shared == MAP_FAILED || socketpair(AF_UNIX, SOCK_DGRAM, 0, mailbox))
+		ksft_exit_fail_msg("shared memory or sockets: %s\n", strerror(errno));
+	dup2(mailbox[0], shared_fd + 1);
+	dup2(mailbox[1], shared_fd + 2);
+	close(mailbox[0]);
+	close(mailbox[1]);
+	mailbox[0] = shared_fd + 1;
+	mailbox[1] = shared_fd + 2;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "duration", required_argument, NULL, 'd' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "processes", required_argument, NULL, 'p' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	unsigned long duration = 30, seed, workers = 6, threads = 2;
+	pid_t pids[NR_DISTURBERS];
+	long user, dying;
+	int option, i;
+
+	if (argc == 5 && !strcmp(argv[1], "resume"))
+		return resume(argv + 2);
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = now_ms();
+	seed &= UINT_MAX;
+	while ((option = getopt_long(argc, argv, "d:s:p:t:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'd':
+			duration = parse("duration", optarg, 1, INT_MAX / 1000);
+			break;
+		case 's':
+			seed = parse("seed", optarg, 0, ULONG_MAX);
+			break;
+		case 'p':
+			workers = parse("processes", optarg, 4, MAX_WORKERS);
+			break;
+		case 't':
+			threads = parse("threads", optarg, 1, MAX_THREADS);
+			break;
+		case 'h':
+			print_usage(stdout);
+			return 0;
+		default:
+			print_usage(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		print_usage(stderr);
+		return 2;
+	}
+
+	ksft_print_header();
+	ksft_print_msg("seed %lu\n", seed);
+	share();
+	shared->seed = seed;
+	shared->processes = workers;
+	shared->threads = threads;
+	if (geteuid())
+		ksft_exit_skip("not root\n");
+	if (cg_find_unified_root(shared->root, sizeof(shared->root), NULL))
+		ksft_exit_skip("cgroup v2 is not mounted\n");
+	if (cg_read_strstr(shared->root, "cgroup.controllers", CONTROLLER))
+		ksft_exit_skip(CONTROLLER " is not in cgroup.controllers\n");
+	if (access(DEVICE, F_OK))
+		ksft_exit_skip("no " DEVICE "\n");
+	ksft_set_plan(NR_CHECKS);
+
+	signal(SIGALRM, on_alarm);
+	signal(SIGINT, on_interrupt);
+	signal(SIGTERM, on_interrupt);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	/* One that was killed leaves its own. */
+	kill_tree();
+	if (!remove_tree())
+		ksft_exit_fail_msg("What another run has left cannot be removed\n");
+	user = user_of_capacity();
+	dying = nr_dying();
+	make_tree();
+	for (i = 0; i < NR_DISTURBERS; i++) {
+		pids[i] = fork();
+		if (!pids[i]) {
+			belong_to_main();
+			disturb(i);
+		}
+	}
+
+	run(duration);
+	print_failures();
+	finish(pids, user, dying);
+	if (duration >= ENOUGH_S && !get(&interrupted) && !shared->nr_failures)
+		check_coverage();
+	print_failures();
+	for (i = 0; i < NR_CHECKS; i++)
+		ksft_test_result(!shared->failed[i], "%s\n", check_names[i]);
+	ksft_finished();
+}
