@@ -29,7 +29,7 @@ parameters="lab=$mode console=$CONSOLE panic=-1 oops=panic softlockup_panic=1 hu
 if [ "$mode" = shell ]; then
 	exec "${qemu[@]}" -serial mon:stdio -append "$parameters kunit.enable=0 quiet TERM=${TERM:-linux}"
 fi
-[ "$mode" = test ] || parameters+=" kunit.enable=0"
+case $mode in test|coverage) ;; *) parameters+=" kunit.enable=0" ;; esac
 
 work=$(mktemp -d "$CACHE/boot.XXXXXX")
 trap 'kill ${guest:-} 2>/dev/null || true; rm -rf "$work"' EXIT

@@ -18,6 +18,15 @@ for port in /sys/class/virtio-ports/*; do
 done
 trap 'echo "end $?"' EXIT
 
+# Once more, now that allocations that may sleep can be made to fail.
+run_kunit() {
+	echo N >/sys/kernel/debug/failslab/ignore-gfp-wait
+	for suite in /sys/kernel/debug/kunit/*; do
+		echo run >"$suite/run"
+	done
+	echo Y >/sys/kernel/debug/failslab/ignore-gfp-wait
+}
+
 # What the debug kernel has kept account of.
 ask_kmemleak() {
 	[ -e "$leaks" ] || return 0
@@ -62,6 +71,7 @@ probe)	# which of our interfaces does this kernel have?
 	[ ! -e /dev/ioasid ] || echo CONFIG_IOASID_USER=y
 	;;
 test)	# all tests, or those that are called $only
+	run_kunit
 	cat /sys/kernel/debug/kunit/*/results 2>/dev/null || [ "${only-}" ] || echo "not ok - KUnit left no results"
 	case ${only-} in
 	'')	set -- ;;
@@ -82,6 +92,14 @@ test)	# all tests, or those that are called $only
 stress)
 	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
 	ask_kmemleak
+	;;
+coverage) # what KUnit has run, as the compiler counted it
+	run_kunit
+	cd /sys/kernel/debug/gcov
+	find . -name 'ioasid*.gcda' | while read -r counts; do
+		echo "file ${counts##*/}"
+		base64 "$counts"
+	done
 	;;
 others)	# what becomes of each case of the kernel's own tests, and of each program
 	for test in /others/*; do

@@ -34,6 +34,8 @@ if [ ! -d "$result" ]; then
 	mkdir "$result.new"
 	cp "$build/$IMAGE" "$result.new/image"
 	cp "$build/.config" "$result.new/config"
+	notes=("$build"/*/*/ioasid*.gcno)
+	[ ${#notes[@]} = 0 ] || cp "${notes[@]}" "$result.new"
 	mv "$result.new" "$result"
 fi
 echo "$result"

@@ -89,7 +89,8 @@ export CCACHE_DIR=$CACHE/ccache KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HO
 kmake() {
 	local status=0
 	touch "$build.dirty"
-	make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" "$@" || status=$?
+	make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" \
+		GCOV_PROFILE_ioasid{,s}.o=y "$@" || status=$?
 	rm "$build.dirty"
 	return $status
 }

@@ -9,72 +9,125 @@
  * References. Whoever made a set holds one, and so does each of its IDs. An ID
  * starts with one, which ioasid_free() drops; ioasid_get() adds more. At the last
  * one the ID leaves the xarray first and is uncharged then, so that there is
- * always an ID for whom the counters have promised one.
+ * always an ID for whom the counters have promised one. A set holds what is known
+ * of its mm, which others find for as long as it has an open set or notifiers.
  *
  * Locks, none inside another but for what the controller takes in the first:
  *
- *   set->account.lock	interrupts off; the counts of a set, its list of user IDs,
- *			and the charge
- *   ioasids' xa_lock	interrupts off
- *   mm_sets_lock	process context; which mm has a set
+ *   set->account.lock	interrupts off; the counts of a set, its list of IDs, which
+ *			of them are freed, and the charge
+ *   ioasids' xa_lock	interrupts off; also guards the highest ID
+ *   sets' xa_lock	interrupts off
+ *   set->spids' xa_lock	interrupts off
+ *   mms_lock		process context; what is known of which mm
+ *   capacity_mutex	process context; installing a capacity
+ *   set->spid_mutex	process context; attaching and detaching private IDs. What
+ *			lies under it is taken in it
  *
- * IDs and sets are freed after a grace period of RCU. What makes a set or an ID,
- * changes a quota or closes a set runs in process context and may sleep; all else
- * may be called from any context but NMI.
+ * Notifiers are called without any. IDs, sets and what is known of an mm are freed
+ * after a grace period of RCU. What makes a set or an ID, changes a quota, closes a
+ * set, or deals with private IDs and notifiers runs in process context and may
+ * sleep; all else may be called from any context but NMI.
  */
 
+#include <linux/debugfs.h>
 #include <linux/hashtable.h>
 #include <linux/init.h>
 #include <linux/ioasid.h>
 #include <linux/ioasids_cgroup.h>
 #include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/pid.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
+
+#define NR_PRIORITIES	(IOASID_PRIORITY_CPU + 1)
+
+/* By priority: that of one notifier holds over those of other chains. */
+struct ioasid_chain {
+	struct atomic_notifier_head	head[NR_PRIORITIES];
+};
+
+struct ioasid_mm {
+	struct mm_struct	*mm;		/* pinned by @users; NULL: there are none */
+	struct hlist_node	node;
+	unsigned int		users;		/* notifiers, and @set */
+	struct ioasid_set	*set;		/* the open one */
+	struct ioasid_chain	chain;
+	refcount_t		refs;
+	struct rcu_head		rcu;
+};
 
 struct ioasid_set {
 	struct ioasids_account	account;
 	u32			quota;
 	refcount_t		refs;
-	u64			id;
-	struct mm_struct	*mm;		/* not pinned; NULL: a kernel set */
-	struct hlist_node	mm_node;
-	struct list_head	user_ids;	/* that user space can free */
+	unsigned long		id;
+	struct ioasid_mm	*mm;		/* NULL: a kernel set */
+	struct list_head	ids;		/* those that are not gone */
+	struct mutex		spid_mutex;
+	struct xarray		spids;
+	struct ioasid_chain	chain;
 	struct rcu_head		rcu;
 };
 
 struct ioasid {
 	u32			id;
+	u32			spid;		/* 0: none */
 	refcount_t		refs;
-	struct ioasid_set	*set;
-	bool			user;		/* user space asked for it */
+	bool			live;		/* has an ID */
+	bool			user;		/* user space can free it */
 	bool			freed;		/* gone when the last user is */
+	struct ioasid_set	*set;
+	void __rcu		*data;
 	union {
-		struct list_head	node;	/* in user_ids until freed */
+		struct list_head	node;
 		struct rcu_head		rcu;
 	};
 };
 
 static DEFINE_XARRAY_FLAGS(ioasids, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
+static DEFINE_XARRAY_FLAGS(sets, XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
 static struct kmem_cache *ioasid_cache;
+static struct workqueue_struct *ioasid_wq;
+static struct ioasid_chain all_chain = {
+	.head = { [0 ... NR_PRIORITIES - 1] = ATOMIC_NOTIFIER_INIT(all_chain.head) },
+};
 
-static DEFINE_SPINLOCK(mm_sets_lock);
-static DEFINE_HASHTABLE(mm_sets, 10);
+static DEFINE_SPINLOCK(mms_lock);
+static DEFINE_HASHTABLE(mms, 10);
 
-/* How much of the capacity is taken: by all sets, and of that by kernel sets. */
-static atomic_t capacity_taken;
+/*
+ * The capacity: what is left of it, what kernel sets have of it, and the whole. To
+ * lower the whole takes the difference, as a set would.
+ */
+static atomic_t capacity_left = ATOMIC_INIT(IOASID_MAX);
 static atomic_t capacity_kernel;
+static u32 capacity_total = IOASID_MAX;
+static u32 capacity_bound = IOASID_MAX;		/* by the command line */
+static DEFINE_MUTEX(capacity_mutex);
+
+static bool capacity_try_take(u32 n)
+{
+	int left = atomic_read(&capacity_left);
+
+	do {
+		if (n > left)
+			return false;
+	} while (!atomic_try_cmpxchg(&capacity_left, &left, left - n));
+
+	return true;
+}
 
 static bool capacity_take(struct ioasid_set *set, u32 n)
 {
-	int taken = atomic_read(&capacity_taken);
-
-	do {
-		if (n > IOASID_MAX - taken)
-			return false;
-	} while (!atomic_try_cmpxchg(&capacity_taken, &taken, taken + n));
-
+	if (!capacity_try_take(n))
+		return false;
 	if (!set->mm)
 		atomic_add(n, &capacity_kernel);
 	return true;
@@ -84,18 +137,76 @@ static void capacity_give(struct ioasid_set *set, u32 n)
 {
 	if (!set->mm)
 		atomic_sub(n, &capacity_kernel);
-	WARN_ON_ONCE(atomic_sub_return(n, &capacity_taken) < 0);
+	atomic_add(n, &capacity_left);
 }
 
 void ioasid_get_capacity(struct ioasid_capacity *cap)
 {
-	u32 taken = atomic_read(&capacity_taken);
-
-	cap->total = IOASID_MAX;
-	cap->kernel = min_t(u32, atomic_read(&capacity_kernel), taken);
-	cap->user = taken - cap->kernel;
-	cap->available = IOASID_MAX - taken;
+	cap->total = READ_ONCE(capacity_total);
+	cap->available = min_t(u32, atomic_read(&capacity_left), cap->total);
+	cap->kernel = min_t(u32, atomic_read(&capacity_kernel), cap->total - cap->available);
+	cap->user = cap->total - cap->available - cap->kernel;
 }
+EXPORT_SYMBOL_GPL(ioasid_get_capacity);
+
+/* Have the IDs from 1 to @total, of which there are no more than now. */
+static int capacity_lower(u32 total)
+{
+	u32 excess = capacity_total - total;
+	unsigned long id = total;
+	int ret = 0;
+
+	if (!capacity_try_take(excess))
+		return -ENOSPC;
+
+	xa_lock_irq(&ioasids);
+	if (xa_find_after(&ioasids, &id, ULONG_MAX, XA_PRESENT))
+		ret = -ENOSPC;
+	else
+		WRITE_ONCE(capacity_total, total);
+	xa_unlock_irq(&ioasids);
+
+	if (ret)
+		atomic_add(excess, &capacity_left);
+	return ret;
+}
+
+static u32 capacity_installed;
+
+int ioasid_install_capacity(u32 total)
+{
+	int ret = 0;
+
+	if (!total || total > IOASID_MAX)
+		return -EINVAL;
+
+	mutex_lock(&capacity_mutex);
+	if (!capacity_installed) {
+		ret = capacity_lower(min(total, capacity_bound));
+		if (!ret)
+			capacity_installed = total;
+	} else if (capacity_installed != total) {
+		ret = -EBUSY;
+	}
+	mutex_unlock(&capacity_mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_install_capacity);
+
+static int __init ioasid_set_bound(char *arg)
+{
+	u32 bound;
+
+	if (kstrtou32(arg, 0, &bound) || !bound || bound > IOASID_MAX) {
+		pr_err("ioasid_capacity=%s is ignored: it should be from 1 to %u\n", arg, IOASID_MAX);
+		return 1;
+	}
+	capacity_bound = bound;
+	capacity_total = bound;
+	atomic_set(&capacity_left, bound);
+	return 1;
+}
+__setup("ioasid_capacity=", ioasid_set_bound);
 
 /* A limit is asked before the capacity: -EAGAIN when both are used up. */
 static int set_charge(struct ioasid_set *set, u32 n)
@@ -147,29 +258,110 @@ int ioasid_set_quota(struct ioasid_set *set, u32 quota)
 	spin_unlock_irq(&set->account.lock);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(ioasid_set_quota);
 
-/* Enter @set as the one of its mm. */
-static int set_enter_mm(struct ioasid_set *set)
+static void chain_init(struct ioasid_chain *chain)
 {
-	struct ioasid_set *other;
-	int ret = 0;
+	int i;
 
-	spin_lock(&mm_sets_lock);
-	hash_for_each_possible(mm_sets, other, mm_node, (unsigned long)set->mm) {
-		if (other->mm == set->mm)
-			ret = -EEXIST;
+	for (i = 0; i < NR_PRIORITIES; i++)
+		ATOMIC_INIT_NOTIFIER_HEAD(&chain->head[i]);
+}
+
+static struct ioasid_mm *mm_find(struct mm_struct *mm)
+{
+	struct ioasid_mm *known;
+
+	lockdep_assert_held(&mms_lock);
+
+	hash_for_each_possible(mms, known, node, (unsigned long)mm) {
+		if (known->mm == mm)
+			return known;
 	}
-	if (!ret)
-		hash_add(mm_sets, &set->mm_node, (unsigned long)set->mm);
-	spin_unlock(&mm_sets_lock);
-	return ret;
+	return NULL;
+}
+
+static void mm_put(struct ioasid_mm *known)
+{
+	if (refcount_dec_and_test(&known->refs))
+		kfree_rcu(known, rcu);
+}
+
+/* Become a user of @mm; with a @set, the one that has it open. */
+static struct ioasid_mm *mm_use(struct mm_struct *mm, struct ioasid_set *set)
+{
+	struct ioasid_mm *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT), *known;
+
+	if (!new)
+		return ERR_PTR(-ENOMEM);
+
+	new->mm = mm;
+	chain_init(&new->chain);
+	refcount_set(&new->refs, 1);
+
+	spin_lock(&mms_lock);
+	known = mm_find(mm);
+	if (known && known->set && set) {
+		known = ERR_PTR(-EEXIST);
+	} else {
+		if (!known) {
+			hash_add(mms, &new->node, (unsigned long)mm);
+			swap(known, new);
+		}
+		known->users++;
+		if (set) {
+			known->set = set;
+			refcount_inc(&known->refs);
+		}
+	}
+	spin_unlock(&mms_lock);
+	kfree(new);
+	return known;
+}
+
+/* The reverse. A @set holds what is known for as long as it exists. */
+static void mm_unuse(struct ioasid_mm *known, struct ioasid_set *set)
+{
+	bool last;
+
+	spin_lock(&mms_lock);
+	if (set)
+		known->set = NULL;
+	last = !--known->users;
+	if (last) {
+		hash_del(&known->node);
+		/* Its address may be that of another mm soon. */
+		WRITE_ONCE(known->mm, NULL);
+	}
+	spin_unlock(&mms_lock);
+	if (last)
+		mm_put(known);
+}
+
+static void set_release(struct ioasid_set *set)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&set->account.lock, flags);
+	WARN_ON_ONCE(set->account.allocated);
+	set_change_quota(set, 0);
+	spin_unlock_irqrestore(&set->account.lock, flags);
+	ioasids_account_close(&set->account);
+	put_pid(set->account.owner);
+
+	xa_lock_irqsave(&sets, flags);
+	__xa_erase(&sets, set->id);
+	xa_unlock_irqrestore(&sets, flags);
+	if (set->mm)
+		mm_put(set->mm);
+	kfree_rcu(set, rcu);
 }
 
 struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
 {
-	static atomic64_t last_id;
+	static atomic_long_t last_id;
 	struct ioasid_set *set;
-	int ret = 0;
+	int ret;
 
 	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
 	if (!set)
@@ -177,20 +369,26 @@ struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
 
 	spin_lock_init(&set->account.lock);
 	refcount_set(&set->refs, 1);
-	INIT_LIST_HEAD(&set->user_ids);
-	set->id = atomic64_inc_return(&last_id);
-	set->mm = mm;
+	INIT_LIST_HEAD(&set->ids);
+	mutex_init(&set->spid_mutex);
+	xa_init_flags(&set->spids, XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
+	chain_init(&set->chain);
+	set->id = atomic_long_inc_return(&last_id);
 
 	if (mm) {
-		ret = set_enter_mm(set);
-		if (ret) {
+		struct ioasid_mm *known = mm_use(mm, set);
+
+		if (IS_ERR(known)) {
 			kfree(set);
-			return ERR_PTR(ret);
+			return ERR_CAST(known);
 		}
+		set->mm = known;
+		set->account.owner = get_pid(task_tgid(current));
 		ioasids_account_open(&set->account);
 	}
 
-	if (quota)
+	ret = xa_err(xa_store_irq(&sets, set->id, set, GFP_KERNEL));
+	if (!ret && quota)
 		ret = ioasid_set_quota(set, quota);
 	if (ret) {
 		if (mm)
@@ -201,27 +399,34 @@ struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
 	}
 	return set;
 }
+EXPORT_SYMBOL_GPL(ioasid_set_alloc);
 
 struct ioasid_set *ioasid_set_get(struct ioasid_set *set)
 {
 	refcount_inc(&set->refs);
 	return set;
 }
+EXPORT_SYMBOL_GPL(ioasid_set_get);
 
 void ioasid_set_put(struct ioasid_set *set)
 {
-	unsigned long flags;
-
-	if (!refcount_dec_and_test(&set->refs))
-		return;
-
-	spin_lock_irqsave(&set->account.lock, flags);
-	WARN_ON_ONCE(set->account.allocated);
-	set_change_quota(set, 0);
-	spin_unlock_irqrestore(&set->account.lock, flags);
-	ioasids_account_close(&set->account);
-	kfree_rcu(set, rcu);
+	if (refcount_dec_and_test(&set->refs))
+		set_release(set);
 }
+EXPORT_SYMBOL_GPL(ioasid_set_put);
+
+struct ioasid_set *ioasid_find_mm_set(struct mm_struct *mm)
+{
+	struct ioasid_mm *known;
+	struct ioasid_set *set;
+
+	spin_lock(&mms_lock);
+	known = mm_find(mm);
+	set = known && known->set ? ioasid_set_get(known->set) : NULL;
+	spin_unlock(&mms_lock);
+	return set;
+}
+EXPORT_SYMBOL_GPL(ioasid_find_mm_set);
 
 /* The counts of a set for one ID more; @id is not visible yet. */
 static int set_add(struct ioasid_set *set, struct ioasid *id)
@@ -236,8 +441,7 @@ static int set_add(struct ioasid_set *set, struct ioasid *id)
 		ret = -ENOSPC;
 	if (!ret) {
 		WRITE_ONCE(acct->allocated, acct->allocated + 1);
-		if (id->user)
-			list_add_tail(&id->node, &set->user_ids);
+		list_add_tail(&id->node, &set->ids);
 	}
 	spin_unlock_irq(&acct->lock);
 	return ret;
@@ -251,8 +455,7 @@ static void set_remove(struct ioasid *id, bool failed)
 	unsigned long flags;
 
 	spin_lock_irqsave(&acct->lock, flags);
-	if (id->user && !id->freed)
-		list_del(&id->node);
+	list_del(&id->node);
 	WRITE_ONCE(acct->allocated, acct->allocated - 1);
 	if (!set->quota) {
 		if (failed) {
@@ -267,20 +470,52 @@ static void set_remove(struct ioasid *id, bool failed)
 	ioasid_set_put(set);
 }
 
-static void ioasid_drop(struct ioasid *id)
+/* Whether it was the last one. */
+static bool ioasid_drop(struct ioasid *id)
 {
 	unsigned long flags;
 
 	if (!refcount_dec_and_test(&id->refs))
-		return;
+		return false;
 
+	if (id->spid) {
+		xa_lock_irqsave(&id->set->spids, flags);
+		__xa_erase(&id->set->spids, id->spid);
+		xa_unlock_irqrestore(&id->set->spids, flags);
+	}
 	xa_lock_irqsave(&ioasids, flags);
 	__xa_erase(&ioasids, id->id);
 	xa_unlock_irqrestore(&ioasids, flags);
 	set_remove(id, false);
+	return true;
 }
 
-static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, bool user)
+static void chain_call(struct ioasid_chain *chain, int priority, enum ioasid_event event,
+		       struct ioasid_notification *what)
+{
+	if (rcu_access_pointer(chain->head[priority].head))
+		atomic_notifier_call_chain(&chain->head[priority], event, what);
+}
+
+static void notify(struct ioasid *id, enum ioasid_event event)
+{
+	struct ioasid_set *set = id->set;
+	struct ioasid_notification what = { .set = set, .id = id->id };
+	int i;
+
+	rcu_read_lock();
+	what.spid = READ_ONCE(id->spid);
+	what.data = rcu_dereference(id->data);
+	for (i = NR_PRIORITIES; i--; ) {
+		chain_call(&all_chain, i, event, &what);
+		if (set->mm)
+			chain_call(&set->mm->chain, i, event, &what);
+		chain_call(&set->chain, i, event, &what);
+	}
+	rcu_read_unlock();
+}
+
+static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, bool user)
 {
 	struct ioasid *id;
 	int ret;
@@ -289,122 +524,160 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, bool user)
 		min = 1;
 	if (min > max)
 		return -EINVAL;
-	if (min > IOASID_MAX)
-		return -ENOSPC;
 
-	id = kmem_cache_alloc(ioasid_cache, GFP_KERNEL);
+	/* The kernel may want IDs before this has its cache. */
+	id = ioasid_cache ? kmem_cache_alloc(ioasid_cache, GFP_KERNEL) :
+			    kmalloc(sizeof(*id), GFP_KERNEL_ACCOUNT);
 	if (!id)
 		return -ENOMEM;
 
-	refcount_set(&id->refs, 1);
-	id->user = user;
+	/* One reference more, until this is done with it. */
+	refcount_set(&id->refs, 2);
+	id->spid = 0;
+	id->live = false;
+	id->user = false;
 	id->freed = false;
+	RCU_INIT_POINTER(id->data, data);
 	ret = set_add(set, id);
 	if (ret) {
-		kmem_cache_free(ioasid_cache, id);
+		kfree(id);
 		return ret;
 	}
 
 	id->set = ioasid_set_get(set);
 	xa_lock_irq(&ioasids);
-	ret = __xa_alloc(&ioasids, &id->id, id, XA_LIMIT(min, min(max, IOASID_MAX)),
-			 GFP_KERNEL);
-	/* Whoever guesses the number can free it as soon as the lock is dropped. */
-	if (!ret)
-		ret = id->id;
+	max = min(max, capacity_total);
+	ret = min > max ? -ENOSPC :
+	      __xa_alloc(&ioasids, &id->id, id, XA_LIMIT(min, max), GFP_KERNEL);
 	xa_unlock_irq(&ioasids);
-
-	if (ret < 0) {
+	if (ret) {
 		set_remove(id, true);
 		return ret == -EBUSY ? -ENOSPC : ret;
 	}
+	/* Pairs with set_next(), which comes by the set's list. */
+	smp_store_release(&id->live, true);
+
+	notify(id, IOASID_NOTIFY_ALLOC);
+	WRITE_ONCE(id->user, user);
+	ret = id->id;
+	ioasid_drop(id);
 	return ret;
 }
 
-int ioasid_alloc(struct ioasid_set *set, u32 min, u32 max)
+int ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data)
 {
-	return __ioasid_alloc(set, min, max, false);
+	return __ioasid_alloc(set, min, max, data, false);
 }
+EXPORT_SYMBOL_GPL(ioasid_alloc);
 
 int ioasid_alloc_user(struct ioasid_set *set, u32 min, u32 max)
 {
-	return __ioasid_alloc(set, min, max, true);
+	return __ioasid_alloc(set, min, max, NULL, true);
 }
 
-/* Find an ID of @set, under rcu_read_lock(). */
+/* Find an ID of @set, or of any if that is NULL, under rcu_read_lock(). */
 static struct ioasid *ioasid_lookup(struct ioasid_set *set, u32 id)
 {
 	struct ioasid *p = xa_load(&ioasids, id);
 
 	if (!p)
 		return ERR_PTR(-ENOENT);
-	if (p->set != set)
+	if (set && p->set != set)
 		return ERR_PTR(-EACCES);
+	return p;
+}
+
+/* The same with a reference, whether it is being freed or not. */
+static struct ioasid *ioasid_hold(struct ioasid_set *set, u32 id)
+{
+	struct ioasid *p;
+
+	rcu_read_lock();
+	p = ioasid_lookup(set, id);
+	if (!IS_ERR(p) && !refcount_inc_not_zero(&p->refs))
+		p = ERR_PTR(-ENOENT);
+	rcu_read_unlock();
+	return p;
+}
+
+/* The same, not if it is being freed. */
+static struct ioasid *ioasid_hold_live(struct ioasid_set *set, u32 id)
+{
+	struct ioasid *p = ioasid_hold(set, id);
+
+	if (!IS_ERR(p) && READ_ONCE(p->freed)) {
+		ioasid_drop(p);
+		p = ERR_PTR(-EBUSY);
+	}
 	return p;
 }
 
 int ioasid_get(struct ioasid_set *set, u32 id)
 {
+	return PTR_ERR_OR_ZERO(ioasid_hold_live(set, id));
+}
+EXPORT_SYMBOL_GPL(ioasid_get);
+
+int ioasid_get_if_owned(u32 id)
+{
+	struct ioasid *p = ioasid_hold_live(NULL, id);
+
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	if (!current->mm || !p->set->mm || READ_ONCE(p->set->mm->mm) != current->mm) {
+		ioasid_drop(p);
+		return -EPERM;
+	}
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ioasid_get_if_owned);
+
+bool ioasid_put(u32 id)
+{
 	struct ioasid *p;
+	bool gone = false;
+
+	rcu_read_lock();
+	p = ioasid_lookup(NULL, id);
+	if (!WARN_ON_ONCE(IS_ERR(p)))
+		gone = ioasid_drop(p);
+	rcu_read_unlock();
+	return gone;
+}
+EXPORT_SYMBOL_GPL(ioasid_put);
+
+/* Free what the caller holds. */
+static int free_held(struct ioasid *id, bool user)
+{
+	struct ioasids_account *acct = &id->set->account;
+	unsigned long flags;
 	int ret = 0;
 
-	rcu_read_lock();
-	p = ioasid_lookup(set, id);
-	if (IS_ERR(p))
-		ret = PTR_ERR(p);
-	else if (READ_ONCE(p->freed) || !refcount_inc_not_zero(&p->refs))
+	spin_lock_irqsave(&acct->lock, flags);
+	if (user && !id->user)
+		ret = -EACCES;
+	else if (id->freed)
 		ret = -EBUSY;
-	rcu_read_unlock();
+	else
+		WRITE_ONCE(id->freed, true);
+	spin_unlock_irqrestore(&acct->lock, flags);
+
+	if (!ret) {
+		notify(id, IOASID_NOTIFY_FREE);
+		ioasid_drop(id);
+	}
 	return ret;
-}
-
-void ioasid_put(struct ioasid_set *set, u32 id)
-{
-	struct ioasid *p;
-
-	rcu_read_lock();
-	p = ioasid_lookup(set, id);
-	if (!WARN_ON_ONCE(IS_ERR(p)))
-		ioasid_drop(p);
-	rcu_read_unlock();
-}
-
-/* Nobody gets @id any more; the caller drops the reference it was born with. */
-static void ioasid_set_freed(struct ioasid *id)
-{
-	lockdep_assert_held(&id->set->account.lock);
-
-	WRITE_ONCE(id->freed, true);
-	if (id->user)
-		list_del(&id->node);
 }
 
 static int __ioasid_free(struct ioasid_set *set, u32 id, bool user)
 {
-	unsigned long flags;
-	struct ioasid *p;
-	int ret = 0;
+	struct ioasid *p = ioasid_hold(set, id);
+	int ret;
 
-	rcu_read_lock();
-	p = ioasid_lookup(set, id);
-	if (IS_ERR(p)) {
-		ret = PTR_ERR(p);
-		goto out;
-	}
-
-	spin_lock_irqsave(&set->account.lock, flags);
-	if (user && !p->user)
-		ret = -EACCES;
-	else if (p->freed)
-		ret = -EBUSY;
-	else
-		ioasid_set_freed(p);
-	spin_unlock_irqrestore(&set->account.lock, flags);
-
-	if (!ret)
-		ioasid_drop(p);
-out:
-	rcu_read_unlock();
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	ret = free_held(p, user);
+	ioasid_drop(p);
 	return ret;
 }
 
@@ -412,35 +685,266 @@ int ioasid_free(struct ioasid_set *set, u32 id)
 {
 	return __ioasid_free(set, id, false);
 }
+EXPORT_SYMBOL_GPL(ioasid_free);
 
 int ioasid_free_user(struct ioasid_set *set, u32 id)
 {
 	return __ioasid_free(set, id, true);
 }
 
-void ioasid_set_close(struct ioasid_set *set)
+/* The first ID after @prev that is not being freed, with a reference; drops @prev's. */
+static struct ioasid *set_next(struct ioasid_set *set, struct ioasid *prev)
 {
-	struct ioasid *id;
+	struct ioasid *id, *next = NULL;
+	unsigned long flags;
 
-	spin_lock(&mm_sets_lock);
-	hash_del(&set->mm_node);
-	spin_unlock(&mm_sets_lock);
-
-	for (;;) {
-		spin_lock_irq(&set->account.lock);
-		id = list_first_entry_or_null(&set->user_ids, struct ioasid, node);
-		if (id)
-			ioasid_set_freed(id);
-		spin_unlock_irq(&set->account.lock);
-		if (!id)
+	spin_lock_irqsave(&set->account.lock, flags);
+	id = list_prepare_entry(prev, &set->ids, node);
+	list_for_each_entry_continue(id, &set->ids, node) {
+		if (smp_load_acquire(&id->live) && !id->freed &&
+		    refcount_inc_not_zero(&id->refs)) {
+			next = id;
 			break;
-		ioasid_drop(id);
+		}
+	}
+	spin_unlock_irqrestore(&set->account.lock, flags);
+	if (prev)
+		ioasid_drop(prev);
+	return next;
+}
+
+int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *data), void *data)
+{
+	struct ioasid *id = NULL;
+	int ret = 0;
+
+	while ((id = set_next(set, id))) {
+		ret = fn(id->id, data);
+		if (ret) {
+			ioasid_drop(id);
+			break;
+		}
+	}
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_set_for_each_ioasid);
+
+static void set_free_all(struct ioasid_set *set, bool user)
+{
+	struct ioasid *id = NULL;
+
+	while ((id = set_next(set, id))) {
+		free_held(id, user);
 		cond_resched();
 	}
+}
 
+void ioasid_free_all_in_set(struct ioasid_set *set)
+{
+	set_free_all(set, false);
+}
+EXPORT_SYMBOL_GPL(ioasid_free_all_in_set);
+
+void ioasid_set_close(struct ioasid_set *set)
+{
+	mm_unuse(set->mm, set);
+	set_free_all(set, true);
 	ioasid_set_quota(set, 0);
 	ioasid_set_put(set);
 }
+
+struct ioasid_set *ioasid_find_set(u32 id)
+{
+	struct ioasid *p = ioasid_hold(NULL, id);
+	struct ioasid_set *set;
+
+	if (IS_ERR(p))
+		return NULL;
+	set = ioasid_set_get(p->set);
+	ioasid_drop(p);
+	return set;
+}
+EXPORT_SYMBOL_GPL(ioasid_find_set);
+
+int ioasid_attach_data(struct ioasid_set *set, u32 id, void *data)
+{
+	struct ioasid *p;
+	int ret = 0;
+
+	if (!data)
+		return -EINVAL;
+	p = ioasid_hold_live(set, id);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	if (unrcu_pointer(cmpxchg(&p->data, NULL, RCU_INITIALIZER(data))))
+		ret = -EEXIST;
+	ioasid_drop(p);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_attach_data);
+
+void *ioasid_detach_data(struct ioasid_set *set, u32 id)
+{
+	struct ioasid *p = ioasid_hold(set, id);
+	void *data;
+
+	if (IS_ERR(p))
+		return ERR_CAST(p);
+	data = unrcu_pointer(xchg(&p->data, NULL));
+	ioasid_drop(p);
+	if (data)
+		synchronize_rcu();
+	return data;
+}
+EXPORT_SYMBOL_GPL(ioasid_detach_data);
+
+void *ioasid_find(struct ioasid_set *set, u32 id, bool (*getter)(void *data))
+{
+	struct ioasid *p;
+	void *data;
+
+	rcu_read_lock();
+	p = ioasid_lookup(set, id);
+	data = IS_ERR(p) ? p : rcu_dereference(p->data);
+	if (!IS_ERR_OR_NULL(data) && getter && !getter(data))
+		data = NULL;
+	rcu_read_unlock();
+	return data;
+}
+EXPORT_SYMBOL_GPL(ioasid_find);
+
+int ioasid_attach_spid(struct ioasid_set *set, u32 id, u32 spid)
+{
+	struct ioasid *p;
+	int ret;
+
+	if (!spid || spid > IOASID_MAX)
+		return -EINVAL;
+	p = ioasid_hold_live(set, id);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+
+	mutex_lock(&set->spid_mutex);
+	ret = p->spid ? -EEXIST : xa_insert_irq(&set->spids, spid, p, GFP_KERNEL);
+	if (!ret)
+		WRITE_ONCE(p->spid, spid);
+	mutex_unlock(&set->spid_mutex);
+	ioasid_drop(p);
+	return ret == -EBUSY ? -EEXIST : ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_attach_spid);
+
+int ioasid_detach_spid(struct ioasid_set *set, u32 id)
+{
+	struct ioasid *p = ioasid_hold(set, id);
+	int ret = -ENOENT;
+
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+
+	mutex_lock(&set->spid_mutex);
+	if (p->spid) {
+		xa_erase_irq(&set->spids, p->spid);
+		WRITE_ONCE(p->spid, 0);
+		ret = 0;
+	}
+	mutex_unlock(&set->spid_mutex);
+	ioasid_drop(p);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_detach_spid);
+
+int ioasid_find_by_spid(struct ioasid_set *set, u32 spid)
+{
+	struct ioasid *p;
+	int ret;
+
+	rcu_read_lock();
+	p = xa_load(&set->spids, spid);
+	if (!p)
+		ret = -ENOENT;
+	else if (READ_ONCE(p->freed) || !refcount_inc_not_zero(&p->refs))
+		ret = -EBUSY;
+	else
+		ret = p->id;
+	rcu_read_unlock();
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_find_by_spid);
+
+static int chain_register(struct ioasid_chain *chain, struct notifier_block *nb)
+{
+	if (nb->priority < 0 || nb->priority >= NR_PRIORITIES)
+		return -EINVAL;
+	return atomic_notifier_chain_register(&chain->head[nb->priority], nb);
+}
+
+/* Waits for those that are being called. */
+static void chain_unregister(struct ioasid_chain *chain, struct notifier_block *nb)
+{
+	WARN_ON_ONCE(atomic_notifier_chain_unregister(&chain->head[nb->priority], nb));
+}
+
+int ioasid_register_notifier(struct ioasid_set *set, struct notifier_block *nb)
+{
+	return chain_register(set ? &set->chain : &all_chain, nb);
+}
+EXPORT_SYMBOL_GPL(ioasid_register_notifier);
+
+void ioasid_unregister_notifier(struct ioasid_set *set, struct notifier_block *nb)
+{
+	chain_unregister(set ? &set->chain : &all_chain, nb);
+}
+EXPORT_SYMBOL_GPL(ioasid_unregister_notifier);
+
+int ioasid_register_notifier_mm(struct mm_struct *mm, struct notifier_block *nb)
+{
+	struct ioasid_mm *known = mm_use(mm, NULL);
+	int ret;
+
+	if (IS_ERR(known))
+		return PTR_ERR(known);
+	ret = chain_register(&known->chain, nb);
+	if (ret)
+		mm_unuse(known, NULL);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_register_notifier_mm);
+
+void ioasid_unregister_notifier_mm(struct mm_struct *mm, struct notifier_block *nb)
+{
+	struct ioasid_mm *known;
+
+	spin_lock(&mms_lock);
+	known = mm_find(mm);
+	spin_unlock(&mms_lock);
+	if (WARN_ON_ONCE(!known))
+		return;
+	chain_unregister(&known->chain, nb);
+	mm_unuse(known, NULL);
+}
+EXPORT_SYMBOL_GPL(ioasid_unregister_notifier_mm);
+
+int ioasid_notify(struct ioasid_set *set, u32 id, enum ioasid_event event)
+{
+	struct ioasid *p;
+
+	if (event != IOASID_NOTIFY_BIND && event != IOASID_NOTIFY_UNBIND)
+		return -EINVAL;
+	p = ioasid_hold_live(set, id);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	notify(p, event);
+	ioasid_drop(p);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ioasid_notify);
+
+bool ioasid_queue_work(struct work_struct *work)
+{
+	return queue_work(ioasid_wq, work);
+}
+EXPORT_SYMBOL_GPL(ioasid_queue_work);
 
 void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info)
 {
@@ -459,15 +963,92 @@ void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info)
 		info->available = min(cap.available, ioasids_available(acct));
 	spin_unlock_irqrestore(&acct->lock, flags);
 }
+EXPORT_SYMBOL_GPL(ioasid_set_get_info);
 
 void ioasid_set_show_cgroup(struct seq_file *m, struct ioasid_set *set)
 {
 	ioasids_show_cgroup(m, &set->account);
 }
 
+/* debugfs: the sets, by their numbers. An entry that is shown is held. */
+
+static void *sets_from(unsigned long index, loff_t *pos)
+{
+	struct ioasid_set *set;
+
+	rcu_read_lock();
+	do
+		set = xa_find(&sets, &index, ULONG_MAX, XA_PRESENT);
+	while (set && !refcount_inc_not_zero(&set->refs) && ++index);
+	rcu_read_unlock();
+	*pos = index;
+	return set;
+}
+
+static void *sets_start(struct seq_file *m, loff_t *pos)
+{
+	return *pos ? sets_from(*pos, pos) : SEQ_START_TOKEN;
+}
+
+static void sets_stop(struct seq_file *m, void *v)
+{
+	if (v && v != SEQ_START_TOKEN)
+		ioasid_set_put(v);
+}
+
+static void *sets_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	sets_stop(m, v);
+	return sets_from(*pos + 1, pos);
+}
+
+static int sets_show(struct seq_file *m, void *v)
+{
+	struct ioasid_set *set = v;
+	struct ioasid_set_info info;
+	struct task_struct *task;
+
+	if (v == SEQ_START_TOKEN) {
+		seq_puts(m, "set\tkind\tquota\tallocated\tpid\tcommand\tcgroup\n");
+		return 0;
+	}
+
+	ioasid_set_get_info(set, &info);
+	seq_printf(m, "%llu\t%s\t%u\t%u\t", info.id, set->mm ? "process" : "kernel",
+		   info.quota, info.allocated);
+
+	/* An owner that is dead has neither a number nor a name any more. */
+	task = get_pid_task(set->account.owner, PIDTYPE_TGID);
+	if (task) {
+		char comm[sizeof(task->comm)];
+
+		seq_printf(m, "%d\t", pid_nr(set->account.owner));
+		seq_escape(m, get_task_comm(comm, task), " \t\n\\");
+		put_task_struct(task);
+	} else {
+		seq_puts(m, "-\t-");
+	}
+	seq_putc(m, '\t');
+	ioasid_set_show_cgroup(m, set);
+	seq_putc(m, '\n');
+	return 0;
+}
+
+static const struct seq_operations sets_sops = {
+	.start	= sets_start,
+	.next	= sets_next,
+	.stop	= sets_stop,
+	.show	= sets_show,
+};
+DEFINE_SEQ_ATTRIBUTE(sets);
+
 static int __init ioasid_init(void)
 {
 	ioasid_cache = KMEM_CACHE(ioasid, SLAB_ACCOUNT | SLAB_PANIC);
+	ioasid_wq = alloc_ordered_workqueue("ioasid", 0);
+	if (!ioasid_wq)
+		panic("ioasid: no memory for its workqueue");
+	debugfs_create_file("sets", 0400, debugfs_create_dir("ioasid", NULL), NULL, &sets_fops);
 	return 0;
 }
 core_initcall(ioasid_init);

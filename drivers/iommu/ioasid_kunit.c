@@ -8,8 +8,10 @@
 
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/ioasid_kunit.h>
 #include <linux/kthread.h>
+#include <linux/random.h>
 #include <linux/sched/mm.h>
 
 /* Above what drivers may have taken at boot. */
@@ -68,12 +70,12 @@ static void ids_are_the_lowest_free_in_the_range(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2), BASE);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2), BASE + 1);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2), BASE + 2);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2, NULL), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2, NULL), BASE + 2);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2, NULL), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE + 1), 0);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE + 2, NULL), BASE + 1);
 	KUNIT_EXPECT_EQ(test, taken(test), 3);
 
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
@@ -84,11 +86,11 @@ static void ids_are_the_lowest_free_in_the_range(struct kunit *test)
 static void id_zero_is_never_given_out(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
-	int id = ioasid_alloc(t->kernel, 0, IOASID_MAX);
+	int id = ioasid_alloc(t->kernel, 0, IOASID_MAX, NULL);
 
 	KUNIT_EXPECT_GT(test, id, 0);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, id), 0);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0, 0, NULL), -EINVAL);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, 0), -ENOENT);
 }
 
@@ -96,9 +98,9 @@ static void ranges_end_at_the_width_of_an_id(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 2, 1), -EINVAL);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, IOASID_MAX + 1, U32_MAX), -ENOSPC);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, IOASID_MAX, U32_MAX), (int)IOASID_MAX);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 2, 1, NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, IOASID_MAX + 1, U32_MAX, NULL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, IOASID_MAX, U32_MAX, NULL), (int)IOASID_MAX);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, IOASID_MAX), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, U32_MAX), -ENOENT);
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
@@ -109,7 +111,7 @@ static void kernel_ids_are_counted_as_the_kernels(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
 	struct ioasid_capacity cap;
-	int id = ioasid_alloc(t->kernel, BASE, IOASID_MAX);
+	int id = ioasid_alloc(t->kernel, BASE, IOASID_MAX, NULL);
 
 	ioasid_get_capacity(&cap);
 	KUNIT_EXPECT_EQ(test, cap.kernel, t->before.kernel + 1);
@@ -131,7 +133,7 @@ static void quota_is_taken_at_once_and_is_all_there_is(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, info(set).available, 2);
 
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), BASE + 1);
 	KUNIT_EXPECT_EQ(test, info(set).available, 0);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, taken(test), 2);
@@ -248,11 +250,11 @@ static void held_id_is_free_after_the_last_put(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), -EBUSY);
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), -EBUSY);
 	KUNIT_EXPECT_EQ(test, ioasid_free_user(set, BASE), -EBUSY);
-	ioasid_put(set, BASE);
+	ioasid_put(BASE);
 	KUNIT_EXPECT_EQ(test, taken(test), 1);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, BASE), -ENOSPC);
 
-	ioasid_put(set, BASE);
+	ioasid_put(BASE);
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), -ENOENT);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, BASE), BASE);
@@ -266,8 +268,8 @@ static void set_lives_as_long_as_its_ids(struct kunit *test)
 	struct ioasid_set *set = ioasid_set_alloc(NULL, 3);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX), BASE);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), BASE + 1);
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE + 1), 0);
 	ioasid_set_put(set);
 	KUNIT_EXPECT_EQ(test, info(set).allocated, 1);
@@ -287,7 +289,7 @@ static void kernel_ids_survive_the_close(struct kunit *test)
 	struct ioasid_set *set = ioasid_set_alloc(t->mm, 8), *next;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), BASE);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE + 1);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE + 2);
 	KUNIT_EXPECT_EQ(test, ioasid_free_user(set, BASE), -EACCES);
@@ -305,11 +307,760 @@ static void kernel_ids_survive_the_close(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_free_user(next, BASE), -EACCES);
 	ioasid_set_close(next);
 
-	ioasid_put(set, BASE + 2);
+	ioasid_put(BASE + 2);
 	KUNIT_EXPECT_EQ(test, taken(test), 1);
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
+
+/* What DOC: states of an ID says, line by line. */
+
+enum state { FREE, IDLE, ACTIVE, FREE_PENDING, NR_STATES };
+
+static int some_data;
+
+static long do_get(struct ioasid_set *set) { return ioasid_get(set, BASE); }
+static long do_free(struct ioasid_set *set) { return ioasid_free(set, BASE); }
+static long do_bind(struct ioasid_set *set) { return ioasid_notify(set, BASE, IOASID_NOTIFY_BIND); }
+
+static long do_attach_data(struct ioasid_set *set)
+{
+	return ioasid_attach_data(set, BASE, &some_data);
+}
+
+static long do_detach_data(struct ioasid_set *set)
+{
+	return PTR_ERR_OR_ZERO(ioasid_detach_data(set, BASE));
+}
+
+static long do_find(struct ioasid_set *set)
+{
+	return PTR_ERR_OR_ZERO(ioasid_find(set, BASE, NULL));
+}
+
+static long do_attach_spid(struct ioasid_set *set) { return ioasid_attach_spid(set, BASE, 7); }
+
+static long do_detach_spid(struct ioasid_set *set)
+{
+	long ret = ioasid_detach_spid(set, BASE);
+
+	/* It has none. */
+	return ret == -ENOENT && xa_load(&ioasids, BASE) ? 0 : ret;
+}
+
+static long do_put(struct ioasid_set *set) { return ioasid_put(BASE); }
+
+static const struct {
+	const char	*name;
+	long		(*call)(struct ioasid_set *set);
+	int		ret[NR_STATES];
+	enum state	then[NR_STATES];
+	bool		any_set;
+} calls[] = {
+	{ "get", do_get, { -ENOENT, 0, 0, -EBUSY }, { FREE, ACTIVE, ACTIVE, FREE_PENDING } },
+	{ "free", do_free, { -ENOENT, 0, 0, -EBUSY }, { FREE, FREE, FREE_PENDING, FREE_PENDING } },
+	{ "notify", do_bind, { -ENOENT, 0, 0, -EBUSY }, { FREE, IDLE, ACTIVE, FREE_PENDING } },
+	{ "attach_data", do_attach_data, { -ENOENT, 0, 0, -EBUSY },
+	  { FREE, IDLE, ACTIVE, FREE_PENDING } },
+	{ "detach_data", do_detach_data, { -ENOENT, 0, 0, 0 },
+	  { FREE, IDLE, ACTIVE, FREE_PENDING } },
+	{ "find", do_find, { -ENOENT, 0, 0, 0 }, { FREE, IDLE, ACTIVE, FREE_PENDING } },
+	{ "attach_spid", do_attach_spid, { -ENOENT, 0, 0, -EBUSY },
+	  { FREE, IDLE, ACTIVE, FREE_PENDING } },
+	{ "detach_spid", do_detach_spid, { -ENOENT, 0, 0, 0 },
+	  { FREE, IDLE, ACTIVE, FREE_PENDING } },
+	{ "put", do_put, { 1, 1, false, true }, { FREE, FREE, IDLE, FREE }, .any_set = true },
+};
+
+static enum state state_of(u32 id)
+{
+	struct ioasid *p = xa_load(&ioasids, id);
+
+	if (!p)
+		return FREE;
+	if (p->freed)
+		return FREE_PENDING;
+	return refcount_read(&p->refs) > 1 ? ACTIVE : IDLE;
+}
+
+static void enter_state(struct kunit *test, struct ioasid_set *set, enum state state)
+{
+	if (state == FREE)
+		return;
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(set, BASE, BASE, NULL), BASE);
+	if (state == IDLE)
+		return;
+	KUNIT_ASSERT_EQ(test, ioasid_get(set, BASE), 0);
+	if (state == FREE_PENDING)
+		KUNIT_ASSERT_EQ(test, ioasid_free(set, BASE), 0);
+}
+
+static void leave_state(struct kunit *test, struct ioasid_set *set, enum state state)
+{
+	if (state == IDLE || state == ACTIVE)
+		KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
+	while (state_of(BASE) != FREE)
+		ioasid_put(BASE);
+}
+
+static void calls_in_all_states(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *other = ioasid_set_alloc(NULL, 0);
+	enum state state;
+	int i;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		for (state = FREE; state < NR_STATES; state++) {
+			/* Nobody puts what nobody holds. */
+			if (calls[i].any_set && state < ACTIVE)
+				continue;
+			enter_state(test, t->kernel, state);
+			if (!calls[i].any_set)
+				KUNIT_EXPECT_EQ_MSG(test, calls[i].call(other),
+						    state == FREE ? -ENOENT : -EACCES,
+						    "%s in state %d, another's", calls[i].name, state);
+			KUNIT_EXPECT_EQ_MSG(test, state_of(BASE), state,
+					    "%s in state %d, another's", calls[i].name, state);
+			KUNIT_EXPECT_EQ_MSG(test, calls[i].call(t->kernel), calls[i].ret[state],
+					    "%s in state %d", calls[i].name, state);
+			KUNIT_EXPECT_EQ_MSG(test, state_of(BASE), calls[i].then[state],
+					    "%s in state %d", calls[i].name, state);
+			/* It is charged, and nobody else's, until it is free. */
+			KUNIT_EXPECT_EQ(test, taken(test), calls[i].then[state] != FREE);
+			leave_state(test, t->kernel, calls[i].then[state]);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, ioasid_notify(t->kernel, BASE, IOASID_NOTIFY_FREE), -EINVAL);
+	ioasid_set_put(other);
+}
+
+static void id_is_owned_by_the_mm_of_its_set(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *set = ioasid_set_alloc(t->mm, 0);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, BASE), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE + 1, BASE + 1, NULL), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_get_if_owned(BASE), -EPERM);
+
+	kthread_use_mm(t->mm);
+	KUNIT_EXPECT_EQ(test, ioasid_get_if_owned(BASE), 0);
+	KUNIT_EXPECT_EQ(test, state_of(BASE), ACTIVE);
+	KUNIT_EXPECT_EQ(test, ioasid_get_if_owned(BASE + 1), -EPERM);
+	KUNIT_EXPECT_EQ(test, ioasid_get_if_owned(BASE + 2), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_get_if_owned(BASE), -EBUSY);
+	kthread_unuse_mm(t->mm);
+
+	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE));
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE + 1), 0);
+	ioasid_set_close(set);
+}
+
+static void sets_are_found_by_their_ids_and_mms(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *set, *found;
+
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
+	KUNIT_EXPECT_NULL(test, ioasid_find_set(BASE));
+
+	set = ioasid_set_alloc(t->mm, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, BASE, NULL), BASE);
+	found = ioasid_find_set(BASE);
+	KUNIT_EXPECT_PTR_EQ(test, found, set);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_find_mm_set(t->mm), set);
+	KUNIT_EXPECT_EQ(test, state_of(BASE), IDLE);
+
+	/* Closed, it is its mm's no more; the references keep it. */
+	ioasid_set_close(set);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
+	KUNIT_EXPECT_EQ(test, ioasid_free(found, BASE), 0);
+	KUNIT_EXPECT_EQ(test, info(found).allocated, 0);
+	ioasid_set_put(found);
+	ioasid_set_put(found);
+}
+
+struct visit {
+	struct ioasid_set	*set;
+	u32			seen[8];
+	int			n;
+	int			end_at;
+	bool			frees;
+};
+
+static int visit(u32 id, void *data)
+{
+	struct visit *v = data;
+
+	v->seen[v->n++ % ARRAY_SIZE(v->seen)] = id;
+	if (v->frees) {
+		ioasid_free(v->set, id);
+		/* And the next one, which is not held. */
+		ioasid_free(v->set, id + 1);
+	}
+	return v->n == v->end_at ? -EINTR : 0;
+}
+
+static void walk_visits_what_is_not_freed(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct visit v = { .set = t->kernel };
+	int i;
+
+	KUNIT_EXPECT_EQ(test, ioasid_set_for_each_ioasid(t->kernel, visit, &v), 0);
+	KUNIT_EXPECT_EQ(test, v.n, 0);
+	for (i = 0; i < 6; i++)
+		KUNIT_ASSERT_EQ(test, ioasid_alloc(t->kernel, BASE, IOASID_MAX, NULL), BASE + i);
+	KUNIT_EXPECT_EQ(test, ioasid_get(t->kernel, BASE + 1), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE + 1), 0);
+
+	KUNIT_EXPECT_EQ(test, ioasid_set_for_each_ioasid(t->kernel, visit, &v), 0);
+	KUNIT_EXPECT_EQ(test, v.n, 5);
+	KUNIT_EXPECT_EQ(test, v.seen[0], BASE);
+	KUNIT_EXPECT_EQ(test, v.seen[1], BASE + 2);
+	KUNIT_EXPECT_EQ(test, v.seen[4], BASE + 5);
+
+	v = (struct visit) { .set = t->kernel, .end_at = 2 };
+	KUNIT_EXPECT_EQ(test, ioasid_set_for_each_ioasid(t->kernel, visit, &v), -EINTR);
+	KUNIT_EXPECT_EQ(test, v.n, 2);
+	KUNIT_EXPECT_EQ(test, state_of(BASE + 2), IDLE);
+
+	v = (struct visit) { .set = t->kernel, .frees = true };
+	KUNIT_EXPECT_EQ(test, ioasid_set_for_each_ioasid(t->kernel, visit, &v), 0);
+	KUNIT_EXPECT_EQ(test, v.n, 3);
+	KUNIT_EXPECT_EQ(test, v.seen[2], BASE + 4);
+	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE + 1));
+	KUNIT_EXPECT_EQ(test, info(t->kernel).allocated, 0);
+}
+
+static void all_of_a_set_can_be_freed(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *set = ioasid_set_alloc(t->mm, 0);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, IOASID_MAX, NULL), BASE + 2);
+
+	ioasid_free_all_in_set(set);
+	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE_PENDING);
+	KUNIT_EXPECT_EQ(test, state_of(BASE + 1), FREE);
+	KUNIT_EXPECT_EQ(test, state_of(BASE + 2), IDLE);
+	ioasid_free_all_in_set(set);
+	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE));
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE + 2), 0);
+	ioasid_set_close(set);
+}
+
+static bool get_data(void *data) { return true; }
+static bool too_late(void *data) { return false; }
+
+static void data_is_found_until_it_is_detached(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	int other;
+
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, &some_data), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_data(t->kernel, BASE, &other), -EEXIST);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_data(t->kernel, BASE, NULL), -EINVAL);
+
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_find(t->kernel, BASE, get_data), (void *)&some_data);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_find(NULL, BASE, NULL), (void *)&some_data);
+	KUNIT_EXPECT_NULL(test, ioasid_find(NULL, BASE, too_late));
+
+	/* Those who hold it may still need it. */
+	KUNIT_EXPECT_EQ(test, ioasid_get(t->kernel, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_find(NULL, BASE, NULL), (void *)&some_data);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_detach_data(t->kernel, BASE), (void *)&some_data);
+	KUNIT_EXPECT_NULL(test, ioasid_detach_data(t->kernel, BASE));
+	KUNIT_EXPECT_NULL(test, ioasid_find(NULL, BASE, get_data));
+	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE));
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_find(NULL, BASE, NULL), ERR_PTR(-ENOENT));
+}
+
+static void spid_names_one_id_of_a_set(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *guest = ioasid_set_alloc(NULL, 0);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, guest);
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(guest, BASE, IOASID_MAX, NULL), BASE);
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(guest, BASE, IOASID_MAX, NULL), BASE + 1);
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(t->kernel, BASE, IOASID_MAX, NULL), BASE + 2);
+
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE, IOASID_MAX + 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 5), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE, 5), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE, 6), -EEXIST);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE + 1, 5), -EEXIST);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE + 1, IOASID_MAX), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(t->kernel, BASE + 2, 5), 0);
+
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 5), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, IOASID_MAX), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(t->kernel, 5), BASE + 2);
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 6), -ENOENT);
+
+	/* What was found is held. */
+	KUNIT_EXPECT_EQ(test, ioasid_free(guest, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 5), -EBUSY);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE + 1, 5), -EEXIST);
+	KUNIT_EXPECT_EQ(test, ioasid_detach_spid(guest, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_detach_spid(guest, BASE), -ENOENT);
+	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE));
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 5), -ENOENT);
+
+	/* It goes with its ID. */
+	KUNIT_EXPECT_EQ(test, ioasid_free(guest, BASE + 1), 0);
+	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE + 1));
+	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, IOASID_MAX), -ENOENT);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&guest->spids));
+	KUNIT_EXPECT_FALSE(test, ioasid_put(BASE + 2));
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE + 2), 0);
+	ioasid_set_put(guest);
+}
+
+/* A notifier that notes what it was told, and does something to the ID. */
+struct listener {
+	struct notifier_block	nb;
+	struct ioasid_notification last;
+	int			(*act)(struct ioasid_notification *what);
+	int			acted;
+	char			name;
+};
+
+/* Who was told of what, in order. */
+static char told[64];
+
+static int listen(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct listener *l = container_of(nb, struct listener, nb);
+	size_t n = strlen(told);
+
+	l->last = *(struct ioasid_notification *)data;
+	if (n < sizeof(told) - 3)
+		sprintf(told + n, "%c%c", l->name, "AFBU"[event]);
+	if (l->act && event <= IOASID_NOTIFY_FREE)
+		l->acted = l->act(data);
+	return NOTIFY_OK;
+}
+
+#define LISTENER(n, p)	{ .name = n, .nb = { .notifier_call = listen, .priority = p } }
+
+static void notifiers_are_told_in_the_order_of_priorities(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct listener device_all = LISTENER('d', IOASID_PRIORITY_DEVICE);
+	struct listener iommu_all = LISTENER('i', IOASID_PRIORITY_IOMMU);
+	struct listener iommu_set = LISTENER('s', IOASID_PRIORITY_IOMMU);
+	struct listener cpu_mm = LISTENER('c', IOASID_PRIORITY_CPU);
+	struct listener bad = LISTENER('b', IOASID_PRIORITY_CPU + 1);
+	struct ioasid_set *set;
+
+	told[0] = '\0';
+	KUNIT_EXPECT_EQ(test, ioasid_register_notifier(NULL, &bad.nb), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioasid_register_notifier_mm(t->mm, &bad.nb), -EINVAL);
+	bad.nb.priority = -1;
+	KUNIT_EXPECT_EQ(test, ioasid_register_notifier(t->kernel, &bad.nb), -EINVAL);
+
+	/* That of the mm before it has a set. */
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier_mm(t->mm, &cpu_mm.nb), 0);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
+	set = ioasid_set_alloc(t->mm, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(NULL, &device_all.nb), 0);
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(NULL, &iommu_all.nb), 0);
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(set, &iommu_set.nb), 0);
+
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(set, BASE, BASE, &some_data), BASE);
+	KUNIT_EXPECT_STREQ(test, told, "cAiAsAdA");
+	KUNIT_EXPECT_PTR_EQ(test, device_all.last.set, set);
+	KUNIT_EXPECT_EQ(test, device_all.last.id, BASE);
+	KUNIT_EXPECT_EQ(test, device_all.last.spid, 0);
+	KUNIT_EXPECT_PTR_EQ(test, device_all.last.data, (void *)&some_data);
+	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(set, BASE, 9), 0);
+
+	told[0] = '\0';
+	KUNIT_EXPECT_EQ(test, ioasid_notify(set, BASE, IOASID_NOTIFY_BIND), 0);
+	KUNIT_EXPECT_EQ(test, device_all.last.spid, 9);
+	KUNIT_EXPECT_EQ(test, ioasid_notify(set, BASE, IOASID_NOTIFY_UNBIND), 0);
+	KUNIT_EXPECT_STREQ(test, told, "cBiBsBdBcUiUsUdU");
+
+	/* Of the ID of another set only those that want to know of all. */
+	told[0] = '\0';
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(t->kernel, BASE + 1, BASE + 1, NULL), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE + 1), 0);
+	KUNIT_EXPECT_STREQ(test, told, "iAdAiFdF");
+
+	/* FREE is sent once, not again when it is gone; and none of what failed. */
+	told[0] = '\0';
+	KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), -EBUSY);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, BASE, NULL), -ENOSPC);
+	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE));
+	KUNIT_EXPECT_STREQ(test, told, "cFiFsFdF");
+
+	/* Nobody is told what nobody wants to know any more. */
+	told[0] = '\0';
+	ioasid_unregister_notifier(NULL, &device_all.nb);
+	ioasid_unregister_notifier(set, &iommu_set.nb);
+	ioasid_unregister_notifier(NULL, &iommu_all.nb);
+	KUNIT_ASSERT_EQ(test, ioasid_alloc_user(set, BASE, BASE), BASE);
+	ioasid_set_close(set);
+	KUNIT_EXPECT_STREQ(test, told, "cAcF");
+
+	/* That of the mm stays for its next set. */
+	set = ioasid_set_alloc(t->mm, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_ASSERT_EQ(test, ioasid_alloc_user(set, BASE, BASE), BASE);
+	ioasid_unregister_notifier_mm(t->mm, &cpu_mm.nb);
+	ioasid_set_close(set);
+	KUNIT_EXPECT_STREQ(test, told, "cAcFcA");
+	KUNIT_EXPECT_TRUE(test, hash_empty(mms));
+}
+
+static int get_and_put(struct ioasid_notification *what)
+{
+	int ret = ioasid_get(what->set, what->id);
+
+	if (!ret)
+		ioasid_put(what->id);
+	return ret;
+}
+
+static int free_it(struct ioasid_notification *what)
+{
+	return ioasid_free(what->set, what->id);
+}
+
+static int put_it(struct ioasid_notification *what)
+{
+	return ioasid_put(what->id);
+}
+
+static int user_frees_it(struct ioasid_notification *what)
+{
+	return ioasid_free_user(what->set, what->id);
+}
+
+static void notifiers_may_do_anything_to_the_id(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct listener l = LISTENER('l', IOASID_PRIORITY_DEVICE);
+
+	told[0] = '\0';
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(t->kernel, &l.nb), 0);
+
+	l.act = get_and_put;
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, l.acted, 0);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+	KUNIT_EXPECT_EQ(test, l.acted, -EBUSY);
+
+	/* Free what was just allocated, and be told of that. */
+	l.act = free_it;
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, l.acted, 0);
+	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE);
+
+	/* User space cannot, by guessing the number. */
+	l.act = user_frees_it;
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(t->kernel, BASE, BASE), BASE);
+	KUNIT_EXPECT_EQ(test, l.acted, -EACCES);
+
+	/* Let go of what the listener holds, which is what FREE asks for. */
+	l.act = put_it;
+	KUNIT_EXPECT_EQ(test, ioasid_get(t->kernel, BASE), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_free_user(t->kernel, BASE), 0);
+	KUNIT_EXPECT_EQ(test, l.acted, false);
+	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE);
+	ioasid_unregister_notifier(t->kernel, &l.nb);
+	KUNIT_EXPECT_STREQ(test, told, "lAlFlAlFlAlF");
+}
+
+struct slow {
+	struct notifier_block	nb;
+	struct ioasid_set	*set;
+	struct completion	inside;
+	struct completion	done;
+	bool			left;
+};
+
+static int be_slow(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct slow *slow = container_of(nb, struct slow, nb);
+
+	complete(&slow->inside);
+	mdelay(50);
+	WRITE_ONCE(slow->left, true);
+	return NOTIFY_OK;
+}
+
+static int bind(void *data)
+{
+	struct slow *slow = data;
+
+	ioasid_notify(slow->set, BASE, IOASID_NOTIFY_BIND);
+	complete(&slow->done);
+	return 0;
+}
+
+static void unregistering_waits_for_notifiers(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct slow slow = { .nb.notifier_call = be_slow, .set = t->kernel };
+
+	init_completion(&slow.inside);
+	init_completion(&slow.done);
+	KUNIT_ASSERT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(NULL, &slow.nb), 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(bind, &slow, "bind"));
+	wait_for_completion(&slow.inside);
+	ioasid_unregister_notifier(NULL, &slow.nb);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(slow.left));
+	wait_for_completion(&slow.done);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+}
+
+struct sleeper {
+	struct work_struct	work;
+	int			nth;
+};
+
+static int nr_done;
+
+static void sleep_a_little(struct work_struct *work)
+{
+	msleep(5);
+	container_of(work, struct sleeper, work)->nth = ++nr_done;
+}
+
+static void queued_work_is_done_in_order(struct kunit *test)
+{
+	struct sleeper sleeper[3];
+	int i;
+
+	nr_done = 0;
+	for (i = 0; i < ARRAY_SIZE(sleeper); i++) {
+		INIT_WORK_ONSTACK(&sleeper[i].work, sleep_a_little);
+		KUNIT_EXPECT_TRUE(test, ioasid_queue_work(&sleeper[i].work));
+	}
+	KUNIT_EXPECT_FALSE(test, ioasid_queue_work(&sleeper[2].work));
+	for (i = 0; i < ARRAY_SIZE(sleeper); i++) {
+		flush_work(&sleeper[i].work);
+		KUNIT_EXPECT_EQ(test, sleeper[i].nth, i + 1);
+		destroy_work_on_stack(&sleeper[i].work);
+	}
+}
+
+/* As it was before a driver came. */
+static void uninstall_capacity(u32 total)
+{
+	atomic_add(total - capacity_total, &capacity_left);
+	capacity_total = total;
+	capacity_installed = 0;
+}
+
+static void capacity_is_installed_once(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	u32 total = t->before.total, bound = capacity_bound, installed = capacity_installed;
+	struct ioasid_capacity cap;
+	struct ioasid_set *set;
+
+	if (total < IOASID_MAX)
+		kunit_skip(test, "the machine has %u IDs, and is not to have more", total);
+	uninstall_capacity(total);
+
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(IOASID_MAX + 1), -EINVAL);
+
+	/* An ID above it; more than it. */
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0x10000, IOASID_MAX, NULL), 0x10000);
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, taken(test), 1);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, 0x10000), 0);
+	set = ioasid_set_alloc(NULL, 0x10000);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, taken(test), 0x10000);
+	ioasid_set_put(set);
+
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xfffe), -EBUSY);
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(IOASID_MAX), -EBUSY);
+	ioasid_get_capacity(&cap);
+	KUNIT_EXPECT_EQ(test, cap.total, 0xffff);
+	KUNIT_EXPECT_EQ(test, cap.available, 0xffff - t->before.kernel - t->before.user);
+
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0x10000, IOASID_MAX, NULL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0xffff, IOASID_MAX, NULL), 0xffff);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, 0xffff), 0);
+	uninstall_capacity(total);
+
+	/* The command line has the last word. */
+	capacity_bound = 0x7fff;
+	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), 0);
+	ioasid_get_capacity(&cap);
+	KUNIT_EXPECT_EQ(test, cap.total, 0x7fff);
+	capacity_bound = bound;
+	uninstall_capacity(total);
+	capacity_installed = installed;
+}
+
+static void ids_can_be_had_before_there_is_a_cache(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct kmem_cache *cache = ioasid_cache;
+
+	ioasid_cache = NULL;
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, IOASID_MAX, NULL), BASE);
+	ioasid_cache = cache;
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+}
+
+/* What debugfs shows, on one line each. */
+static char *shown_sets(struct kunit *test)
+{
+	struct seq_file m = { .size = PAGE_SIZE };
+	loff_t pos = 0;
+	void *v;
+
+	m.buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, m.buf);
+	for (v = sets_start(&m, &pos); v; v = sets_next(&m, v, &pos)) {
+		/* As a reader does who comes back for more. */
+		sets_stop(&m, v);
+		v = sets_start(&m, &pos);
+		KUNIT_EXPECT_EQ(test, sets_show(&m, v), 0);
+	}
+	sets_stop(&m, v);
+	KUNIT_EXPECT_FALSE(test, seq_has_overflowed(&m));
+	return m.buf;
+}
+
+static void debugfs_shows_the_sets(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *set = ioasid_set_alloc(t->mm, 5);
+	char line[128], *shown;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, BASE + 1), BASE + 1);
+	shown = shown_sets(test);
+	KUNIT_EXPECT_TRUE(test, str_has_prefix(shown, "set\tkind\tquota\tallocated\tpid\t"));
+	sprintf(line, "\n%lu\tkernel\t0\t1\t-\t-\t-\n", t->kernel->id);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(shown, line));
+	sprintf(line, "\n%lu\tprocess\t5\t1\t%d\t%s\t", set->id, current->pid, current->comm);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(shown, line));
+
+	ioasid_set_close(set);
+	KUNIT_EXPECT_NULL(test, strstr(shown_sets(test), line));
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+}
+
+#ifdef CONFIG_FAILSLAB
+/*
+ * Every allocation fails once, in turn, until one run of @call needs no more. Those
+ * that may sleep fail only if debugfs' failslab/ignore-gfp-wait is N, which the
+ * kernel that boots cannot know of: run the suite again for it.
+ */
+static void fail_each(struct kunit *test, long (*call)(struct kunit *test), int at_least)
+{
+	int nth;
+
+	for (nth = 1; ; nth++) {
+		long ret;
+		int left;
+
+		current->fail_nth = nth;
+		ret = call(test);
+		left = current->fail_nth;
+		current->fail_nth = 0;
+		if (left) {
+			KUNIT_EXPECT_GE(test, ret, 0);
+			break;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, ret, -ENOMEM, "allocation %d", nth);
+		KUNIT_EXPECT_EQ(test, taken(test), 0);
+	}
+	if (nth == 1)
+		kunit_skip(test, "no allocation failed: failslab spares those that may sleep");
+	KUNIT_EXPECT_GT(test, nth, at_least);
+}
+
+static long make_set(struct kunit *test)
+{
+	struct ioasid_set *set = ioasid_set_alloc(((struct ioasid_test *)test->priv)->mm, 3);
+
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+	ioasid_set_close(set);
+	return 0;
+}
+
+static long make_kernel_set(struct kunit *test)
+{
+	struct ioasid_set *set = ioasid_set_alloc(NULL, 3);
+
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+	ioasid_set_put(set);
+	return 0;
+}
+
+static long make_id(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	int id = ioasid_alloc(t->kernel, IOASID_MAX / 2, IOASID_MAX, NULL);
+
+	return id < 0 ? id : ioasid_free(t->kernel, id);
+}
+
+static long give_spid(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	int ret = ioasid_alloc(t->kernel, BASE, BASE, NULL);
+
+	if (ret < 0)
+		return ret;
+	ret = ioasid_attach_spid(t->kernel, BASE, 0x12345);
+	ioasid_free(t->kernel, BASE);
+	return ret;
+}
+
+static long listen_to_mm(struct kunit *test)
+{
+	struct listener l = LISTENER('l', IOASID_PRIORITY_DEVICE);
+	struct mm_struct *mm = ((struct ioasid_test *)test->priv)->mm;
+	int ret = ioasid_register_notifier_mm(mm, &l.nb);
+
+	if (!ret)
+		ioasid_unregister_notifier_mm(mm, &l.nb);
+	return ret;
+}
+
+static void want_of_memory_changes_nothing(struct kunit *test)
+{
+	fail_each(test, make_set, 3);
+	fail_each(test, make_kernel_set, 2);
+	fail_each(test, make_id, 2);
+	fail_each(test, give_spid, 3);
+	fail_each(test, listen_to_mm, 1);
+}
+#endif
 
 static void let_go_of_all(void *data)
 {
@@ -317,10 +1068,10 @@ static void let_go_of_all(void *data)
 	u32 id = BASE + info(set).allocated - 1;
 
 	if (!ioasid_get(set, id)) {
-		ioasid_put(set, id);
+		ioasid_put(id);
 		ioasid_free(set, id);
 	}
-	ioasid_put(set, BASE);
+	ioasid_put(BASE);
 }
 
 /* Rule 13: the last ID, and with it the set and its account, goes in an interrupt. */
@@ -337,7 +1088,7 @@ static void ids_are_let_go_of_in_any_context(struct kunit *test)
 
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
 		KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE);
-		KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX), BASE + 1);
+		KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), BASE + 1);
 		KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), 0);
 		ioasid_set_close(set);
 		KUNIT_EXPECT_EQ(test, taken(test), 2);
@@ -362,7 +1113,7 @@ static int take(void *data)
 
 	for (i = 0; i < ROUNDS; i++) {
 		for (j = 0; j < 2; j++) {
-			id[j] = ioasid_alloc(taker->set, BASE, BASE + 2);
+			id[j] = ioasid_alloc(taker->set, BASE, BASE + 2, NULL);
 			if (id[j] < 0 && id[j] != -ENOSPC)
 				taker->errors++;
 		}
@@ -413,6 +1164,23 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(held_id_is_free_after_the_last_put),
 	KUNIT_CASE(set_lives_as_long_as_its_ids),
 	KUNIT_CASE(kernel_ids_survive_the_close),
+	KUNIT_CASE(calls_in_all_states),
+	KUNIT_CASE(id_is_owned_by_the_mm_of_its_set),
+	KUNIT_CASE(sets_are_found_by_their_ids_and_mms),
+	KUNIT_CASE(walk_visits_what_is_not_freed),
+	KUNIT_CASE(all_of_a_set_can_be_freed),
+	KUNIT_CASE(data_is_found_until_it_is_detached),
+	KUNIT_CASE(spid_names_one_id_of_a_set),
+	KUNIT_CASE(notifiers_are_told_in_the_order_of_priorities),
+	KUNIT_CASE(notifiers_may_do_anything_to_the_id),
+	KUNIT_CASE(unregistering_waits_for_notifiers),
+	KUNIT_CASE(queued_work_is_done_in_order),
+	KUNIT_CASE(capacity_is_installed_once),
+	KUNIT_CASE(ids_can_be_had_before_there_is_a_cache),
+	KUNIT_CASE(debugfs_shows_the_sets),
+#ifdef CONFIG_FAILSLAB
+	KUNIT_CASE(want_of_memory_changes_nothing),
+#endif
 	KUNIT_CASE(ids_are_let_go_of_in_any_context),
 	KUNIT_CASE(races_never_give_an_id_twice),
 	{}
@@ -425,4 +1193,227 @@ static struct kunit_suite ioasid_suite = {
 	.test_cases = ioasid_cases,
 };
 
-kunit_test_suite(ioasid_suite);
+/*
+ * Everything at once, on a few IDs of one set and on the sets of one mm. What this
+ * does nobody else sees: user space may do its own meanwhile.
+ */
+
+#define NR_IDS		8
+#define NR_HANDS	4
+
+struct hand {
+	struct ioasid_set	*set;
+	struct mm_struct	*mm;
+	void			(*act)(struct hand *hand);
+	struct completion	done;
+	unsigned long		until;
+	unsigned long		steps;
+	unsigned long		notified;
+	const char		*wrong;		/* the first answer that cannot be */
+	long			answer;
+};
+
+static void allow(struct hand *hand, const char *what, long answer, long a, long b, long c)
+{
+	if (answer < 0 && answer != a && answer != b && answer != c && !hand->wrong) {
+		hand->wrong = what;
+		hand->answer = answer;
+	}
+}
+
+static void handle_ids(struct hand *hand)
+{
+	u32 id = BASE + get_random_u32_below(NR_IDS);
+	u32 spid = 1 + get_random_u32_below(NR_IDS);
+	long ret = 0;
+
+	switch (get_random_u32_below(8)) {
+	case 0:
+	case 1:
+		ret = ioasid_alloc(hand->set, BASE, BASE + NR_IDS - 1, &some_data);
+		allow(hand, "alloc", ret, -ENOSPC, 0, 0);
+		break;
+	case 2:
+		allow(hand, "free", ioasid_free(hand->set, id), -ENOENT, -EBUSY, 0);
+		break;
+	case 3:
+		ret = ioasid_get(hand->set, id);
+		allow(hand, "get", ret, -ENOENT, -EBUSY, 0);
+		cond_resched();
+		if (!ret)
+			ioasid_put(id);
+		break;
+	case 4:
+		ret = ioasid_attach_spid(hand->set, id, spid);
+		allow(hand, "attach_spid", ret, -ENOENT, -EBUSY, -EEXIST);
+		break;
+	case 5:
+		ret = ioasid_find_by_spid(hand->set, spid);
+		allow(hand, "find_by_spid", ret, -ENOENT, -EBUSY, 0);
+		if (ret > 0)
+			ioasid_put(ret);
+		break;
+	case 6:
+		allow(hand, "detach_spid", ioasid_detach_spid(hand->set, id), -ENOENT, 0, 0);
+		break;
+	case 7:
+		ret = PTR_ERR_OR_ZERO(ioasid_find(hand->set, id, get_data));
+		allow(hand, "find", ret, -ENOENT, 0, 0);
+		if (!get_random_u32_below(64)) {
+			ret = PTR_ERR_OR_ZERO(ioasid_detach_data(hand->set, id));
+			allow(hand, "detach_data", ret, -ENOENT, 0, 0);
+		}
+		break;
+	}
+}
+
+struct busybody {
+	struct notifier_block	nb;
+	struct hand		*hand;
+};
+
+/* Of an ID of user space, too. */
+static int meddle(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct busybody *b = container_of(nb, struct busybody, nb);
+	struct ioasid_notification *what = data;
+	long ret = ioasid_get(what->set, what->id);
+
+	/* A notifier is told while the ID exists. */
+	allow(b->hand, "get by a notifier", ret, -EBUSY, 0, 0);
+	if (!ret)
+		ioasid_put(what->id);
+	WRITE_ONCE(b->hand->notified, b->hand->notified + 1);
+	return NOTIFY_OK;
+}
+
+static void handle_notifiers(struct hand *hand)
+{
+	struct busybody b = {
+		.nb = { .notifier_call = meddle, .priority = get_random_u32_below(NR_PRIORITIES) },
+		.hand = hand,
+	};
+
+	switch (get_random_u32_below(3)) {
+	case 0:
+		allow(hand, "register", ioasid_register_notifier(NULL, &b.nb), 0, 0, 0);
+		msleep(2);
+		ioasid_unregister_notifier(NULL, &b.nb);
+		break;
+	case 1:
+		allow(hand, "register", ioasid_register_notifier(hand->set, &b.nb), 0, 0, 0);
+		msleep(2);
+		ioasid_unregister_notifier(hand->set, &b.nb);
+		break;
+	case 2:
+		allow(hand, "register", ioasid_register_notifier_mm(hand->mm, &b.nb), 0, 0, 0);
+		msleep(2);
+		ioasid_unregister_notifier_mm(hand->mm, &b.nb);
+		break;
+	}
+}
+
+static void handle_mm(struct hand *hand)
+{
+	struct ioasid_set *set = ioasid_set_alloc(hand->mm, get_random_u32_below(3)), *found;
+	int id;
+
+	if (IS_ERR(set)) {
+		allow(hand, "set_alloc", PTR_ERR(set), 0, 0, 0);
+		return;
+	}
+	id = ioasid_alloc_user(set, BASE + NR_IDS, IOASID_MAX);
+	allow(hand, "alloc_user", id, 0, 0, 0);
+	found = ioasid_find_mm_set(hand->mm);
+	if (found != set)
+		allow(hand, "find_mm_set", -1, 0, 0, 0);
+	ioasid_set_close(set);
+	/* No notifier holds it for long. */
+	if (info(found).allocated)
+		cond_resched();
+	ioasid_set_put(found);
+}
+
+static int put_found(u32 id, void *data)
+{
+	struct hand *hand = data;
+	struct ioasid_set *set = ioasid_find_set(id);
+
+	/* It is held, and so exists. */
+	if (set != hand->set)
+		allow(hand, "find_set", -1, 0, 0, 0);
+	if (set)
+		ioasid_set_put(set);
+	return 0;
+}
+
+static void walk(struct hand *hand)
+{
+	ioasid_set_for_each_ioasid(hand->set, put_found, hand);
+	if (!get_random_u32_below(16))
+		ioasid_free_all_in_set(hand->set);
+	handle_ids(hand);
+}
+
+static int be_hand(void *data)
+{
+	struct hand *hand = data;
+
+	while (time_before(jiffies, hand->until)) {
+		hand->act(hand);
+		hand->steps++;
+		cond_resched();
+	}
+	complete(&hand->done);
+	return 0;
+}
+
+static void everything_at_once(struct kunit *test)
+{
+	static void (* const acts[NR_HANDS])(struct hand *) = {
+		handle_ids, handle_notifiers, handle_mm, walk,
+	};
+	struct hand *hands = kunit_kzalloc(test, sizeof(*hands) * NR_HANDS, GFP_KERNEL);
+	struct ioasid_set *set = ioasid_set_alloc(NULL, 0);
+	struct mm_struct *mm = mm_alloc();
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, hands);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	for (i = 0; i < NR_HANDS; i++) {
+		hands[i].set = set;
+		hands[i].mm = mm;
+		hands[i].act = acts[i];
+		hands[i].until = jiffies + HZ;
+		init_completion(&hands[i].done);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(be_hand, &hands[i], "hand/%d", i));
+	}
+	for (i = 0; i < NR_HANDS; i++) {
+		wait_for_completion(&hands[i].done);
+		KUNIT_EXPECT_GT(test, hands[i].steps, 0);
+		KUNIT_EXPECT_NULL_MSG(test, hands[i].wrong, "%s: %ld", hands[i].wrong,
+				      hands[i].answer);
+	}
+	KUNIT_EXPECT_GT(test, hands[1].notified, 0);
+
+	ioasid_free_all_in_set(set);
+	KUNIT_EXPECT_EQ(test, info(set).allocated, 0);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&set->spids));
+	KUNIT_EXPECT_EQ(test, refcount_read(&set->refs), 1);
+	ioasid_set_put(set);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(mm));
+	mmput(mm);
+}
+
+static struct kunit_case stress_cases[] = {
+	KUNIT_CASE(everything_at_once),
+	{}
+};
+
+static struct kunit_suite stress_suite = {
+	.name = "ioasid_stress",
+	.test_cases = stress_cases,
+};
+
+kunit_test_suites(&ioasid_suite, &stress_suite);

@@ -86,10 +86,12 @@ static int ioasid_get_api_version(struct ioasid_cmd *cmd)
 static int ioasid_get_info(struct ioasid_cmd *cmd)
 {
 	struct ioasid_set_info set_info;
+	struct ioasid_capacity capacity;
 	struct ioasid_info *info = &cmd->arg.info;
 
+	ioasid_get_capacity(&capacity);
 	ioasid_set_get_info(cmd->set, &set_info);
-	info->ioasid_bits = IOASID_BITS;
+	info->ioasid_bits = fls(capacity.total);
 	info->quota = set_info.quota;
 	info->allocated = set_info.allocated;
 	info->available = set_info.available;
@@ -179,9 +181,10 @@ static void ioasid_user_show_fdinfo(struct seq_file *m, struct file *file)
 	struct ioasid_set_info info;
 
 	ioasid_set_get_info(ifile->set, &info);
-	seq_printf(m, "ioasid-set:\t%llu\nioasid-quota:\t%u\nioasid-allocated:\t%u\n",
+	seq_printf(m, "ioasid-set:\t%llu\nioasid-quota:\t%u\nioasid-allocated:\t%u\nioasid-cgroup:\t",
 		   info.id, info.quota, info.allocated);
 	ioasid_set_show_cgroup(m, ifile->set);
+	seq_putc(m, '\n');
 }
 
 static const struct file_operations ioasid_user_fops = {

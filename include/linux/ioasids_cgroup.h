@@ -12,12 +12,12 @@
 #include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/spinlock.h>
+#include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
 struct ioasids_cgroup;
 struct pid;
-struct seq_file;
 
 /**
  * struct ioasids_account - what one owner of IDs is charged, and to whom
@@ -26,11 +26,11 @@ struct seq_file;
  *	off, in any context but NMI
  * @allocated: how many IDs exist; the allocator writes it, the controller shows
  *	it
+ * @owner: the thread group that the charge follows; the allocator sets it, with a
+ *	reference, before it opens the account. NULL: the kernel
  * @charged: how much @cg is charged: @allocated, or a reservation
  * @cg: the cgroup that pays, with a reference; NULL is the root, or nobody
  * @cg_node: the account's place among those that @cg pays for
- * @owner: the thread group that the charge follows, with a reference; NULL: the
- *	account is not open, and nobody pays
  * @owner_node: the account's place in the table of open accounts
  *
  * Zeroed memory with an initialised @lock is an account that nobody pays for.
@@ -39,11 +39,11 @@ struct seq_file;
 struct ioasids_account {
 	spinlock_t			lock;		/* guards all that follows */
 	u32				allocated;
+	struct pid			*owner;
 #ifdef CONFIG_CGROUP_IOASIDS
 	u32				charged;
 	struct ioasids_cgroup		*cg;
 	struct list_head		cg_node;
-	struct pid			*owner;
 	struct hlist_node		owner_node;
 #endif
 };
@@ -52,10 +52,10 @@ struct ioasids_account {
 
 /**
  * ioasids_account_open() - have an account paid for by the caller's cgroup
- * @acct: an account that nobody pays for, and that is charged nothing
+ * @acct: an account that nobody pays for, and that is charged nothing; its owner is
+ *	the caller's thread group
  *
- * From here on the charge follows the caller's thread group, until
- * ioasids_account_close(). Does nothing if the controller is disabled.
+ * From here on the charge follows the owner, until ioasids_account_close(). Does nothing if the controller is disabled.
  *
  * Context: Process context. May sleep.
  */
@@ -111,9 +111,9 @@ u32 ioasids_available(struct ioasids_account *acct);
 
 /**
  * ioasids_show_cgroup() - print the path of the cgroup that pays
- * @m: where to; the path is as the reader's cgroup namespace has it
- * @acct: the account, which nobody closes meanwhile; nothing is printed if it is
- *	not open
+ * @m: where to; the path is as the reader's cgroup namespace has it, or "-" if the
+ *	account is not open
+ * @acct: the account, which nobody closes meanwhile
  *
  * Context: Process context. May sleep.
  */
@@ -150,6 +150,7 @@ static inline u32 ioasids_available(struct ioasids_account *acct)
 static inline void ioasids_show_cgroup(struct seq_file *m,
 				       struct ioasids_account *acct)
 {
+	seq_putc(m, '-');
 }
 
 #endif /* CONFIG_CGROUP_IOASIDS */

@@ -249,6 +249,12 @@ static void ioasids_move(struct ioasids_account *acct, struct ioasids_cgroup *to
 	}
 }
 
+/* In the table; under the lock: close has not got to giving the charge back. */
+static bool account_is_open(struct ioasids_account *acct)
+{
+	return !hlist_unhashed_lockless(&acct->owner_node);
+}
+
 /*
  * The choice of the payer and the entry among the owner's accounts are one step
  * against migration, which so finds either no account or one to move.
@@ -260,7 +266,6 @@ void ioasids_account_open(struct ioasids_account *acct)
 
 	cgroup_threadgroup_change_begin(current);
 	spin_lock_irq(&acct->lock);
-	acct->owner = get_pid(task_tgid(current));
 	ioasids_move(acct, css_payer(task_css_check(current, ioasids_cgrp_id, true)));
 	spin_unlock_irq(&acct->lock);
 
@@ -272,21 +277,18 @@ void ioasids_account_open(struct ioasids_account *acct)
 
 void ioasids_account_close(struct ioasids_account *acct)
 {
-	struct pid *owner = acct->owner;
 	unsigned long flags;
 
-	if (!owner)
+	if (!account_is_open(acct))
 		return;
 
 	spin_lock_irqsave(&owners_lock, flags);
-	hash_del_rcu(&acct->owner_node);
+	hlist_del_init_rcu(&acct->owner_node);
 	spin_unlock_irqrestore(&owners_lock, flags);
 
 	spin_lock_irqsave(&acct->lock, flags);
 	ioasids_move(acct, NULL);
-	acct->owner = NULL;
 	spin_unlock_irqrestore(&acct->lock, flags);
-	put_pid(owner);
 }
 
 /*
@@ -310,7 +312,7 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 
 		hash_for_each_possible_rcu(owners, acct, owner_node, (unsigned long)owner) {
 			spin_lock_irq(&acct->lock);
-			if (acct->owner == owner)
+			if (acct->owner == owner && account_is_open(acct))
 				ioasids_move(acct, css_payer(css));
 			spin_unlock_irq(&acct->lock);
 		}
@@ -454,19 +456,19 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 	char *buf;
 	int len;
 
-	if (!acct->owner)
+	if (!account_is_open(acct)) {
+		seq_putc(m, '-');
 		return;
+	}
 
 	spin_lock_irq(&acct->lock);
 	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
 	css_get(css);
 	spin_unlock_irq(&acct->lock);
 
-	seq_puts(m, "ioasid-cgroup:\t");
 	size = seq_get_buf(m, &buf);
 	len = cgroup_path_ns(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
 	seq_commit(m, len < 0 || len >= size ? -1 : len);
-	seq_putc(m, '\n');
 	css_put(css);
 }
 

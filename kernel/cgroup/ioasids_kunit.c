@@ -8,8 +8,12 @@
 
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/fs.h>
 #include <linux/ioasid_kunit.h>
 #include <linux/kthread.h>
+#include <linux/mount.h>
+
+#include "cgroup-internal.h"
 
 #define DEPTH	8
 #define LEAF	(DEPTH - 1)
@@ -112,6 +116,7 @@ static struct ioasids_account *account(struct kunit *test, struct ioasids_cgroup
 
 	KUNIT_ASSERT_NOT_NULL(test, acct);
 	spin_lock_init(&acct->lock);
+	acct->owner = task_tgid(current);
 	ioasids_account_open(acct);
 	move(acct, cg);
 	return acct;
@@ -365,7 +370,7 @@ static void closed_account_owes_nothing(struct kunit *test)
 	charge(acct, 2);
 	ioasids_account_close(acct);
 	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 0);
-	KUNIT_EXPECT_NULL(test, acct->owner);
+	KUNIT_EXPECT_FALSE(test, account_is_open(acct));
 	KUNIT_EXPECT_TRUE(test, list_empty(&tree->c[1]->accounts));
 	ioasids_account_close(acct);
 	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 0);
@@ -493,4 +498,223 @@ static struct kunit_suite ioasids_suite = {
 	.test_cases = ioasids_cases,
 };
 
-kunit_test_suite(ioasids_suite);
+/*
+ * The files and the migration of processes, in a hierarchy that the cgroup core
+ * knows: the root of v2, a cgroup "ioasids_kunit" in it, and "a" and "b" in that.
+ */
+
+#define TOP	"ioasids_kunit"
+
+static struct vfsmount *hierarchy;
+
+/* What the file is left with, or what the kernel made of @text written to it. */
+static ssize_t file_io(const char *name, char *buf, size_t size, const char *text, size_t len)
+{
+	struct file *file = file_open_root_mnt(hierarchy, name, text ? O_WRONLY : O_RDONLY, 0);
+	loff_t pos = 0;
+	ssize_t ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (text) {
+		ret = kernel_write(file, text, len, &pos);
+	} else {
+		ret = kernel_read(file, buf, size - 1, &pos);
+		buf[max_t(ssize_t, ret, 0)] = '\0';
+	}
+	fput(file);
+	return ret < 0 ? ret : 0;
+}
+
+static ssize_t write_to(const char *name, const char *text)
+{
+	return file_io(name, NULL, 0, text, strlen(text));
+}
+
+static const char *text_of(const char *name)
+{
+	static char buf[256];
+	ssize_t ret = file_io(name, buf, sizeof(buf), NULL, 0);
+
+	if (ret)
+		sprintf(buf, "error %zd", ret);
+	return buf;
+}
+
+/* The system calls come with the node active. */
+static int change_cgroups(const char *path, const char *name)
+{
+	struct cgroup *cgrp = cgroup_get_from_path(path);
+	int ret;
+
+	if (IS_ERR(cgrp))
+		return PTR_ERR(cgrp);
+	kernfs_unbreak_active_protection(cgrp->kn);
+	ret = name ? cgroup_mkdir(cgrp->kn, name, 0755) : cgroup_rmdir(cgrp->kn);
+	kernfs_break_active_protection(cgrp->kn);
+	cgroup_put(cgrp);
+	return ret;
+}
+
+static int make_cgroup(const char *parent, const char *name)
+{
+	return change_cgroups(parent, name);
+}
+
+static int remove_cgroup(const char *path)
+{
+	return change_cgroups(path, NULL);
+}
+
+/* Pays for an account as long as the cgroup is there. */
+static struct cgroup_subsys_state *ioasids_of(const char *path)
+{
+	struct cgroup *cgrp = cgroup_get_from_path(path);
+	struct cgroup_subsys_state *css = rcu_dereference_raw(cgrp->subsys[ioasids_cgrp_id]);
+
+	cgroup_put(cgrp);
+	return css;
+}
+
+static void hierarchy_exit(struct kunit *test)
+{
+	if (IS_ERR_OR_NULL(hierarchy))
+		return;
+	write_to("cgroup.procs", "0");
+	remove_cgroup("/" TOP "/a");
+	remove_cgroup("/" TOP "/b");
+	remove_cgroup("/" TOP);
+	write_to("cgroup.subtree_control", "-ioasids");
+	kern_unmount(hierarchy);
+	hierarchy = NULL;
+}
+
+static int hierarchy_init(struct kunit *test)
+{
+	struct file_system_type *type = get_fs_type("cgroup2");
+
+	if (!cgroup_subsys_enabled(ioasids_cgrp_subsys))
+		kunit_skip(test, "the controller is disabled on the command line");
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	hierarchy = kern_mount(type);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, hierarchy);
+	KUNIT_ASSERT_EQ(test, write_to("cgroup.subtree_control", "+ioasids"), 0);
+	KUNIT_ASSERT_EQ(test, make_cgroup("/", TOP), 0);
+	KUNIT_ASSERT_EQ(test, write_to(TOP "/cgroup.subtree_control", "+ioasids"), 0);
+	KUNIT_ASSERT_EQ(test, make_cgroup("/" TOP, "a"), 0);
+	KUNIT_ASSERT_EQ(test, make_cgroup("/" TOP, "b"), 0);
+	return 0;
+}
+
+static void limit_reads_as_it_was_written(struct kunit *test)
+{
+	static const char * const good[][2] = {
+		{ "0", "0\n" }, { " 007\t\n", "7\n" }, { "max", "max\n" }, { "max\n", "max\n" },
+		{ "9223372036854775807", "9223372036854775807\n" },
+	};
+	static const char * const bad[] = {
+		" ", "-1", "+1", "0x10", "1x", "1 2", "maximum", "m", "9223372036854775808",
+		"18446744073709551615", "18446744073709551616",
+	};
+	int i;
+
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.max"), "max\n");
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		KUNIT_EXPECT_EQ(test, write_to(TOP "/ioasids.max", good[i][0]), 0);
+		KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.max"), good[i][1]);
+	}
+	KUNIT_EXPECT_EQ(test, write_to(TOP "/ioasids.max", "5"), 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		KUNIT_EXPECT_EQ_MSG(test, write_to(TOP "/ioasids.max", bad[i]), -EINVAL,
+				    "\"%s\"", bad[i]);
+		KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.max"), "5\n");
+	}
+	/* A NUL ends the string, and must be its end. */
+	KUNIT_EXPECT_EQ(test, file_io(TOP "/ioasids.max", NULL, 0, "6\0", 2), 0);
+	KUNIT_EXPECT_EQ(test, file_io(TOP "/ioasids.max", NULL, 0, "7\0008", 3), -EINVAL);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.max"), "6\n");
+}
+
+static struct ioasids_account *own_account(struct kunit *test)
+{
+	struct ioasids_account *acct = kunit_kzalloc(test, sizeof(*acct), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, acct);
+	spin_lock_init(&acct->lock);
+	acct->owner = task_tgid(current);
+	ioasids_account_open(acct);
+	return acct;
+}
+
+/* Rules 9, 10 and 14. */
+static void account_goes_where_its_owner_goes(struct kunit *test)
+{
+	struct ioasids_account *acct;
+	struct seq_file m = { .size = PATH_MAX };
+
+	KUNIT_EXPECT_EQ(test, write_to(TOP "/ioasids.max", "5"), 0);
+	KUNIT_EXPECT_EQ(test, write_to(TOP "/a/cgroup.procs", "0"), 0);
+	acct = own_account(test);
+	acct->allocated = 2;
+	KUNIT_EXPECT_EQ(test, charge(acct, 3), 0);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.current"), "3\n");
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.stat"), "allocated 2\nreserved 1\nsets 1\n");
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/b/ioasids.stat"), "allocated 0\nreserved 0\nsets 0\n");
+
+	KUNIT_EXPECT_EQ(test, charge(acct, 3), -EAGAIN);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.events"), "max 1\nalloc_fail 1\n");
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.events.local"), "max 1\nalloc_fail 0\n");
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.events.local"), "max 0\nalloc_fail 1\n");
+
+	KUNIT_EXPECT_EQ(test, write_to(TOP "/b/cgroup.procs", "0"), 0);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.current"), "0\n");
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.peak"), "3\n");
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/b/ioasids.current"), "3\n");
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.peak"), "3\n");
+
+	m.buf = kunit_kzalloc(test, PATH_MAX, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, m.buf);
+	ioasids_show_cgroup(&m, acct);
+	KUNIT_EXPECT_STREQ(test, m.buf, "/" TOP "/b");
+
+	/* Of a process that is gone: this one leaves it behind by closing nothing. */
+	KUNIT_EXPECT_EQ(test, write_to("cgroup.procs", "0"), 0);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.current"), "0\n");
+	move(acct, css_ioasids(ioasids_of("/" TOP "/b")));
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/b/ioasids.current"), "3\n");
+	KUNIT_EXPECT_EQ(test, remove_cgroup("/" TOP "/b"), 0);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.current"), "3\n");
+
+	ioasids_account_close(acct);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.current"), "0\n");
+	m.count = 0;
+	ioasids_show_cgroup(&m, acct);
+	KUNIT_EXPECT_EQ(test, m.buf[0], '-');
+}
+
+static void root_shows_the_capacity(struct kunit *test)
+{
+	u32 total, kernel, user, available;
+
+	KUNIT_EXPECT_EQ(test, sscanf(text_of("ioasids.capacity"),
+				     "total %u\nkernel %u\nuser %u\navailable %u\n",
+				     &total, &kernel, &user, &available), 4);
+	KUNIT_EXPECT_GT(test, total, 0);
+	KUNIT_EXPECT_EQ(test, total, kernel + user + available);
+}
+
+static struct kunit_case hierarchy_cases[] = {
+	KUNIT_CASE(limit_reads_as_it_was_written),
+	KUNIT_CASE(account_goes_where_its_owner_goes),
+	KUNIT_CASE(root_shows_the_capacity),
+	{}
+};
+
+static struct kunit_suite hierarchy_suite = {
+	.name = "ioasids_hierarchy",
+	.init = hierarchy_init,
+	.exit = hierarchy_exit,
+	.test_cases = hierarchy_cases,
+};
+
+kunit_test_suites(&ioasids_suite, &hierarchy_suite);
