@@ -18,7 +18,7 @@ DEBUG = $(call guest,test debug $(ONLY))
 STRESSES = $(call guest,$(call STRESS,debug)); $(call guest,$(call STRESS,kcsan))
 OTHERS = { lab/compare.sh || echo 'not ok - the comparison'; }
 
-.PHONY: help run shell test check test-guest test-debug test-stress test-others stress kernel clean clean-cache
+.PHONY: help run shell test check test-guest test-debug test-stress test-others stress coverage bench kernel clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -50,6 +50,12 @@ stress: ## run it for DURATION s with SEED on the kernel ON: debug, kcsan or not
 
 test-others: ## compare what the kernel's own cgroup tests say with ours and without
 	@$(OTHERS) | .ci/count
+
+coverage: ## print which lines of the controller and the allocator KUnit runs
+	@lab/coverage.sh
+
+bench: ## print what an ID costs while few or many are held, in instructions
+	@lab/boot.sh bench
 
 kernel: ## build the kernel only, and print where it is
 	@lab/kernel.sh

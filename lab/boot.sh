@@ -25,11 +25,13 @@ case $variant in debug|kcsan) : "${MEMORY:=3072}" ;; esac
 qemu=("$QEMU" -accel "$ACCEL" -smp 2 -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
 	-kernel "$kernel/image" -initrd "$initramfs")
 [ "$ACCEL" != kvm ] || qemu+=(-cpu host)
+# A clock that counts instructions: what is measured is exact.
+[ "$mode" != bench ] || qemu+=(-accel tcg -icount "shift=0,sleep=off" -smp 1)
 parameters="lab=$mode console=$CONSOLE panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 $*"
 if [ "$mode" = shell ]; then
 	exec "${qemu[@]}" -serial mon:stdio -append "$parameters kunit.enable=0 quiet TERM=${TERM:-linux}"
 fi
-case $mode in test|coverage) ;; *) parameters+=" kunit.enable=0" ;; esac
+case $mode in test|stress|coverage) ;; *) parameters+=" kunit.enable=0" ;; esac
 
 work=$(mktemp -d "$CACHE/boot.XXXXXX")
 trap 'kill ${guest:-} 2>/dev/null || true; rm -rf "$work"' EXIT

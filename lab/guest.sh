@@ -89,9 +89,18 @@ test)	# all tests, or those that are called $only
 	taint=$(($(cat /proc/sys/kernel/tainted) & ~(1 << 18)))	# 18: KUnit ran
 	[ $taint = 0 ] || echo "not ok - the kernel is tainted: $taint"
 	;;
-stress)
+stress)	# what user space can do, and what the kernel can do meanwhile
+	while echo run >/sys/kernel/debug/kunit/ioasid_stress/run; do
+		grep '^ *not ok' /sys/kernel/debug/kunit/ioasid_stress/results
+	done &
 	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
+	kill $!
+	wait
+	cat /sys/kernel/debug/kunit/ioasid_stress/results
 	ask_kmemleak
+	;;
+bench)
+	bench_ioasids 10 1000 1000000
 	;;
 coverage) # what KUnit has run, as the compiler counted it
 	run_kunit

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 tools=(tools/ioasids/*.c)
 tests=(tools/testing/selftests/*/test_*.c)
-stress=(tools/testing/selftests/*/stress_*.c)
+programs=(tools/testing/selftests/*/{bench,stress}_*.c)
 mapfile -t others < <(cd "$source" && ls tools/testing/selftests/cgroup/test_*.c)
 result=$CACHE/initramfs/$(key_of lab/init{ramfs.sh,.c} lab/{guest,session}.sh "${tools[@]}" \
 	/bin/busybox "$ours"/{include,tools})
@@ -30,7 +30,7 @@ if [ ! -e "$result" ]; then
 	while read -r where test; do
 		make -s -C "$tree/${test%/*}" OUTPUT="$root/$where" USERLDFLAGS=-static \
 			KHDR_INCLUDES="$headers" "$root/$where/$(basename "$test" .c)" >&2
-	done < <(printf '%s\n' "${tests[@]/#/tests }" "${stress[@]/#/bin }" "${others[@]/#/others }")
+	done < <(printf '%s\n' "${tests[@]/#/tests }" "${programs[@]/#/bin }" "${others[@]/#/others }")
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$result.new"
 	mv "$result.new" "$result"
 fi
