@@ -18,15 +18,6 @@ for port in /sys/class/virtio-ports/*; do
 done
 trap 'echo "end $?"' EXIT
 
-# Once more, now that allocations that may sleep can be made to fail.
-run_kunit() {
-	echo N >/sys/kernel/debug/failslab/ignore-gfp-wait
-	for suite in /sys/kernel/debug/kunit/*; do
-		echo run >"$suite/run"
-	done
-	echo Y >/sys/kernel/debug/failslab/ignore-gfp-wait
-}
-
 # What the debug kernel has kept account of.
 ask_kmemleak() {
 	[ -e "$leaks" ] || return 0
@@ -71,7 +62,6 @@ probe)	# which of our interfaces does this kernel have?
 	[ ! -e /dev/ioasid ] || echo CONFIG_IOASID_USER=y
 	;;
 test)	# all tests, or those that are called $only
-	run_kunit
 	cat /sys/kernel/debug/kunit/*/results 2>/dev/null || [ "${only-}" ] || echo "not ok - KUnit left no results"
 	case ${only-} in
 	'')	set -- ;;
@@ -103,7 +93,6 @@ bench)
 	bench_ioasids 10 1000 1000000
 	;;
 coverage) # what KUnit has run, as the compiler counted it
-	run_kunit
 	cd /sys/kernel/debug/gcov
 	find . -name 'ioasid*.gcda' | while read -r counts; do
 		echo "file ${counts##*/}"

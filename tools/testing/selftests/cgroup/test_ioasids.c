@@ -317,6 +317,8 @@ static char *numbers(void)
 
 /* What an actor can do. */
 
+#define CHANNEL		100	/* where it is told to */
+
 static int device = -1;
 static int ids[TOTAL + 1];
 static long nr_ids;
@@ -403,6 +405,26 @@ static long give_back(long n, long b)
 	while (n-- && nr_ids && !ret)
 		ret = give(ids[--nr_ids], 0);
 	return ret;
+}
+
+/* Until there is something else to do. The rounds, or what went wrong in one */
+static long fill_and_empty(long limit, long b)
+{
+	long rounds = 0, ret;
+	char byte;
+
+	while (recv(CHANNEL, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0) {
+		ret = take(limit, 0);
+		if (ret)
+			return ret;
+		if (take(1, 0) != -EAGAIN)
+			return -EOVERFLOW;
+		ret = give_back(limit, 0);
+		if (ret)
+			return ret;
+		rounds++;
+	}
+	return rounds;
 }
 
 static long nth_id(long n, long b)
@@ -595,7 +617,6 @@ static long fetch_device(long a, long b)
 /* Actors */
 
 #define me		NULL
-#define CHANNEL		100			/* the actor's end */
 #define RESUME		"IOASIDS_TEST_DEVICE"	/* in the environment: run again by exec */
 
 struct actor {
@@ -1584,6 +1605,40 @@ TEST_F(charge, moves_between_children_leave_no_mark_in_peak)
 	EXPECT_EQ(5, peak_of(top));
 	EXPECT_EQ(5, peak_of(left));
 	EXPECT_EQ(5, peak_of(right));
+}
+
+/* Nor can who is at the same limit tell that anybody moves. */
+TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 300)
+{
+	struct actor *third;
+	char *path = cg_name(top, "third");
+	long rounds;
+	int i;
+
+	ASSERT_EQ(0, cg_create(path));
+	third = start_with_device(path);
+	ASSERT_NE(NULL, third);
+	ASSERT_EQ(0, set_max(top, "10"));
+	ASSERT_EQ(0, ask(self->holder, take, 4));
+	ASSERT_EQ(0, ask(self->other, reserve, 3));
+
+	ASSERT_EQ(0, tell(third, fill_and_empty, 3));
+	for (i = 0; i <= 5000; i++) {
+		struct actor *mover = i & 1 ? self->holder : self->other;
+
+		ASSERT_EQ(0, move_pid(mover->pid, right));
+		ASSERT_EQ(0, move_pid(mover->pid, left));
+		ASSERT_EQ(7, current_of(left) + current_of(right));
+	}
+	ASSERT_EQ(0, tell(third, device_fd));
+	rounds = answer(third);
+	EXPECT_LT(0, rounds);
+	EXPECT_LE(0, answer(third));
+
+	EXPECT_EQ(10, peak_of(top));
+	EXPECT_EQ(3, peak_of(path));
+	EXPECT_EQ(rounds, cg_read_key_long(path, "ioasids.events", "alloc_fail "));
+	EXPECT_EQ(7, current_of(top));
 }
 
 /* All of @who take and give back IDs at the same time. */
