@@ -80,11 +80,11 @@ test)	# all tests, or those that are called $only
 	[ $taint = 0 ] || echo "not ok - the kernel is tainted: $taint"
 	;;
 stress)	# what user space can do, and what the kernel can do meanwhile
-	while echo run >/sys/kernel/debug/kunit/ioasid_stress/run; do
+	while [ ! -e /tmp/ended ] && echo run >/sys/kernel/debug/kunit/ioasid_stress/run; do
 		grep '^ *not ok' /sys/kernel/debug/kunit/ioasid_stress/results
 	done &
 	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
-	kill $!
+	: >/tmp/ended
 	wait
 	cat /sys/kernel/debug/kunit/ioasid_stress/results
 	ask_kmemleak
