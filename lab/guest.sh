@@ -1,6 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
+# shellcheck disable=SC2154,SC2164
+#
 # What a lab guest does: what lab= on the kernel's command line says. Reports
 # over a virtio serial port; the last line, "end STATUS", shows that it got there.
 
@@ -91,6 +93,9 @@ stress)	# what user space can do, and what the kernel can do meanwhile
 	;;
 bench)
 	bench_ioasids 10 1000 1000000
+	;;
+capacity)
+	head -n 1 /sys/fs/cgroup/ioasids.capacity
 	;;
 coverage) # what KUnit has run, as the compiler counted it
 	cd /sys/kernel/debug/gcov

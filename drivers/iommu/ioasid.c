@@ -701,6 +701,7 @@ static struct ioasid *set_next(struct ioasid_set *set, struct ioasid *prev)
 	spin_lock_irqsave(&set->account.lock, flags);
 	id = list_prepare_entry(prev, &set->ids, node);
 	list_for_each_entry_continue(id, &set->ids, node) {
+		/* Pairs with __ioasid_alloc(): what fails there is nobody's to hold. */
 		if (smp_load_acquire(&id->live) && !id->freed &&
 		    refcount_inc_not_zero(&id->refs)) {
 			next = id;
@@ -713,7 +714,8 @@ static struct ioasid *set_next(struct ioasid_set *set, struct ioasid *prev)
 	return next;
 }
 
-int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *data), void *data)
+int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *data),
+			       void *data)
 {
 	struct ioasid *id = NULL;
 	int ret = 0;

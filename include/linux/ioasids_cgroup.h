@@ -55,7 +55,8 @@ struct ioasids_account {
  * @acct: an account that nobody pays for, and that is charged nothing; its owner is
  *	the caller's thread group
  *
- * From here on the charge follows the owner, until ioasids_account_close(). Does nothing if the controller is disabled.
+ * From here on the charge follows the owner, until ioasids_account_close(). Does
+ * nothing if the controller is disabled.
  *
  * Context: Process context. May sleep.
  */

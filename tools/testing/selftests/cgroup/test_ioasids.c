@@ -32,6 +32,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -2445,6 +2446,21 @@ TEST_F(device, close_releases_everything)
 }
 
 /* What @key of the fdinfo of @actor's descriptor says; it ends with the line. */
+#define SETS	"/sys/kernel/debug/ioasid/sets"
+
+static __printf(1, 2) bool sets_have(const char *format, ...)
+{
+	static char buf[64 * PAGE_SIZE];
+	char *want;
+	va_list args;
+	int ret;
+
+	va_start(args, format);
+	ret = vasprintf(&want, format, args);
+	va_end(args);
+	return ret > 0 && read_text(SETS, buf, sizeof(buf)) > 0 && strstr(buf, want);
+}
+
 static char *fdinfo_of(struct actor *actor, const char *key)
 {
 	char file[64], *line, *found;
@@ -2479,6 +2495,27 @@ TEST_F(device, fdinfo_shows_set_quota_allocated_and_cgroup)
 	EXPECT_STREQ("0", fdinfo_of(other, "ioasid-allocated"));
 	EXPECT_STREQ(right + strlen(root), fdinfo_of(other, "ioasid-cgroup"));
 	EXPECT_STRNE(fdinfo_of(me, "ioasid-set"), fdinfo_of(other, "ioasid-set"));
+}
+
+TEST_F(device, debugfs_shows_the_set_to_root)
+{
+	struct stat st;
+	char *set;
+
+	if (access(SETS, F_OK))
+		SKIP(return, "no " SETS);
+	ASSERT_EQ(0, stat(SETS, &st));
+	EXPECT_EQ(0400, st.st_mode & 07777);
+
+	ASSERT_EQ(0, enter(left));
+	ASSERT_EQ(0, ask(me, open_device));
+	ASSERT_EQ(0, ask(me, reserve, 7));
+	ASSERT_EQ(0, ask(me, take, 3));
+	set = fdinfo_of(me, "ioasid-set");
+	EXPECT_TRUE(sets_have("\n%s\tprocess\t7\t3\t%d\ttest_ioasids\t%s\n", set, getpid(),
+			      left + strlen(root)));
+	ASSERT_EQ(0, ask(me, close_device));
+	EXPECT_FALSE(sets_have("\n%s\tprocess\t", set));
 }
 
 TEST_F(device, fdinfo_shows_the_cgroup_that_pays_after_a_move)
@@ -3308,6 +3345,8 @@ TEST_F_TIMEOUT(process, one_process_can_take_all_and_its_death_gives_all_back, 3
 
 	EXPECT_EQ(all, current_of(left));
 	EXPECT_EQ(all, peak_of(left));
+	if (!access(SETS, R_OK))
+		EXPECT_TRUE(sets_have("\tprocess\t0\t%ld\t%d\t", all, self->holder->pid));
 	EXPECT_EQ(0, capacity_of("available "));
 	EXPECT_EQ(-ENOSPC, ask(self->holder, take, 1));
 	EXPECT_EQ(-ENOSPC, ask(other, take, 1));

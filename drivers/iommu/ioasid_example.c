@@ -1,0 +1,725 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A worked example of the users of the IOASID allocator, for authors of drivers to
+ * copy; Documentation/driver-api/ioasid.rst explains it. The KUnit suite at the end
+ * runs it.
+ *
+ * There is no hardware: a bitmap stands in for the table of an IOMMU, and where a
+ * device would be told something there is a comment that begins with "Here".
+ */
+
+#include <kunit/test.h>
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/ioasid.h>
+#include <linux/kref.h>
+#include <linux/kthread.h>
+#include <linux/llist.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+/* Section: the driver of an IOMMU. */
+
+struct example_iommu {
+	struct notifier_block	nb;
+	spinlock_t		lock;		/* in any context; guards @table */
+	unsigned long		*table;		/* a bit for each ID: it is translated */
+	u32			last;
+};
+
+/* An entry holds its ID, so that the next owner of the number never meets it. */
+static void iommu_enter(struct example_iommu *iommu, struct ioasid_set *set, u32 id)
+{
+	unsigned long flags;
+
+	/* Either FREE finds the entry, or this finds that the ID is being freed. */
+	spin_lock_irqsave(&iommu->lock, flags);
+	if (!test_bit(id, iommu->table) && !ioasid_get(set, id))
+		__set_bit(id, iommu->table);
+	spin_unlock_irqrestore(&iommu->lock, flags);
+}
+
+static void iommu_remove(struct example_iommu *iommu, u32 id)
+{
+	unsigned long flags;
+	bool was_there;
+
+	spin_lock_irqsave(&iommu->lock, flags);
+	was_there = __test_and_clear_bit(id, iommu->table);
+	spin_unlock_irqrestore(&iommu->lock, flags);
+
+	/* Here the caches of the IOMMU forget the ID, without sleeping. */
+	if (was_there)
+		ioasid_put(id);
+}
+
+static int iommu_told(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct example_iommu *iommu = container_of(nb, struct example_iommu, nb);
+	struct ioasid_notification *what = data;
+
+	switch (event) {
+	case IOASID_NOTIFY_BIND:
+		iommu_enter(iommu, what->set, what->id);
+		return NOTIFY_OK;
+	case IOASID_NOTIFY_UNBIND:
+	case IOASID_NOTIFY_FREE:
+		iommu_remove(iommu, what->id);
+		return NOTIFY_OK;
+	}
+	return NOTIFY_DONE;
+}
+
+static int iommu_enter_early(u32 id, void *data)
+{
+	struct ioasid_set *set = ioasid_find_set(id);
+
+	/* The walk holds the ID, and the ID its set. */
+	iommu_enter(data, set, id);
+	ioasid_set_put(set);
+	return 0;
+}
+
+/* @early: IDs that were bound when nobody listened yet. */
+static int iommu_start(struct example_iommu *iommu, struct ioasid_set *early)
+{
+	struct ioasid_capacity cap;
+	int ret;
+
+	/* First, as the command line may have lowered it. */
+	ret = ioasid_install_capacity(IOASID_MAX);
+	if (ret)
+		return ret;
+	ioasid_get_capacity(&cap);
+	iommu->last = cap.total;
+	iommu->table = kvcalloc(BITS_TO_LONGS(iommu->last + 1), sizeof(long), GFP_KERNEL);
+	if (!iommu->table)
+		return -ENOMEM;
+
+	spin_lock_init(&iommu->lock);
+	iommu->nb.notifier_call = iommu_told;
+	iommu->nb.priority = IOASID_PRIORITY_IOMMU;
+	ret = ioasid_register_notifier(NULL, &iommu->nb);
+	if (ret) {
+		kvfree(iommu->table);
+		return ret;
+	}
+	/* Listen, then look: so nothing falls between the two. */
+	return ioasid_set_for_each_ioasid(early, iommu_enter_early, iommu);
+}
+
+static void iommu_stop(struct example_iommu *iommu)
+{
+	unsigned int id;
+
+	ioasid_unregister_notifier(NULL, &iommu->nb);
+	for_each_set_bit(id, iommu->table, iommu->last + 1)
+		iommu_remove(iommu, id);
+	kvfree(iommu->table);
+}
+
+/* Section: the kernel's own use of a device. */
+
+/* This device has 16 bits for an ID. */
+#define DEVICE_LAST	0xffff
+
+struct example_own {
+	struct ioasid_set	*set;
+	u32			id;
+};
+
+static int own_start(struct example_own *own)
+{
+	int ret;
+
+	own->set = ioasid_set_alloc(NULL, 1);
+	if (IS_ERR(own->set))
+		return PTR_ERR(own->set);
+	ret = ioasid_alloc(own->set, 1, DEVICE_LAST, own);
+	if (ret < 0)
+		goto put_set;
+	own->id = ret;
+	ret = ioasid_notify(own->set, own->id, IOASID_NOTIFY_BIND);
+	if (ret)
+		goto free_id;
+	/* Here the device begins to use the ID. */
+	return 0;
+
+free_id:
+	ioasid_free(own->set, own->id);
+put_set:
+	ioasid_set_put(own->set);
+	return ret;
+}
+
+static void own_stop(struct example_own *own)
+{
+	/* Here the device ends to use the ID; may sleep. */
+	ioasid_notify(own->set, own->id, IOASID_NOTIFY_UNBIND);
+	ioasid_detach_data(own->set, own->id);
+	ioasid_free(own->set, own->id);
+	ioasid_set_put(own->set);
+}
+
+/* Section: a function of the device, given to a guest. */
+
+struct example_guest {
+	struct ioasid_set	*set;		/* the guest's IDs, and nobody else's */
+	struct notifier_block	nb;
+	spinlock_t		lock;		/* in any context; binding against FREE */
+	struct llist_head	freed;		/* uses to end, each with a reference */
+	struct work_struct	drain;
+};
+
+/* The private data of an ID that is bound. It holds the ID until use_end(). */
+struct example_use {
+	struct kref		ref;		/* the ID, and whoever has found it there */
+	struct ioasid_set	*set;		/* the ID holds it */
+	u32			id;
+	atomic_t		ended;
+	atomic_t		faults;
+	struct llist_node	node;
+};
+
+static bool use_get(void *data)
+{
+	return kref_get_unless_zero(&((struct example_use *)data)->ref);
+}
+
+static void use_release(struct kref *ref)
+{
+	/* Nobody is looking at it: ioasid_detach_data() has waited for them. */
+	kfree(container_of(ref, struct example_use, ref));
+}
+
+static void use_put(struct example_use *use)
+{
+	kref_put(&use->ref, use_release);
+}
+
+/* Once, whether the guest unbinds the ID or the ID is freed, or both at a time. */
+static void use_end(struct example_use *use)
+{
+	if (atomic_xchg(&use->ended, 1))
+		return;
+
+	/* Here the device completes what it does under the ID, and that is waited for. */
+	might_sleep();
+	/* Refused if the ID is being freed; then the IOMMU knows. */
+	ioasid_notify(use->set, use->id, IOASID_NOTIFY_UNBIND);
+	ioasid_detach_data(use->set, use->id);
+	ioasid_put(use->id);
+	use_put(use);
+}
+
+static void guest_drain(struct work_struct *work)
+{
+	struct example_guest *guest = container_of(work, struct example_guest, drain);
+	struct example_use *use, *next;
+
+	llist_for_each_entry_safe(use, next, llist_del_all(&guest->freed), node) {
+		use_end(use);
+		use_put(use);
+	}
+}
+
+static int guest_told(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct example_guest *guest = container_of(nb, struct example_guest, nb);
+	struct ioasid_notification *what = data;
+	struct example_use *use;
+	unsigned long flags;
+
+	if (event != IOASID_NOTIFY_FREE)
+		return NOTIFY_DONE;
+
+	/* Either this finds what guest_bind() attaches, or that finds the ID freed. */
+	spin_lock_irqsave(&guest->lock, flags);
+	use = ioasid_find(what->set, what->id, use_get);
+	spin_unlock_irqrestore(&guest->lock, flags);
+	if (!IS_ERR_OR_NULL(use)) {
+		llist_add(&use->node, &guest->freed);
+		ioasid_queue_work(&guest->drain);
+	}
+	return NOTIFY_OK;
+}
+
+static int guest_start(struct example_guest *guest, u32 quota)
+{
+	int ret;
+
+	guest->set = ioasid_set_alloc(NULL, quota);
+	if (IS_ERR(guest->set))
+		return PTR_ERR(guest->set);
+	spin_lock_init(&guest->lock);
+	init_llist_head(&guest->freed);
+	INIT_WORK(&guest->drain, guest_drain);
+	guest->nb.notifier_call = guest_told;
+	guest->nb.priority = IOASID_PRIORITY_DEVICE;
+	ret = ioasid_register_notifier(guest->set, &guest->nb);
+	if (ret)
+		ioasid_set_put(guest->set);
+	return ret;
+}
+
+/* The guest is gone, and calls none of the functions below any more. */
+static void guest_stop(struct example_guest *guest)
+{
+	ioasid_free_all_in_set(guest->set);
+	ioasid_unregister_notifier(guest->set, &guest->nb);
+	flush_work(&guest->drain);
+	ioasid_set_put(guest->set);
+}
+
+static int guest_resize(struct example_guest *guest, u32 quota)
+{
+	return ioasid_set_quota(guest->set, quota);
+}
+
+/* What to tell the guest: how many more it can have. */
+static u32 guest_available(struct example_guest *guest)
+{
+	struct ioasid_set_info info;
+
+	ioasid_set_get_info(guest->set, &info);
+	return info.available;
+}
+
+/* Give the guest an ID, which it calls @spid and never learns itself. */
+static int guest_alloc(struct example_guest *guest, u32 spid)
+{
+	int id, ret;
+
+	id = ioasid_alloc(guest->set, 1, DEVICE_LAST, NULL);
+	if (id < 0)
+		return id;
+	ret = ioasid_attach_spid(guest->set, id, spid);
+	if (ret)
+		ioasid_free(guest->set, id);
+	return ret;
+}
+
+static int guest_free(struct example_guest *guest, u32 spid)
+{
+	int id, ret;
+
+	id = ioasid_find_by_spid(guest->set, spid);
+	if (id < 0)
+		return id;
+	ret = ioasid_free(guest->set, id);
+	/* The guest can use the number again, even if the device is not yet done. */
+	if (!ret)
+		ioasid_detach_spid(guest->set, id);
+	ioasid_put(id);
+	return ret;
+}
+
+static int guest_bind(struct example_guest *guest, u32 spid)
+{
+	struct example_use *use;
+	int id, ret;
+
+	use = kzalloc(sizeof(*use), GFP_KERNEL);
+	if (!use)
+		return -ENOMEM;
+	id = ioasid_find_by_spid(guest->set, spid);
+	if (id < 0) {
+		kfree(use);
+		return id;
+	}
+	kref_init(&use->ref);
+	use->set = guest->set;
+	use->id = id;
+
+	spin_lock_irq(&guest->lock);
+	ret = ioasid_attach_data(guest->set, id, use);
+	spin_unlock_irq(&guest->lock);
+	if (ret) {
+		ioasid_put(id);
+		kfree(use);
+		return ret;
+	}
+	/* @use has the reference to the ID now. If this is refused it ends by itself. */
+	return ioasid_notify(guest->set, id, IOASID_NOTIFY_BIND);
+}
+
+static int guest_unbind(struct example_guest *guest, u32 spid)
+{
+	struct example_use *use;
+	int id;
+
+	id = ioasid_find_by_spid(guest->set, spid);
+	if (id < 0)
+		return id;
+	use = ioasid_find(guest->set, id, use_get);
+	ioasid_put(id);
+	if (IS_ERR_OR_NULL(use))
+		return -ENOENT;
+	use_end(use);
+	use_put(use);
+	return 0;
+}
+
+/* The device reports a fault under @id, in any context, even late. */
+static void guest_fault(struct example_guest *guest, u32 id)
+{
+	struct example_use *use = ioasid_find(guest->set, id, use_get);
+
+	if (IS_ERR_OR_NULL(use))
+		return;
+	atomic_inc(&use->faults);
+	use_put(use);
+}
+
+/* Section: a function of the device, opened by a process. */
+
+/* Its ID was allocated by the process, which may free it whenever it likes. */
+struct example_file {
+	struct mm_struct	*mm;
+	struct notifier_block	nb;
+	struct mutex		mutex;		/* one file_bind() or file_unbind() at a time */
+	spinlock_t		lock;		/* in any context; guards @set and @id */
+	struct ioasid_set	*set;		/* the file holds it, and @id */
+	u32			id;		/* 0: none */
+	struct work_struct	drain;
+};
+
+static void file_end(struct example_file *file)
+{
+	struct ioasid_set *set;
+	u32 id;
+
+	spin_lock_irq(&file->lock);
+	set = file->set;
+	id = file->id;
+	file->id = 0;
+	spin_unlock_irq(&file->lock);
+	if (!id)
+		return;
+
+	/* Here the device completes what it does under the ID, and that is waited for. */
+	might_sleep();
+	ioasid_notify(set, id, IOASID_NOTIFY_UNBIND);
+	ioasid_put(id);
+	ioasid_set_put(set);
+}
+
+static void file_drain(struct work_struct *work)
+{
+	file_end(container_of(work, struct example_file, drain));
+}
+
+/* The data of the ID may be another driver's: do not look at it. */
+static int file_told(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct example_file *file = container_of(nb, struct example_file, nb);
+	struct ioasid_notification *what = data;
+	unsigned long flags;
+
+	if (event != IOASID_NOTIFY_FREE)
+		return NOTIFY_DONE;
+	spin_lock_irqsave(&file->lock, flags);
+	if (file->id == what->id)
+		ioasid_queue_work(&file->drain);
+	spin_unlock_irqrestore(&file->lock, flags);
+	return NOTIFY_OK;
+}
+
+static int file_open(struct example_file *file)
+{
+	int ret;
+
+	file->mm = current->mm;
+	file->nb.notifier_call = file_told;
+	file->nb.priority = IOASID_PRIORITY_DEVICE;
+	mutex_init(&file->mutex);
+	spin_lock_init(&file->lock);
+	INIT_WORK(&file->drain, file_drain);
+
+	/* The process need not have taken an ID yet. */
+	mmgrab(file->mm);
+	ret = ioasid_register_notifier_mm(file->mm, &file->nb);
+	if (ret)
+		mmdrop(file->mm);
+	return ret;
+}
+
+static int file_bind(struct example_file *file, u32 id)
+{
+	struct ioasid_set *set;
+	int ret;
+
+	/* A copy of the file in another process. */
+	if (current->mm != file->mm)
+		return -EPERM;
+
+	guard(mutex)(&file->mutex);
+	spin_lock_irq(&file->lock);
+	ret = file->id ? -EBUSY : ioasid_get_if_owned(id);
+	if (!ret) {
+		set = ioasid_find_set(id);
+		file->set = ioasid_set_get(set);
+		file->id = id;
+	}
+	spin_unlock_irq(&file->lock);
+	if (ret)
+		return ret;
+
+	/* If this is refused, FREE has found @file->id. */
+	ret = ioasid_notify(set, id, IOASID_NOTIFY_BIND);
+	ioasid_set_put(set);
+	return ret;
+}
+
+static void file_unbind(struct example_file *file)
+{
+	guard(mutex)(&file->mutex);
+	file_end(file);
+	/* What was queued for this ID must not end the next. */
+	flush_work(&file->drain);
+}
+
+static u32 file_available(struct example_file *file)
+{
+	struct ioasid_set *set = ioasid_find_mm_set(file->mm);
+	struct ioasid_set_info info;
+
+	if (!set)
+		return 0;
+	ioasid_set_get_info(set, &info);
+	ioasid_set_put(set);
+	return info.available;
+}
+
+/* In whatever process closes the file last. */
+static void file_release(struct example_file *file)
+{
+	ioasid_unregister_notifier_mm(file->mm, &file->nb);
+	file_unbind(file);
+	mmdrop(file->mm);
+}
+
+/* Section: the example is run. */
+
+struct scene {
+	struct ioasid_capacity	before;
+	struct example_iommu	iommu;
+	struct example_own	own;
+};
+
+static bool is_bound(struct scene *s, u32 id)
+{
+	return test_bit(id, s->iommu.table);
+}
+
+static bool exists(u32 id)
+{
+	struct ioasid_set *set = ioasid_find_set(id);
+
+	if (set)
+		ioasid_set_put(set);
+	return set;
+}
+
+/* What a guest never learns. */
+static u32 id_of(struct kunit *test, struct example_guest *guest, u32 spid)
+{
+	int id = ioasid_find_by_spid(guest->set, spid);
+
+	KUNIT_ASSERT_GT(test, id, 0);
+	ioasid_put(id);
+	return id;
+}
+
+static int example_init(struct kunit *test)
+{
+	struct scene *s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	test->priv = s;
+	ioasid_get_capacity(&s->before);
+	KUNIT_ASSERT_EQ(test, own_start(&s->own), 0);
+	ret = iommu_start(&s->iommu, s->own.set);
+	if (ret == -EBUSY) {
+		own_stop(&s->own);
+		kunit_skip(test, "an IOMMU's driver has installed another capacity");
+	}
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	return 0;
+}
+
+static void example_exit(struct kunit *test)
+{
+	struct scene *s = test->priv;
+	struct ioasid_capacity after;
+
+	if (!s->iommu.table)
+		return;
+	own_stop(&s->own);
+	KUNIT_EXPECT_TRUE(test, bitmap_empty(s->iommu.table, s->iommu.last + 1));
+	iommu_stop(&s->iommu);
+	ioasid_get_capacity(&after);
+	KUNIT_EXPECT_MEMEQ(test, &s->before, &after, sizeof(after));
+}
+
+static void iommu_finds_what_was_bound_before_it_came(struct kunit *test)
+{
+	struct scene *s = test->priv;
+	u32 id = s->own.id;
+
+	KUNIT_EXPECT_TRUE(test, is_bound(s, id));
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_find(s->own.set, id, NULL), (void *)&s->own);
+	KUNIT_EXPECT_EQ(test, ioasid_notify(s->own.set, id, IOASID_NOTIFY_UNBIND), 0);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	KUNIT_EXPECT_TRUE(test, exists(id));
+
+	/* An entry that is there when the IOMMU goes holds its ID no longer. */
+	KUNIT_EXPECT_EQ(test, ioasid_notify(s->own.set, id, IOASID_NOTIFY_BIND), 0);
+	iommu_stop(&s->iommu);
+	KUNIT_ASSERT_EQ(test, iommu_start(&s->iommu, s->own.set), 0);
+	KUNIT_EXPECT_TRUE(test, is_bound(s, id));
+}
+
+static void guest_has_as_many_as_it_was_promised(struct kunit *test)
+{
+	struct example_guest guest;
+
+	KUNIT_ASSERT_EQ(test, guest_start(&guest, 2), 0);
+	KUNIT_EXPECT_EQ(test, guest_available(&guest), 2);
+	KUNIT_EXPECT_EQ(test, guest_alloc(&guest, 1), 0);
+	KUNIT_EXPECT_EQ(test, guest_alloc(&guest, 1), -EEXIST);
+	KUNIT_EXPECT_EQ(test, guest_alloc(&guest, 2), 0);
+	KUNIT_EXPECT_EQ(test, guest_available(&guest), 0);
+	KUNIT_EXPECT_EQ(test, guest_alloc(&guest, 3), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, guest_resize(&guest, 3), 0);
+	KUNIT_EXPECT_EQ(test, guest_alloc(&guest, 3), 0);
+	KUNIT_EXPECT_EQ(test, guest_resize(&guest, 2), -ENOSPC);
+	guest_stop(&guest);
+}
+
+static void guest_binds_unbinds_and_frees(struct kunit *test)
+{
+	struct scene *s = test->priv;
+	struct example_guest guest;
+	struct example_use *use;
+	u32 id;
+
+	KUNIT_ASSERT_EQ(test, guest_start(&guest, 2), 0);
+	KUNIT_ASSERT_EQ(test, guest_alloc(&guest, 7), 0);
+	id = id_of(test, &guest, 7);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	KUNIT_EXPECT_EQ(test, guest_unbind(&guest, 7), -ENOENT);
+
+	KUNIT_EXPECT_EQ(test, guest_bind(&guest, 8), -ENOENT);
+	KUNIT_EXPECT_EQ(test, guest_bind(&guest, 7), 0);
+	KUNIT_EXPECT_EQ(test, guest_bind(&guest, 7), -EEXIST);
+	KUNIT_EXPECT_TRUE(test, is_bound(s, id));
+	guest_fault(&guest, id);
+	guest_fault(&guest, s->own.id);
+	use = ioasid_find(guest.set, id, use_get);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, use);
+	KUNIT_EXPECT_EQ(test, atomic_read(&use->faults), 1);
+
+	KUNIT_EXPECT_EQ(test, guest_unbind(&guest, 7), 0);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	KUNIT_EXPECT_TRUE(test, exists(id));
+	guest_fault(&guest, id);
+	KUNIT_EXPECT_EQ(test, atomic_read(&use->faults), 1);
+	KUNIT_EXPECT_EQ(test, kref_read(&use->ref), 1);
+	use_put(use);
+
+	/* Once freed it is not translated. When the device is done it is gone. */
+	KUNIT_EXPECT_EQ(test, guest_bind(&guest, 7), 0);
+	KUNIT_EXPECT_EQ(test, guest_free(&guest, 7), 0);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	KUNIT_EXPECT_EQ(test, guest_free(&guest, 7), -ENOENT);
+	flush_work(&guest.drain);
+	KUNIT_EXPECT_FALSE(test, exists(id));
+
+	/* A guest that goes without a word. */
+	KUNIT_ASSERT_EQ(test, guest_alloc(&guest, 7), 0);
+	KUNIT_ASSERT_EQ(test, guest_alloc(&guest, 8), 0);
+	KUNIT_EXPECT_EQ(test, guest_bind(&guest, 8), 0);
+	id = id_of(test, &guest, 8);
+	guest_stop(&guest);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	KUNIT_EXPECT_FALSE(test, exists(id));
+}
+
+static void process_frees_what_the_device_uses(struct kunit *test)
+{
+	struct scene *s = test->priv;
+	struct example_file file = {};
+	struct ioasid_set *set;
+	struct mm_struct *mm;
+	int id, other;
+
+	/* As /dev/ioasid does; what it calls is not exported. */
+	if (IS_MODULE(CONFIG_IOASID_EXAMPLE))
+		kunit_skip(test, "a module cannot make the set of a process");
+
+	mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	kthread_use_mm(mm);
+	KUNIT_EXPECT_EQ(test, file_open(&file), 0);
+	KUNIT_EXPECT_EQ(test, file_available(&file), 0);
+	set = ioasid_set_alloc(mm, 2);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, file_available(&file), 2);
+	id = ioasid_alloc_user(set, 1, DEVICE_LAST);
+	other = ioasid_alloc_user(set, 1, DEVICE_LAST);
+
+	KUNIT_EXPECT_EQ(test, file_bind(&file, s->own.id), -EPERM);
+	KUNIT_EXPECT_EQ(test, file_bind(&file, id), 0);
+	KUNIT_EXPECT_EQ(test, file_bind(&file, other), -EBUSY);
+	KUNIT_EXPECT_TRUE(test, is_bound(s, id));
+	file_unbind(&file);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	KUNIT_EXPECT_TRUE(test, exists(id));
+
+	KUNIT_EXPECT_EQ(test, file_bind(&file, id), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_free_user(set, other), 0);
+	KUNIT_EXPECT_TRUE(test, is_bound(s, id));
+	KUNIT_EXPECT_EQ(test, ioasid_free_user(set, id), 0);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	flush_work(&file.drain);
+	KUNIT_EXPECT_FALSE(test, exists(id));
+	KUNIT_EXPECT_EQ(test, file_bind(&file, id), -ENOENT);
+
+	/* The process ends; then the last copy of the file is closed, elsewhere. */
+	id = ioasid_alloc_user(set, 1, DEVICE_LAST);
+	KUNIT_EXPECT_EQ(test, file_bind(&file, id), 0);
+	ioasid_set_close(set);
+	kthread_unuse_mm(mm);
+	mmput(mm);
+	KUNIT_EXPECT_EQ(test, file_bind(&file, id), -EPERM);
+	file_release(&file);
+	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
+	KUNIT_EXPECT_FALSE(test, exists(id));
+}
+
+static struct kunit_case example_cases[] = {
+	KUNIT_CASE(iommu_finds_what_was_bound_before_it_came),
+	KUNIT_CASE(guest_has_as_many_as_it_was_promised),
+	KUNIT_CASE(guest_binds_unbinds_and_frees),
+	KUNIT_CASE(process_frees_what_the_device_uses),
+	{}
+};
+
+static struct kunit_suite example_suite = {
+	.name = "ioasid_example",
+	.init = example_init,
+	.exit = example_exit,
+	.test_cases = example_cases,
+};
+
+kunit_test_suite(example_suite);
+
+MODULE_DESCRIPTION("Worked example of the users of the IOASID allocator");
+MODULE_LICENSE("GPL");
