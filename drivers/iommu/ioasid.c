@@ -198,7 +198,8 @@ static int __init ioasid_set_bound(char *arg)
 	u32 bound;
 
 	if (kstrtou32(arg, 0, &bound) || !bound || bound > IOASID_MAX) {
-		pr_err("ioasid_capacity=%s is ignored: it should be from 1 to %u\n", arg, IOASID_MAX);
+		pr_err("ioasid_capacity=%s is ignored: it should be from 1 to %u\n", arg,
+		       IOASID_MAX);
 		return 1;
 	}
 	capacity_bound = bound;

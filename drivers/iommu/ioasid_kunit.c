@@ -369,7 +369,7 @@ static const struct {
 	  { FREE, IDLE, ACTIVE, FREE_PENDING } },
 	{ "detach_spid", do_detach_spid, { -ENOENT, 0, 0, 0 },
 	  { FREE, IDLE, ACTIVE, FREE_PENDING } },
-	{ "put", do_put, { 1, 1, false, true }, { FREE, FREE, IDLE, FREE }, .any_set = true },
+	{ "put", do_put, { 0, 0, false, true }, { FREE, FREE, IDLE, FREE }, .any_set = true },
 };
 
 static enum state state_of(u32 id)
@@ -403,6 +403,30 @@ static void leave_state(struct kunit *test, struct ioasid_set *set, enum state s
 		ioasid_put(BASE);
 }
 
+static void call_in_state(struct kunit *test, int i, enum state state, struct ioasid_set *other)
+{
+	struct ioasid_set *set = ((struct ioasid_test *)test->priv)->kernel;
+	const char *name = calls[i].name;
+
+	/* Nobody puts what nobody holds. */
+	if (calls[i].any_set && state < ACTIVE)
+		return;
+	enter_state(test, set, state);
+	if (!calls[i].any_set) {
+		KUNIT_EXPECT_EQ_MSG(test, calls[i].call(other), state == FREE ? -ENOENT : -EACCES,
+				    "%s in state %d, of another set", name, state);
+		KUNIT_EXPECT_EQ_MSG(test, state_of(BASE), state,
+				    "%s in state %d, of another set", name, state);
+	}
+	KUNIT_EXPECT_EQ_MSG(test, calls[i].call(set), calls[i].ret[state],
+			    "%s in state %d", name, state);
+	KUNIT_EXPECT_EQ_MSG(test, state_of(BASE), calls[i].then[state],
+			    "%s in state %d", name, state);
+	/* It is charged, and nobody else's, until it is free. */
+	KUNIT_EXPECT_EQ(test, taken(test), calls[i].then[state] != FREE);
+	leave_state(test, set, calls[i].then[state]);
+}
+
 static void calls_in_all_states(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -412,25 +436,8 @@ static void calls_in_all_states(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
 	for (i = 0; i < ARRAY_SIZE(calls); i++) {
-		for (state = FREE; state < NR_STATES; state++) {
-			/* Nobody puts what nobody holds. */
-			if (calls[i].any_set && state < ACTIVE)
-				continue;
-			enter_state(test, t->kernel, state);
-			if (!calls[i].any_set)
-				KUNIT_EXPECT_EQ_MSG(test, calls[i].call(other),
-						    state == FREE ? -ENOENT : -EACCES,
-						    "%s in state %d, another's", calls[i].name, state);
-			KUNIT_EXPECT_EQ_MSG(test, state_of(BASE), state,
-					    "%s in state %d, another's", calls[i].name, state);
-			KUNIT_EXPECT_EQ_MSG(test, calls[i].call(t->kernel), calls[i].ret[state],
-					    "%s in state %d", calls[i].name, state);
-			KUNIT_EXPECT_EQ_MSG(test, state_of(BASE), calls[i].then[state],
-					    "%s in state %d", calls[i].name, state);
-			/* It is charged, and nobody else's, until it is free. */
-			KUNIT_EXPECT_EQ(test, taken(test), calls[i].then[state] != FREE);
-			leave_state(test, t->kernel, calls[i].then[state]);
-		}
+		for (state = FREE; state < NR_STATES; state++)
+			call_in_state(test, i, state, other);
 	}
 	KUNIT_EXPECT_EQ(test, ioasid_notify(t->kernel, BASE, IOASID_NOTIFY_FREE), -EINVAL);
 	ioasid_set_put(other);
@@ -841,7 +848,7 @@ static int nr_done;
 
 static void sleep_a_little(struct work_struct *work)
 {
-	msleep(5);
+	usleep_range(4000, 5000);
 	container_of(work, struct sleeper, work)->nth = ++nr_done;
 }
 
@@ -1298,17 +1305,17 @@ static void handle_notifiers(struct hand *hand)
 	switch (get_random_u32_below(3)) {
 	case 0:
 		allow(hand, "register", ioasid_register_notifier(NULL, &b.nb), 0, 0, 0);
-		msleep(2);
+		usleep_range(1000, 2000);
 		ioasid_unregister_notifier(NULL, &b.nb);
 		break;
 	case 1:
 		allow(hand, "register", ioasid_register_notifier(hand->set, &b.nb), 0, 0, 0);
-		msleep(2);
+		usleep_range(1000, 2000);
 		ioasid_unregister_notifier(hand->set, &b.nb);
 		break;
 	case 2:
 		allow(hand, "register", ioasid_register_notifier_mm(hand->mm, &b.nb), 0, 0, 0);
-		msleep(2);
+		usleep_range(1000, 2000);
 		ioasid_unregister_notifier_mm(hand->mm, &b.nb);
 		break;
 	}
