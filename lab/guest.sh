@@ -51,7 +51,10 @@ ask_lockdep() {
 		&cg->lock -.-.
 		owners_lock -.-.
 		ioasids.xa_lock -.-.
-		mm_sets_lock +.+.
+		sets.xa_lock -.-.
+		mms_lock +.+.
+		capacity_mutex +.+.
+		&set->spid_mutex +.+.
 	EOF
 }
 

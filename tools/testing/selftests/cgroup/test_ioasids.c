@@ -2507,8 +2507,6 @@ TEST_F(device, debugfs_shows_the_set_to_root)
 	ASSERT_EQ(0, stat(SETS, &st));
 	EXPECT_EQ(0400, st.st_mode & 07777);
 
-	ASSERT_EQ(0, enter(left));
-	ASSERT_EQ(0, ask(me, open_device));
 	ASSERT_EQ(0, ask(me, reserve, 7));
 	ASSERT_EQ(0, ask(me, take, 3));
 	set = fdinfo_of(me, "ioasid-set");
