@@ -91,6 +91,10 @@ stress)	# what user space can do, and what the kernel can do meanwhile
 	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
 	: >/tmp/ended
 	wait
+	case $(cat /sys/fs/cgroup/ioasids.capacity) in
+	*"kernel 0"*"user 0"*) echo "ok - all IDs have been given back" ;;
+	*) echo "not ok - not all IDs have been given back" ;;
+	esac
 	cat /sys/kernel/debug/kunit/ioasid_stress/results
 	ask_kmemleak
 	;;
