@@ -137,7 +137,7 @@ static void capacity_give(struct ioasid_set *set, u32 n)
 {
 	if (!set->mm)
 		atomic_sub(n, &capacity_kernel);
-	atomic_add(n, &capacity_left);
+	WARN_ON_ONCE(atomic_add_return(n, &capacity_left) > IOASID_MAX);
 }
 
 void ioasid_get_capacity(struct ioasid_capacity *cap)
@@ -550,6 +550,11 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 	max = min(max, capacity_total);
 	ret = min > max ? -ENOSPC :
 	      __xa_alloc(&ioasids, &id->id, id, XA_LIMIT(min, max), GFP_KERNEL);
+	/* The lock was dropped if that needed memory. */
+	if (!ret && id->id > capacity_total) {
+		__xa_erase(&ioasids, id->id);
+		ret = -ENOSPC;
+	}
 	xa_unlock_irq(&ioasids);
 	if (ret) {
 		set_remove(id, true);
@@ -655,7 +660,7 @@ static int free_held(struct ioasid *id, bool user)
 	int ret = 0;
 
 	spin_lock_irqsave(&acct->lock, flags);
-	if (user && !id->user)
+	if (user && !READ_ONCE(id->user))
 		ret = -EACCES;
 	else if (id->freed)
 		ret = -EBUSY;
