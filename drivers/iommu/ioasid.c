@@ -532,8 +532,8 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 	if (!id)
 		return -ENOMEM;
 
-	/* One reference more, until this is done with it. */
-	refcount_set(&id->refs, 2);
+	/* Nobody can hold it before it is certain to be. */
+	refcount_set(&id->refs, 0);
 	id->spid = 0;
 	id->live = false;
 	id->user = false;
@@ -555,6 +555,9 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 		__xa_erase(&ioasids, id->id);
 		ret = -ENOSPC;
 	}
+	/* One reference more than its own, until this is done with it. */
+	if (!ret)
+		refcount_set(&id->refs, 2);
 	xa_unlock_irq(&ioasids);
 	if (ret) {
 		set_remove(id, true);
