@@ -447,7 +447,8 @@ int ioasid_find_by_spid(struct ioasid_set *set, u32 spid);
  *	returns %NOTIFY_OK, or %NOTIFY_DONE if the event is of no interest
  *
  * Context: Process context.
- * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered.
+ * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered, which is a bug
+ * that is warned of.
  */
 int ioasid_register_notifier(struct ioasid_set *set, struct notifier_block *nb);
 
@@ -468,7 +469,8 @@ void ioasid_unregister_notifier(struct ioasid_set *set, struct notifier_block *n
  * @nb: as in ioasid_register_notifier()
  *
  * Context: Process context. May sleep.
- * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered; -ENOMEM.
+ * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered, which is a bug
+ * that is warned of; -ENOMEM.
  */
 int ioasid_register_notifier_mm(struct mm_struct *mm, struct notifier_block *nb);
 

@@ -12,6 +12,7 @@
 #include <linux/ioasid_kunit.h>
 #include <linux/kthread.h>
 #include <linux/mount.h>
+#include <linux/sched/mm.h>
 
 #include "cgroup-internal.h"
 
@@ -693,6 +694,38 @@ static void account_goes_where_its_owner_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m.buf[0], '-');
 }
 
+/* Rule 5: by what the allocator returns. */
+static void request_over_the_limit_is_eagain(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	struct ioasid_set *set;
+	int id;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	KUNIT_EXPECT_EQ(test, write_to(TOP "/ioasids.max", "2"), 0);
+	KUNIT_EXPECT_EQ(test, write_to(TOP "/a/cgroup.procs", "0"), 0);
+
+	set = ioasid_set_alloc(mm, 3);
+	KUNIT_EXPECT_PTR_EQ(test, set, ERR_PTR(-EAGAIN));
+	set = ioasid_set_alloc(mm, 2);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(set, 3), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(set, 0), 0);
+	id = ioasid_alloc(set, 1, IOASID_MAX, NULL);
+	KUNIT_EXPECT_GT(test, id, 0);
+	KUNIT_EXPECT_GT(test, ioasid_alloc_user(set, 1, IOASID_MAX), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, 1, IOASID_MAX, NULL), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, 1, IOASID_MAX), -EAGAIN);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.current"), "2\n");
+
+	ioasid_set_close(set);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.current"), "1\n");
+	KUNIT_EXPECT_EQ(test, ioasid_free(set, id), 0);
+	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.current"), "0\n");
+	KUNIT_EXPECT_EQ(test, write_to("cgroup.procs", "0"), 0);
+	mmput(mm);
+}
+
 static void root_shows_the_capacity(struct kunit *test)
 {
 	struct ioasid_capacity cap;
@@ -707,6 +740,7 @@ static void root_shows_the_capacity(struct kunit *test)
 static struct kunit_case hierarchy_cases[] = {
 	KUNIT_CASE(limit_reads_as_it_was_written),
 	KUNIT_CASE(account_goes_where_its_owner_goes),
+	KUNIT_CASE(request_over_the_limit_is_eagain),
 	KUNIT_CASE(root_shows_the_capacity),
 	{}
 };
