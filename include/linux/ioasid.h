@@ -71,8 +71,9 @@ enum ioasid_event {
  * @IOASID_PRIORITY_IOMMU: drivers of IOMMUs
  * @IOASID_PRIORITY_CPU: who has CPUs use IDs, such as KVM; told first
  *
- * The order holds over all notifiers that are told of an event, wherever they
- * were registered: what issues requests stops before what carries them out.
+ * The order holds over all notifiers that are told of an event, wherever they were
+ * registered: first CPUs issue no more requests with the ID, then the IOMMU
+ * translates none, then devices let go of it.
  */
 enum ioasid_priority {
 	IOASID_PRIORITY_DEVICE,
@@ -175,7 +176,7 @@ void ioasid_set_close(struct ioasid_set *set);
  * refused. Without one, each ID is charged by itself; so 0 gives back what is
  * reserved and not allocated.
  *
- * Context: Process context.
+ * Context: Process context, interrupts on.
  * Return: 0, or an error, and then nothing has changed: -EAGAIN: a cgroup's limit;
  * -ENOSPC: the set holds more than @quota, or the machine has too few left.
  */
@@ -379,7 +380,7 @@ int ioasid_attach_data(struct ioasid_set *set, u32 id, void *data);
  * @set: the set that it belongs to
  * @id: the ID; it may be being freed
  *
- * When this returns no ioasid_find() is looking at the data any more.
+ * When this returns data, no ioasid_find() is looking at it any more.
  *
  * Context: Process context. May sleep.
  * Return: The data, or NULL if it has none; or an ERR_PTR(): -ENOENT: no such ID;
@@ -499,7 +500,7 @@ int ioasid_notify(struct ioasid_set *set, u32 id, enum ioasid_event event);
  * ioasid_queue_work() - have a notifier's work done where it may sleep
  * @work: what to do; one after the other, in the order in which it was queued
  *
- * Context: Any context.
+ * Context: Any context but NMI, after the core initcalls.
  * Return: As queue_work(): false if it was queued already.
  */
 bool ioasid_queue_work(struct work_struct *work);
