@@ -1216,7 +1216,7 @@ struct hand {
 	struct completion	done;
 	unsigned long		until;
 	unsigned long		steps;
-	unsigned long		notified;
+	atomic_t		notified;	/* by more than one at a time */
 	const char		*wrong;		/* the first answer that cannot be */
 	long			answer;
 };
@@ -1291,7 +1291,7 @@ static int meddle(struct notifier_block *nb, unsigned long event, void *data)
 	allow(b->hand, "get by a notifier", ret, -EBUSY, 0, 0);
 	if (!ret)
 		ioasid_put(what->id);
-	WRITE_ONCE(b->hand->notified, b->hand->notified + 1);
+	atomic_inc(&b->hand->notified);
 	return NOTIFY_OK;
 }
 
@@ -1403,7 +1403,7 @@ static void everything_at_once(struct kunit *test)
 		KUNIT_EXPECT_NULL_MSG(test, hands[i].wrong, "%s: %ld", hands[i].wrong,
 				      hands[i].answer);
 	}
-	KUNIT_EXPECT_GT(test, hands[1].notified, 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&hands[1].notified), 0);
 
 	ioasid_free_all_in_set(set);
 	KUNIT_EXPECT_EQ(test, info(set).allocated, 0);
