@@ -5,7 +5,7 @@
 # the guest's report on, and fails if the guest did, sent no verdict, or shows a
 # fault on its console.
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . lab/lib.sh
 
 mode=$1 variant=${2:-}
@@ -51,8 +51,9 @@ fault+='|(circular|recursive) locking|inconsistent lock state|(UBSAN|KASAN|KCSAN
 awk '/^======/ { open = !open; if (!open && report ~ /KCSAN:/ && stacks !~ /ioasid/) { others++; report = "" } }
 	!open { printf "%s", report; report = stacks = ""; print; next }
 	{ report = report $0 "\n" } !/Comm: / { stacks = stacks $0 }
-	END { printf "%s", report; if (others) print others " data races elsewhere in the kernel" }' \
-	"$work/console" >"$work/faults"
+	END { printf "%s", report; if (others) print "# " others " data races elsewhere in the kernel" >"/dev/stderr" }' \
+	"$work/console" >"$work/faults" 2>"$work/elsewhere"
+cat "$work/elsewhere"
 verdict=$(sed -n '$s/^end //p' "$work/report")
 if grep -E -B 2 -A 60 -m 1 "$fault" "$work/faults" >&2; then
 	die "This fault is on the guest's console"

@@ -6,7 +6,7 @@
 # them depend on timing: while there are differences, all are run again, three times
 # at most, and what passes once passes.
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . lab/lib.sh
 
 compare() {

@@ -4,7 +4,7 @@
 # Prints how many lines of the controller and of the allocator the KUnit suites
 # run, and which they do not, each with the reason. Fails if that is not known.
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . lab/lib.sh
 
 kernel=$(lab/kernel.sh coverage)
@@ -18,8 +18,12 @@ for counts in *.base64; do
 	base64 -d "$counts" >"${counts%.base64}"
 done
 gcov -p ./*.gcda >summary
+status=0
 awk -F "['/:%]" '/^File/ { name = $(NF - 1) }
-	/^Lines executed/ && name ~ /^ioasids?\.c$/ { print name ": " $2 " % of the lines are run by KUnit" }' summary
+	/^Lines executed/ && name ~ /^ioasids?\.c$/ {
+		print name ": " $2 " % of the lines are run by KUnit"
+		if ($2 < 95) { print "That should be 95 % or more"; low = 1 }
+	} END { exit low }' summary || status=1
 
 # Of which functions, and why not
 reasons='
@@ -46,4 +50,5 @@ awk -F : -v reasons="$reasons" '
 		else { print "no reason is known, in " in_; bad = 1 }
 	}
 	END { for (f in missed) print f ": " why[f]; exit bad }
-' ./*#ioasid.c.gcov ./*#ioasids.c.gcov
+' ./*#ioasid.c.gcov ./*#ioasids.c.gcov || status=1
+exit $status

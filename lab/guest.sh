@@ -25,9 +25,9 @@ ask_kmemleak() {
 	[ -e "$leaks" ] || return 0
 	# Nothing younger than 5 s is called a leak.
 	sleep 6
-	echo scan >"$leaks"
-	echo scan >"$leaks"
-	if [ "$(cat "$leaks")" ]; then
+	if ! echo scan >"$leaks" || ! echo scan >"$leaks"; then
+		echo "not ok - kmemleak has given up"
+	elif [ "$(cat "$leaks")" ]; then
 		sed 's/^/# /' "$leaks"
 		echo "not ok - kmemleak: this was lost"
 	else
@@ -39,6 +39,7 @@ ask_kmemleak() {
 # interrupts and in softirqs too, "-", or only where both are on, "+".
 ask_lockdep() {
 	[ -e /proc/lockdep ] || return 0
+	grep -q 'debug_locks: *1$' /proc/lockdep_stats || echo "not ok - lockdep has given up"
 	while read -r lock usage; do
 		seen=$(sed -n "s/.* \(....\): $lock\$/\1/p" /proc/lockdep)
 		if [ "$seen" = "$usage" ]; then
@@ -95,7 +96,7 @@ stress)	# what user space can do, and what the kernel can do meanwhile
 	*"kernel 0"*"user 0"*) echo "ok - all IDs have been given back" ;;
 	*) echo "not ok - not all IDs have been given back" ;;
 	esac
-	cat /sys/kernel/debug/kunit/ioasid_stress/results
+	cat /sys/kernel/debug/kunit/ioasid_stress/results || echo "not ok - the kernel's own stress is not there"
 	ask_kmemleak
 	;;
 bench)

@@ -3,7 +3,7 @@
 #
 # Packs the guest's user space, and prints the archive's name.
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . lab/tree.sh
 
 tools=(tools/ioasids/*.c)

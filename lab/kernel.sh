@@ -5,7 +5,7 @@
 # lab/variants/VARIANT.config over it, and prints the directory that it is in. The
 # one called stock is built from the package's source, with nothing of ours.
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . lab/tree.sh
 
 fragments=(lab/kernel.config ${1:+"lab/variants/$1.config"})

@@ -26,6 +26,7 @@ fetch() {
 		XZ_DEFAULTS=-T0 tar -xJ --strip-components=1 -C "$new/tree" || return
 	rm -rf "$CACHE"/{source/"$package"_,tree/"$KERNEL".,build/"$KERNEL".}*
 	mv "$new/tree" "$source"
+	rm -r "$new"
 }
 
 if [ ! -d "$source" ] && ! { [ "$version" ] && fetch; }; then

@@ -193,21 +193,22 @@ int ioasid_install_capacity(u32 total)
 }
 EXPORT_SYMBOL_GPL(ioasid_install_capacity);
 
+/* Early: nobody has taken anything yet. */
 static int __init ioasid_set_bound(char *arg)
 {
 	u32 bound;
 
-	if (kstrtou32(arg, 0, &bound) || !bound || bound > IOASID_MAX) {
-		pr_err("ioasid_capacity=%s is ignored: it should be from 1 to %u\n", arg,
+	if (!arg || kstrtou32(arg, 0, &bound) || !bound || bound > IOASID_MAX) {
+		pr_err("ioasid_capacity=%s is ignored: it should be from 1 to %u\n", arg ?: "",
 		       IOASID_MAX);
-		return 1;
+		return 0;
 	}
 	capacity_bound = bound;
 	capacity_total = bound;
 	atomic_set(&capacity_left, bound);
-	return 1;
+	return 0;
 }
-__setup("ioasid_capacity=", ioasid_set_bound);
+early_param("ioasid_capacity", ioasid_set_bound);
 
 /* A limit is asked before the capacity: -EAGAIN when both are used up. */
 static int set_charge(struct ioasid_set *set, u32 n)

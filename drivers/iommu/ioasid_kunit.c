@@ -273,11 +273,17 @@ static void set_lives_as_long_as_its_ids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE + 1), 0);
 	ioasid_set_put(set);
 	KUNIT_EXPECT_EQ(test, info(set).allocated, 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&set->refs), 1);
 	KUNIT_EXPECT_EQ(test, taken(test), 3);
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 
+	/* The last ID takes no more with it than the reference of its own. */
 	KUNIT_EXPECT_PTR_EQ(test, ioasid_set_get(t->kernel), t->kernel);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, refcount_read(&t->kernel->refs), 3);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+	KUNIT_EXPECT_EQ(test, refcount_read(&t->kernel->refs), 2);
 	ioasid_set_put(t->kernel);
 	KUNIT_EXPECT_EQ(test, info(t->kernel).allocated, 0);
 }

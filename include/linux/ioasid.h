@@ -128,7 +128,7 @@ void ioasid_get_capacity(struct ioasid_capacity *cap);
  * The set of an mm is charged to the cgroup of the caller, follows the caller's
  * thread group, and ends with ioasid_set_close(); that of the kernel with
  * ioasid_set_put(). Kernel sets can be made, and IDs allocated in them, as soon as
- * kmalloc() and the xarray work, which is before any initcall.
+ * interrupts are on, which is before any initcall.
  *
  * Context: Process context. May sleep.
  * Return: The set, with a reference for the caller, or an ERR_PTR():
