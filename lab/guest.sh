@@ -53,7 +53,7 @@ ask_lockdep() {
 		owners_lock -.-.
 		ioasids.xa_lock -.-.
 		sets.xa_lock -.-.
-		mms_lock +.+.
+		mms_lock -.-.
 		capacity_mutex +.+.
 		&set->spid_mutex +.+.
 	EOF
