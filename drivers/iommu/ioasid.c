@@ -575,9 +575,16 @@ static void notify(struct ioasid *id, enum ioasid_event event)
 	rcu_read_unlock();
 }
 
+static void finish_free(struct ioasid *id)
+{
+	notify(id, IOASID_NOTIFY_FREE);
+	ioasid_drop(id);
+}
+
 static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, bool user)
 {
 	struct ioasid *id;
+	bool freed;
 	int ret;
 
 	if (!min)
@@ -624,10 +631,15 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 	}
 
 	notify(id, IOASID_NOTIFY_ALLOC);
-	WRITE_ONCE(id->user, user);
-	/* Pairs with set_next(), which comes by the set's list. */
-	smp_store_release(&id->live, true);
+	spin_lock_irq(&set->account.lock);
+	id->user = user;
+	id->live = true;
+	freed = id->freed;
+	spin_unlock_irq(&set->account.lock);
 	ret = id->id;
+	/* By a notifier, or who guessed it. All are told of one thing after the other. */
+	if (freed)
+		finish_free(id);
 	ioasid_drop(id);
 	return ret;
 }
@@ -719,10 +731,12 @@ static int free_held(struct ioasid *id, bool user)
 {
 	struct ioasids_account *acct = &id->set->account;
 	unsigned long flags;
+	bool live;
 	int ret = 0;
 
 	spin_lock_irqsave(&acct->lock, flags);
-	if (user && !READ_ONCE(id->user))
+	live = id->live;
+	if (user && !id->user)
 		ret = -EACCES;
 	else if (id->freed)
 		ret = -EBUSY;
@@ -730,10 +744,9 @@ static int free_held(struct ioasid *id, bool user)
 		WRITE_ONCE(id->freed, true);
 	spin_unlock_irqrestore(&acct->lock, flags);
 
-	if (!ret) {
-		notify(id, IOASID_NOTIFY_FREE);
-		ioasid_drop(id);
-	}
+	/* Else __ioasid_alloc() does, when all have been told of the allocation. */
+	if (!ret && live)
+		finish_free(id);
 	return ret;
 }
 
@@ -769,9 +782,8 @@ static struct ioasid *set_next(struct ioasid_set *set, struct ioasid *prev)
 	spin_lock_irqsave(&set->account.lock, flags);
 	id = list_prepare_entry(prev, &set->ids, node);
 	list_for_each_entry_continue(id, &set->ids, node) {
-		/* Pairs with __ioasid_alloc(): what fails there is nobody's to hold. */
-		if (smp_load_acquire(&id->live) && !id->freed &&
-		    refcount_inc_not_zero(&id->refs)) {
+		/* What fails in __ioasid_alloc() is nobody's to hold. */
+		if (id->live && !id->freed && refcount_inc_not_zero(&id->refs)) {
 			next = id;
 			break;
 		}

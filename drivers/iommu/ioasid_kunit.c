@@ -854,10 +854,10 @@ static void notifiers_may_do_anything_to_the_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
 	KUNIT_EXPECT_EQ(test, l.acted, -EBUSY);
 
-	/* Free what was just allocated, and be told of that. */
+	/* Free what was just allocated, and be told of that: it is freed once. */
 	l.act = free_it;
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
-	KUNIT_EXPECT_EQ(test, l.acted, 0);
+	KUNIT_EXPECT_EQ(test, l.acted, -EBUSY);
 	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE);
 
 	/* User space cannot, by guessing the number. */
@@ -873,6 +873,25 @@ static void notifiers_may_do_anything_to_the_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE);
 	ioasid_unregister_notifier(t->kernel, &l.nb);
 	KUNIT_EXPECT_STREQ(test, told, "lAlFlAlFlAlF");
+}
+
+/* Also if the first of them frees it before the others have been told. */
+static void all_are_told_of_allocation_before_any_is_of_free(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct listener early = LISTENER('e', IOASID_PRIORITY_CPU);
+	struct listener late = LISTENER('l', IOASID_PRIORITY_DEVICE);
+
+	told[0] = '\0';
+	early.act = free_it;
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(NULL, &early.nb), 0);
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(t->kernel, &late.nb), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_get(t->kernel, BASE), -ENOENT);
+	ioasid_unregister_notifier(t->kernel, &late.nb);
+	ioasid_unregister_notifier(NULL, &early.nb);
+	KUNIT_EXPECT_STREQ(test, told, "eAlAeFlF");
+	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
 struct slow {
@@ -1288,6 +1307,7 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(spid_names_one_id_of_a_set),
 	KUNIT_CASE(notifiers_are_told_in_the_order_of_priorities),
 	KUNIT_CASE(notifiers_may_do_anything_to_the_id),
+	KUNIT_CASE(all_are_told_of_allocation_before_any_is_of_free),
 	KUNIT_CASE(unregistering_waits_for_notifiers),
 	KUNIT_CASE(queued_work_is_done_in_order),
 	KUNIT_CASE(capacity_is_installed_once),

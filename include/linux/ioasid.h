@@ -54,7 +54,8 @@ struct ioasid_set_info {
  * enum ioasid_event - what notifiers are told
  * @IOASID_NOTIFY_ALLOC: an ID was allocated; user space cannot free it yet
  * @IOASID_NOTIFY_FREE: an ID is being freed: those who hold it should let go. Each
- *	ID is freed once, and exists until the notifiers have returned
+ *	ID is freed once, after all have been told that it was allocated, and exists
+ *	until the notifiers have returned
  * @IOASID_NOTIFY_BIND: a driver has bound an ID, as ioasid_notify() was told
  * @IOASID_NOTIFY_UNBIND: a driver has unbound an ID, as ioasid_notify() was told
  */
@@ -368,7 +369,8 @@ bool ioasid_put(u32 id);
  * @set: the set that it belongs to
  * @id: the ID
  *
- * Nobody can take hold of it from now on, and %IOASID_NOTIFY_FREE is sent. It can
+ * Nobody can take hold of it from now on, and %IOASID_NOTIFY_FREE is sent before
+ * this returns; or, if %IOASID_NOTIFY_ALLOC is still being sent, after that. It can
  * be given out again, and its charge is gone, when those who hold it have let go.
  *
  * Context: Any context but NMI.
