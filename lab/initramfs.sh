@@ -42,7 +42,7 @@ if [ ! -e "$result" ]; then
 	root=$build/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,tests,others}
-	cp "$busybox" "$root/bin"
+	cp "$busybox" "$root/bin/busybox"
 	cp lab/{guest,session}.sh "$root"
 	headers="-isystem $build/usr/include"
 	cc=("${CROSS}gcc" -O2 -Wall -static)
