@@ -1040,6 +1040,7 @@ static struct account *open_and_take(struct actor *me, int *fd)
 		_exit(1);
 	}
 	a = new_account(-1, getpid());
+	a->held = bound;
 	if (one_in(me, 2))
 		reserve(a, *fd, between(me, 1, 4));
 	for (n = between(me, 1, 3); n; n--)
@@ -1055,13 +1056,13 @@ static void be_child(struct actor me)
 
 	me.state ^= getpid();
 	expect_eperm(&me, device, "a child");
-	/* It has a copy of what binds its parent's memory, and none of its PASID. */
+	/* It has copies of what binds its parent's memory, and none of its PASID. */
+	bound = false;
+	pasid = 0;
+	nr_bonds = 0;
 	if (shared->has_sva && one_in(&me, 4)) {
 		struct account none = {};
 
-		bound = false;
-		pasid = 0;
-		nr_bonds = 0;
 		bind_to(&none, "b");
 	}
 	if (one_in(&me, 2)) {

@@ -3834,8 +3834,10 @@ FIXTURE_SETUP(sva)
 {
 	if (!setup(_metadata, MOCK_DEVICE "a"))
 		return;
-	if (bind_in_child(MOCK_A, 0) == -EOPNOTSUPP)
+	if (bind_in_child(MOCK_A, 0) == -EOPNOTSUPP) {
+		teardown(_metadata);
 		SKIP(return, "this kernel refuses SVA on this architecture");
+	}
 	ASSERT_TRUE(is_given_back(!in_table()));
 	self->capacity = text(root, "ioasids.capacity");
 	self->user = start(left);
@@ -4265,8 +4267,10 @@ FIXTURE_SETUP(refused_sva)
 {
 	if (!setup(_metadata, MOCK_DEVICE "a"))
 		return;
-	if (bind_in_child(MOCK_A, 0) != -EOPNOTSUPP)
+	if (bind_in_child(MOCK_A, 0) != -EOPNOTSUPP) {
+		teardown(_metadata);
 		SKIP(return, "this kernel does not refuse SVA");
+	}
 	ASSERT_EQ(0, enter(left));
 }
 
