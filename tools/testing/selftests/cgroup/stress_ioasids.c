@@ -959,7 +959,7 @@ static void bind_to(struct account *a, const char *name)
 
 static void do_bind(struct actor *me)
 {
-	static const char *const names[] = { "a", "b", "narrow", "broken" };
+	static const char *const names[] = { "a", "b", "narrow", "narrow", "broken" };
 	struct account none = {};
 
 	if (!shared->has_sva)
@@ -969,7 +969,7 @@ static void do_bind(struct actor *me)
 	if (nr_bonds < MAX_BONDS) {
 		if (!bound && device < 0)
 			set_owner = get(&exposed) ? 0 : getpid();
-		bind_to(device < 0 ? &none : account, names[between(me, 0, 3)]);
+		bind_to(device < 0 ? &none : account, names[between(me, 0, ARRAY_SIZE(names) - 1)]);
 	}
 	pthread_mutex_unlock(&bond_lock);
 	pthread_rwlock_unlock(&lock);
@@ -1267,7 +1267,7 @@ static void do_exec(struct actor *me)
 	if (old_device >= 0 || get(&old_bond) >= 0)
 		return;
 	pthread_mutex_lock(&bond_lock);
-	if (nr_bonds && one_in(me, 2)) {
+	if (nr_bonds) {
 		keep = bonds[0];
 		fcntl(keep, F_SETFD, 0);
 	}
@@ -1347,8 +1347,8 @@ static const struct {
 	{ do_free_wrong, 8, WITH_DEVICE },
 	{ do_close, 5, WITH_DEVICE },
 	{ do_open, 3, ANYHOW },
-	{ do_bind, 20, ANYHOW },
-	{ do_unbind, 15, ANYHOW },
+	{ do_bind, 30, ANYHOW },
+	{ do_unbind, 20, ANYHOW },
 	{ do_kernel, 3, ANYHOW },
 	{ do_fetch, 20, ANYHOW },
 	{ do_drop, 30, ANYHOW },
