@@ -7,10 +7,11 @@
  *
  *	main		starts, kills and replaces the workers, and checks
  *	workers		processes of some threads. They take, reserve and give back
- *			IDs, close and open again, bind their memory to devices where
- *			there is a mock IOMMU (CONFIG_IOASID_MOCK) and the kernel does
- *			not refuse it, fork, vfork, exec, pass descriptors to each other, move themselves and each other, lose their
- *			leader, exit, and are killed at any instant
+ *			IDs, close and open again, bind their memory to devices, fork,
+ *			vfork, exec, pass descriptors to each other, move themselves
+ *			and each other, lose their leader, exit, and are killed at any
+ *			instant. They bind where there is a mock IOMMU
+ *			(CONFIG_IOASID_MOCK) and the kernel does not refuse it
  *	disturbers	one changes limits, one makes and removes subtrees, one
  *			switches the controller off and on, one freezes, one reads
  *
@@ -28,12 +29,13 @@
  * What random choices an actor makes follows from the seed; how they interleave
  * does not.
  *
- * The model is in memory that all share. An account there stands for one open of
- * the device: what it holds, the PASID of its memory included, and has reserved. An account is pending while a request
- * of it is on its way between the kernel and the model. An answer is compared with
- * the model if the request was alone: none other of the account began before it
- * ended. An account is live until just before its owner closes the descriptor, exits
- * or is killed; so whatever the kernel does with the IDs of a live account is wrong.
+ * The model is in memory that all share. An account there stands for one open of the
+ * device: what it holds, the PASID of its memory included, and has reserved. An
+ * account is pending while a request of it is on its way between the kernel and the
+ * model. An answer is compared with the model if the request was alone: none other
+ * of the account began before it ended. An account is live until just before its
+ * owner closes the descriptor, exits or is killed; so whatever the kernel does with
+ * the IDs of a live account is wrong.
  *
  * What is checked:
  *
@@ -45,9 +47,10 @@
  * - With moves and limits at rest, the same holds in all cgroups, but for those that
  *   were over the limit before: they may only fall.
  * - While all are frozen no request is half done. Then each open descriptor is found
- *   in /proc, or on its way in a socket, and a set that only a PASID keeps is found in
- *   debugfs. What each is charged, and where, makes up all counts exactly; the owner is in the cgroup that pays; and the model
- *   agrees. Only now: a charge climbs, so a child shows it before its parent does.
+ *   in /proc, or on its way in a socket, and a set that only a PASID keeps is found
+ *   in debugfs. What each is charged, and where, makes up all counts exactly; the
+ *   owner is in the cgroup that pays; and the model agrees. Only now: a charge
+ *   climbs, so a child shows it before its parent does.
  * - The capacity adds up whenever it is read.
  * - In the end nothing is charged, taken or dying.
  */
@@ -1997,7 +2000,8 @@ static void check_payer(pid_t owner, const char *payer)
 	snprintf(path, sizeof(path), "%s%s", shared->root, payer);
 	i = payer_of(cgroups[processes[i].cgroup].path);
 	if (strcmp(path, cgroups[i].path))
-		fail(FROZEN, "process %d is in %s, but %s pays for it", owner, cgroups[i].path, path);
+		fail(FROZEN, "process %d is in %s, but %s pays for it", owner, cgroups[i].path,
+		     path);
 }
 
 static void compare(int n, unsigned int number)
@@ -2054,7 +2058,7 @@ static void see_the_dead_off(void)
 	if (!shared->has_sva)
 		return;
 	do {
-		strcpy(before, now);
+		memcpy(before, now, sizeof(before));
 		run_on_every_cpu();
 		usleep(20000);
 		if (read_text(MOCK_TABLE, now, sizeof(now)) <= 0)

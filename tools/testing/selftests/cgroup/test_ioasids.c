@@ -4021,7 +4021,7 @@ TEST_F(sva, bind_that_fails_after_all_leaves_the_pasid_with_the_process)
 
 TEST_F(sva, forked_child_inherits_nothing)
 {
-	long pasid = ask(self->user, bind_to, MOCK_A), childs;
+	long pasid = ask(self->user, bind_to, MOCK_A), other;
 	struct actor *child = start_child(self->user, 0);
 
 	ASSERT_NE(NULL, child);
@@ -4029,9 +4029,9 @@ TEST_F(sva, forked_child_inherits_nothing)
 	EXPECT_EQ(1, current_of(left));
 	EXPECT_EQ(0, current_of(right));
 
-	childs = ask(child, bind_to, MOCK_A);
-	EXPECT_LT(0, childs);
-	EXPECT_NE(pasid, childs);
+	other = ask(child, bind_to, MOCK_A);
+	EXPECT_LT(0, other);
+	EXPECT_NE(pasid, other);
 	EXPECT_EQ(1, current_of(right));
 	EXPECT_EQ(2, in_table());
 }
