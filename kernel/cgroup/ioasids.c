@@ -172,7 +172,7 @@ int ioasids_try_charge(struct ioasids_account *acct, u32 n)
 			goto refused;
 		}
 	}
-	acct->charged += n;
+	WRITE_ONCE(acct->charged, acct->charged + n);
 	return 0;
 
 refused:
@@ -188,7 +188,7 @@ void ioasids_uncharge(struct ioasids_account *acct, u32 n)
 
 	for (p = acct->cg; p; p = p->parent)
 		ioasids_sub(p, n);
-	acct->charged -= n;
+	WRITE_ONCE(acct->charged, acct->charged - n);
 }
 
 void ioasids_cancel(struct ioasids_account *acct, u32 n)
@@ -196,7 +196,7 @@ void ioasids_cancel(struct ioasids_account *acct, u32 n)
 	lockdep_assert_held(&acct->lock);
 
 	ioasids_revert(acct->cg, NULL, n);
-	acct->charged -= n;
+	WRITE_ONCE(acct->charged, acct->charged - n);
 }
 
 u32 ioasids_available(struct ioasids_account *acct)
