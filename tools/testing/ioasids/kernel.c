@@ -104,11 +104,13 @@ void kernel_rcu_barrier(void)
 /* Memory */
 
 __thread unsigned long kernel_failing_allocation;
+__thread size_t kernel_allocated;
 
 void *kernel_malloc(size_t size, bool zero)
 {
 	if (kernel_failing_allocation && !--kernel_failing_allocation)
 		return NULL;
+	kernel_allocated += size;
 	return zero ? calloc(1, size) : malloc(size);
 }
 

@@ -143,6 +143,7 @@ void __printf(1, 2) kernel_print(const char *format, ...);
 #define pr_err(...)		kernel_print(__VA_ARGS__)
 #define pr_warn(...)		kernel_print(__VA_ARGS__)
 #define pr_cont(...)		do { } while (0)	/* goes on with a line */
+#define pr_cont_cgroup_path(cgroup)	((void)(cgroup))
 
 #define MAX_ERRNO		4095
 #define IS_ERR_VALUE(x)		((unsigned long)(void *)(x) >= (unsigned long)-MAX_ERRNO)
@@ -333,38 +334,26 @@ static inline void spin_unlock(spinlock_t *lock)
 #define spin_unlock_irqrestore(lock, flags)	do { (void)(flags); spin_unlock(lock); } while (0)
 #define lockdep_is_held(lock)			((lock)->locked)
 
-static inline bool kernel_spin_is_locked(spinlock_t *lock)
+/* Of a mutex, too. */
+static inline bool kernel_is_locked(const void *lock)
 {
-	return READ_ONCE(lock->locked);
+	return READ_ONCE(((const spinlock_t *)lock)->locked);
 }
 
 #ifdef KERNEL_DEBUG
-#define lockdep_assert_held(lock)	WARN_ON_ONCE(_Generic(lock,		\
-	spinlock_t * : !kernel_spin_is_locked((void *)(lock)), default : false))
+#define lockdep_assert_held(lock)	((void)WARN_ON_ONCE(!kernel_is_locked(lock)))
 #else
 #define lockdep_assert_held(lock)	((void)(lock))
 #endif
 
 struct mutex {
-	pthread_mutex_t m;
+	spinlock_t lock;
 };
 
-#define DEFINE_MUTEX(name)	struct mutex name = { PTHREAD_MUTEX_INITIALIZER }
-
-static inline void mutex_init(struct mutex *mutex)
-{
-	pthread_mutex_init(&mutex->m, NULL);
-}
-
-static inline void mutex_lock(struct mutex *mutex)
-{
-	pthread_mutex_lock(&mutex->m);
-}
-
-static inline void mutex_unlock(struct mutex *mutex)
-{
-	pthread_mutex_unlock(&mutex->m);
-}
+#define DEFINE_MUTEX(name)	struct mutex name
+#define mutex_init(mutex)	spin_lock_init(&(mutex)->lock)
+#define mutex_lock(mutex)	spin_lock(&(mutex)->lock)
+#define mutex_unlock(mutex)	spin_unlock(&(mutex)->lock)
 
 #define cond_resched()		do { } while (0)
 #define cond_resched_rcu()	do { rcu_read_unlock(); rcu_read_lock(); } while (0)
@@ -431,6 +420,9 @@ struct kmem_cache {
 
 /* Counts down to the allocation that fails, in this thread; 0: none does. */
 extern __thread unsigned long kernel_failing_allocation;
+
+/* What this thread has got so far. */
+extern __thread size_t kernel_allocated;
 
 void *kernel_malloc(size_t size, bool zero);
 
@@ -875,5 +867,7 @@ bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 
 /* The kernel's headers that follow show what they have to itself only. */
 #define __KERNEL__
+
+#include <linux/list.h>
 
 #endif /* _IOASIDS_TEST_KERNEL_H */
