@@ -18,7 +18,7 @@
 #include "world.h"
 
 #define ROUNDS		11
-#define PAIRS		20000
+#define PAIRS		50000
 #define TIMES		20		/* that a case is counted */
 #define DEEPEST		32
 
@@ -46,24 +46,23 @@ static void *chain(const struct peer *peer, int depth, int at, unsigned long lim
 
 /* Instructions. What callgrind dumps is sorted out, and divided, by bench.sh. */
 
-static void noinline nothing(void *a, long b)
+static void noinline nothing(void *a)
 {
 	barrier();
 }
 
-static void count(const char *what, const char *whose, long x, void (*fn)(void *a, long b),
-		  void *a, long b)
+static void count(const char *what, const char *whose, long x, void (*fn)(void *a), void *a)
 {
 	char name[64];
 	int i;
 
 	/* Caches, and what is made at the first time. */
-	fn(a, b);
-	fn(a, b);
+	fn(a);
+	fn(a);
 	kernel_rcu_barrier();
 	for (i = 0; i < TIMES; i++) {
 		CALLGRIND_TOGGLE_COLLECT;
-		fn(a, b);
+		fn(a);
 		CALLGRIND_TOGGLE_COLLECT;
 		kernel_rcu_barrier();
 	}
@@ -73,18 +72,18 @@ static void count(const char *what, const char *whose, long x, void (*fn)(void *
 
 static const struct peer *peer;
 
-static void noinline do_pair(void *cgroup, long unused)
+static void noinline do_pair(void *cgroup)
 {
 	peer->charge(cgroup);
 	peer->uncharge(cgroup);
 }
 
-static void noinline do_charge(void *cgroup, long unused)
+static void noinline do_charge(void *cgroup)
 {
 	peer->charge(cgroup);
 }
 
-static void noinline do_read(void *cgroup, long unused)
+static void noinline do_read(void *cgroup)
 {
 	char text[256];
 	struct seq_file m = { text, sizeof(text) };
@@ -99,12 +98,12 @@ static void count_peers(void)
 	for (i = 0; i < ARRAY_SIZE(peers); i++) {
 		peer = peers[i];
 		for_each_depth(d) {
-			count("pair", peer->name, *d, do_pair, chain(peer, *d, 1, 1000), 0);
-			count("charge", peer->name, *d, do_charge, chain(peer, *d, 1, 1000), 0);
-			count("refused_here", peer->name, *d, do_charge, chain(peer, *d, *d, 0), 0);
-			count("refused_above", peer->name, *d, do_charge, chain(peer, *d, 1, 0), 0);
+			count("pair", peer->name, *d, do_pair, chain(peer, *d, 1, 1000));
+			count("charge", peer->name, *d, do_charge, chain(peer, *d, 1, 1000));
+			count("refused_here", peer->name, *d, do_charge, chain(peer, *d, *d, 0));
+			count("refused_above", peer->name, *d, do_charge, chain(peer, *d, 1, 0));
 		}
-		count("read", peer->name, 8, do_read, chain(peer, 8, 1, 1000), 0);
+		count("read", peer->name, 8, do_read, chain(peer, 8, 1, 1000));
 	}
 }
 
@@ -118,7 +117,7 @@ static struct process *user(int depth)
 	for (i = 0; i < depth; i++)
 		css = css_make(&ioasids_cgrp_subsys, css, i + 1);
 	if (depth)
-		css_write(css, "max", "2000000", 7);
+		css_write(css, "max", "9999999", 7);
 	process_start(p, css, 1);
 	kernel_ioasids_disabled = !depth;
 	WARN_ON(device_open(p));
@@ -133,17 +132,17 @@ static void user_end(struct process *p)
 	kernel_rcu_barrier();
 }
 
-static void noinline do_ioctls(void *process, long unused)
+static void noinline do_ioctls(void *process)
 {
 	WARN_ON(device_free(process, device_alloc(process, 1, U32_MAX)));
 }
 
-static void noinline do_alloc(void *set, long unused)
+static void noinline do_alloc(void *set)
 {
 	WARN_ON(ioasid_free(set, ioasid_alloc(set, 1, U32_MAX, NULL)));
 }
 
-static void noinline do_move(void *process, long unused)
+static void noinline do_move(void *process)
 {
 	struct process *p = process;
 	struct cgroup_subsys_state *css = p->cgroups.subsys[ioasids_cgrp_id];
@@ -153,7 +152,7 @@ static void noinline do_move(void *process, long unused)
 	process_move(p, css);
 }
 
-static void noinline do_limit(void *css, long unused)
+static void noinline do_limit(void *css)
 {
 	css_write(css, "max", "1000", 4);
 }
@@ -170,31 +169,33 @@ static void count_ours(void)
 		struct ioasid_set *set;
 
 		p = user(*d);
-		count("ioctls", "ioasids", *d, do_ioctls, p, 0);
+		count("ioctls", "ioasids", *d, do_ioctls, p);
 		device_quota(p, 10);
 		set = ioasid_find_mm_set(p->task.mm);
-		count("reserved", "ioasids", *d, do_alloc, set, 0);
+		count("reserved", "ioasids", *d, do_alloc, set);
 		ioasid_set_put(set);
-		count("ioctls_reserved", "ioasids", *d, do_ioctls, p, 0);
+		count("ioctls_reserved", "ioasids", *d, do_ioctls, p);
 		user_end(p);
 	}
 	p = user(0);
-	count("ioctls", "disabled", 0, do_ioctls, p, 0);
+	count("ioctls", "disabled", 0, do_ioctls, p);
 	user_end(p);
 
 	for (i = 0; i < ARRAY_SIZE(charges); i++) {
 		p = user(8);
 		WARN_ON(device_quota(p, charges[i]));
-		count("move", "ioasids", charges[i], do_move, p, 0);
+		count("move", "ioasids", charges[i], do_move, p);
 		user_end(p);
 	}
 	p = user(8);
-	count("limit", "ioasids", 8, do_limit, p->cgroups.subsys[ioasids_cgrp_id], 0);
+	count("limit", "ioasids", 8, do_limit, p->cgroups.subsys[ioasids_cgrp_id]);
+	user_end(p);
+	p = user(8);
 	for (i = 0, j = 0; i < ARRAY_SIZE(held); i++) {
 		for (; j < held[i]; j++)
 			WARN_ON(device_alloc(p, 1, U32_MAX) < 0);
 		other = user(8);
-		count("held", "ioasids", held[i], do_ioctls, other, 0);
+		count("held", "ioasids", held[i], do_ioctls, other);
 		user_end(other);
 	}
 	user_end(p);
@@ -386,7 +387,7 @@ int main(int argc, char **argv)
 {
 	rcu_register_thread();
 	if (argc == 2 && !strcmp(argv[1], "count")) {
-		count("nothing", "nobody", 0, nothing, NULL, 0);
+		count("nothing", "nobody", 0, nothing, NULL);
 		count_peers();
 		count_ours();
 		count_offline();
