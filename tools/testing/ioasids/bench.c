@@ -8,7 +8,7 @@
  *   bench size			bytes for each cgroup
  *
  * A line is: what is measured, of whom, at which x, and for time and size the
- * value; time comes with the least and the most, and in nanoseconds.
+ * value; time is the median, in nanoseconds, and comes with the quartiles.
  */
 #include <time.h>
 #include <unistd.h>
@@ -17,18 +17,16 @@
 #include "peers.h"
 #include "world.h"
 
-#define ROUNDS		11
-#define PAIRS		50000
+#define ROUNDS		21
+#define PAIRS		100000
 #define TIMES		20		/* that a case is counted */
 #define DEEPEST		32
 
 static const struct peer *const peers[] = {
 	&ioasids_peer, &pids_peer, &misc_peer, &rdma_peer, &page_counter_peer,
 };
-static const int depths[] = { 1, 2, 4, 8, 16, 32 };
 
-#define for_each_depth(d) \
-	for (const int *d = depths; d < depths + ARRAY_SIZE(depths); d++)
+static const int depths[] = { 1, 2, 4, 8, 16, 32 };
 
 /* A cgroup, or who is in it, at @depth below the root; @limit for the @at-th of them. */
 static void *chain(const struct peer *peer, int depth, int at, unsigned long limit)
@@ -46,7 +44,7 @@ static void *chain(const struct peer *peer, int depth, int at, unsigned long lim
 
 /* Instructions. What callgrind dumps is sorted out, and divided, by bench.sh. */
 
-static void noinline nothing(void *a)
+static noinline void nothing(void *a)
 {
 	barrier();
 }
@@ -56,10 +54,11 @@ static void count(const char *what, const char *whose, long x, void (*fn)(void *
 	char name[64];
 	int i;
 
-	/* Caches, and what is made at the first time. */
-	fn(a);
-	fn(a);
-	kernel_rcu_barrier();
+	/* What is made at the first time, and the pools of malloc(). */
+	for (i = 0; i < 3; i++) {
+		fn(a);
+		kernel_rcu_barrier();
+	}
 	for (i = 0; i < TIMES; i++) {
 		CALLGRIND_TOGGLE_COLLECT;
 		fn(a);
@@ -72,18 +71,18 @@ static void count(const char *what, const char *whose, long x, void (*fn)(void *
 
 static const struct peer *peer;
 
-static void noinline do_pair(void *cgroup)
+static noinline void do_pair(void *cgroup)
 {
 	peer->charge(cgroup);
 	peer->uncharge(cgroup);
 }
 
-static void noinline do_charge(void *cgroup)
+static noinline void do_charge(void *cgroup)
 {
 	peer->charge(cgroup);
 }
 
-static void noinline do_read(void *cgroup)
+static noinline void do_read(void *cgroup)
 {
 	char text[256];
 	struct seq_file m = { text, sizeof(text) };
@@ -93,11 +92,12 @@ static void noinline do_read(void *cgroup)
 
 static void count_peers(void)
 {
+	const int *d;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(peers); i++) {
 		peer = peers[i];
-		for_each_depth(d) {
+		for (d = depths; d < depths + ARRAY_SIZE(depths); d++) {
 			count("pair", peer->name, *d, do_pair, chain(peer, *d, 1, 1000));
 			count("charge", peer->name, *d, do_charge, chain(peer, *d, 1, 1000));
 			count("refused_here", peer->name, *d, do_charge, chain(peer, *d, *d, 0));
@@ -132,17 +132,17 @@ static void user_end(struct process *p)
 	kernel_rcu_barrier();
 }
 
-static void noinline do_ioctls(void *process)
+static noinline void do_ioctls(void *process)
 {
 	WARN_ON(device_free(process, device_alloc(process, 1, U32_MAX)));
 }
 
-static void noinline do_alloc(void *set)
+static noinline void do_alloc(void *set)
 {
 	WARN_ON(ioasid_free(set, ioasid_alloc(set, 1, U32_MAX, NULL)));
 }
 
-static void noinline do_move(void *process)
+static noinline void do_move(void *process)
 {
 	struct process *p = process;
 	struct cgroup_subsys_state *css = p->cgroups.subsys[ioasids_cgrp_id];
@@ -152,7 +152,7 @@ static void noinline do_move(void *process)
 	process_move(p, css);
 }
 
-static void noinline do_limit(void *css)
+static noinline void do_limit(void *css)
 {
 	css_write(css, "max", "1000", 4);
 }
@@ -163,9 +163,10 @@ static void count_ours(void)
 	static const long held[] = { 10, 1000, 100000, 1000000 };
 	struct process *p, *other;
 	unsigned int i;
+	const int *d;
 	long j;
 
-	for_each_depth(d) {
+	for (d = depths; d < depths + ARRAY_SIZE(depths); d++) {
 		struct ioasid_set *set;
 
 		p = user(*d);
@@ -298,8 +299,8 @@ static int by_value(const void *a, const void *b)
 static void print_times(const char *what, const char *whose, long x, double *values)
 {
 	qsort(values, ROUNDS, sizeof(*values), by_value);
-	printf("%s %s %ld %.4f %.4f %.4f\n", what, whose, x, values[ROUNDS / 2], values[0],
-	       values[ROUNDS - 1]);
+	printf("%s %s %ld %.4f %.4f %.4f\n", what, whose, x, values[ROUNDS / 2],
+	       values[ROUNDS / 4], values[ROUNDS - 1 - ROUNDS / 4]);
 }
 
 /* All in turns, so that what disturbs one disturbs all; ratios are of one round. */
@@ -333,8 +334,9 @@ static void time_peers(int most)
 	static void *cgroups[ARRAY_SIZE(peers)][64];
 	int threads, t;
 	unsigned int i;
+	const int *d;
 
-	for_each_depth(d) {
+	for (d = depths; d < depths + ARRAY_SIZE(depths); d++) {
 		for (i = 0; i < ARRAY_SIZE(peers); i++)
 			cgroups[i][0] = chain(peers[i], *d, 1, 1000);
 		time_all("depth", *d, cgroups, 1);
@@ -388,9 +390,9 @@ int main(int argc, char **argv)
 	rcu_register_thread();
 	if (argc == 2 && !strcmp(argv[1], "count")) {
 		count("nothing", "nobody", 0, nothing, NULL);
-		count_peers();
 		count_ours();
 		count_offline();
+		count_peers();
 	} else if (argc == 3 && !strcmp(argv[1], "time")) {
 		time_peers(min(atoi(argv[2]), 64));
 	} else if (argc == 2 && !strcmp(argv[1], "size")) {

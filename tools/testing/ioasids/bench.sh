@@ -19,6 +19,7 @@ count() {
 	mkdir "$work/$1"
 	valgrind -q --tool=callgrind --collect-atstart=no --callgrind-out-file="$work/$1/out" \
 		"$build/bench" count
+	# shellcheck disable=SC2016
 	find "$work/$1" -name 'out.*' | sort -V | xargs awk '
 		sub(/^desc: Trigger: Client Request: /, "") { split($0, name, " ") }
 		/^totals:/ && name[4] {
@@ -62,14 +63,14 @@ table() {
 
 echo "On $machine; $sources"
 echo "A second run counts $again."
-for what in $(awk '!seen[$1]++ { print $1 }' "$work/count.1"); do
+awk '!seen[$1]++ { print $1 }' "$work/count.1" | while read -r what; do
 	printf '\nInstructions: %s\n' "$what"
 	table count.1 "$what" 4
 done
 for what in depth same siblings cousins; do
-	printf '\nNanoseconds for a pair, median of 11 rounds: %s\n' "$what"
+	printf '\nNanoseconds for a pair, median of 21 rounds: %s\n' "$what"
 	table time "$what" 4
-	echo "Of that, ioasids to pids: median, least and most"
+	echo "Of that, ioasids to pids: median and quartiles"
 	awk -v what="${what}_to_pids" '$1 == what { printf "%10s %8s %8s %8s\n", $3, $4, $5, $6 }' "$work/time"
 done
 printf '\nBytes for each cgroup (the part that all have is not the size of the kernel'\''s)\n'
@@ -80,7 +81,7 @@ table size size 4
 		"$machine" "$sources" "$again"
 	awk '{ printf "%s  {\"unit\": \"%s\", \"what\": \"%s\", \"whose\": \"%s\", \"x\": %s, \"value\": %s", (NR > 1 ? ",\n" : ""),
 		FILENAME ~ /count/ ? "instructions" : FILENAME ~ /size/ ? "bytes" : $1 ~ /_to_/ ? "ratio" : "ns", $1, $2, $3, $4
-		if (NF > 4) printf ", \"least\": %s, \"most\": %s", $5, $6
+		if (NF > 4) printf ", \"quartiles\": [%s, %s]", $5, $6
 		printf "}" } END { print "\n ]\n}" }' "$work"/{count.1,time,size}
 } >"$OUT/ioasids-performance.json"
 

@@ -8,7 +8,7 @@ MORE_PACKAGES="clang gnuplot-nox libclang-rt-14-dev liburcu-dev valgrind"
 
 # Only to fetch it takes the lock of the lab's trees.
 newest() { find "$CACHE/source" -maxdepth 1 -name "linux-source-${KERNEL}_*" 2>/dev/null | sort -V | tail -n 1; }
-[ "$(newest)" ] || (. lab/tree.sh)
+[ "$(newest)" ] || bash -c '. lab/tree.sh'
 source=$(newest)
 
 build=$CACHE/build/${source##*_}-native-$(pwd | sha256sum | cut -c1-8)

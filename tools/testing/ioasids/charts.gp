@@ -3,8 +3,8 @@
 # The charts of Documentation/admin-guide/ioasids-performance.rst, from what
 # bench.sh has in work, as terminal: svg or png.
 
-if (terminal eq "svg") { set terminal svg size 720,420 font "sans,13" background "white" } \
-else { set terminal pngcairo size 720,420 font "sans,11" background "white" }
+if (terminal eq "svg") { set terminal svg size 720,420 noenhanced font "sans,13" background "white" } \
+else { set terminal pngcairo size 720,420 noenhanced font "sans,11" background "white" }
 peers = "ioasids pids misc page_counter rdma"
 rows(file, what, whose, columns) = sprintf("< awk '$1 == \"%s\" && $2 == \"%s\" { print %s }' %s/%s", \
 	what, whose, columns, work, file)
@@ -37,13 +37,15 @@ plot rows("count.1", "ioctls", "ioasids", "$3, $4") using 1:2 title "charged one
 
 set key top right
 set output out . "-time." . terminal
-set title "Charge and uncharge of one: time, ioasids to pids (median, least and most)"
+set title "Charge and uncharge of one: time, ioasids to pids (median and quartiles)"
 set ylabel "ratio"
 plot rows("time", "depth_to_pids", "ioasids", "$3, $4, $5, $6") using 1:2:3:4 with yerrorlines \
 	title "one thread" linewidth 2, 1 title "pids" linewidth 2 dashtype 2
 
 unset logscale x
 set xrange [0.5:*]
+set yrange [0:*]
+set offsets 0, 0.5, 0.1, 0
 set xtics 1
 set xlabel "threads"
 set output out . "-threads." . terminal

@@ -79,6 +79,7 @@ struct hlist_node {
 #define __always_inline		inline __attribute__((always_inline))
 #define fallthrough		__attribute__((fallthrough))
 #define noinline		__attribute__((noinline))
+#define __noreturn		__attribute__((noreturn))
 #define ____cacheline_internodealigned_in_smp __attribute__((aligned(64)))
 #define CACHELINE_PADDING(x)	char x[0] __attribute__((aligned(64)))
 #define likely(x)		__builtin_expect(!!(x), 1)

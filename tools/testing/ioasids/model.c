@@ -385,7 +385,10 @@ static void controller_on(int cgroup)
 	c->css = css_make(&ioasids_cgrp_subsys, cgroups[c->parent].css, cgroup);
 	c->limit = U64_MAX;
 	c->peak = 0;
-	c->max = c->max_local = c->alloc_fail = c->alloc_fail_local = 0;
+	c->max = 0;
+	c->max_local = 0;
+	c->alloc_fail = 0;
+	c->alloc_fail_local = 0;
 }
 
 /* Accounts that nobody moves any more go to the parent. */
@@ -718,11 +721,13 @@ static void do_op(const struct op *op, bool failing)
 	case UNBIND:	return do_unbind(arg[0]);
 	case HOLD:	return do_hold(arg[0]);
 	case PUT:	return do_put(arg[0]);
-	default:	return;
+	case FAIL:	/* of the next operation */
+	case KINDS:
+		break;
 	}
 }
 
-static void __attribute__((noreturn)) run(const struct op *ops, int n)
+static void __noreturn run(const struct op *ops, int n)
 {
 	int i;
 
@@ -763,7 +768,7 @@ static void __attribute__((noreturn)) run(const struct op *ops, int n)
 		if (cgroups[i].css)
 			expect("current at the end", css_number(cgroups[i].css, "current"), 0);
 	}
-	for (number = CGROUPS; number--; ) {
+	for (number = 0; number < CGROUPS; number++) {
 		for (i = 1; i < CGROUPS; i++)
 			do_rmdir(i);
 	}
@@ -913,8 +918,10 @@ int main(int argc, char **argv)
 		const char *name = strrchr(argv[optind], '/');
 
 		n = read_sequence(argv[optind], ops);
-		if (fails(ops, n, false))
-			status = 1, printf("not ");
+		if (fails(ops, n, false)) {
+			status = 1;
+			printf("not ");
+		}
 		printf("ok - model.%s\n", name ? name + 1 : argv[optind]);
 	}
 
@@ -926,7 +933,8 @@ int main(int argc, char **argv)
 			printf("# With seed %llu this is what fails:\n", (unsigned long long)seed);
 			print(ops, n);
 			fails(ops, n, false);
-			status = 1, printf("not ");
+			status = 1;
+			printf("not ");
 			break;
 		}
 	}

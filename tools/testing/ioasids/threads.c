@@ -63,7 +63,8 @@ static void *work(void *arg)
 			check(!ret || ret == -EAGAIN || ret == -ENOSPC, "reserving failed");
 			break;
 		case 11:
-			check(!device_info(p, &info) && info.allocated >= n + !!pasid, "IDs got lost");
+			check(!device_info(p, &info), "there is no information");
+			check(info.allocated >= n + !!pasid, "IDs got lost");
 			break;
 		case 12:
 			if (!ioasid_get(NULL, id))

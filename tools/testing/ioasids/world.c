@@ -110,7 +110,7 @@ void process_start(struct process *p, struct cgroup_subsys_state *css, int nr)
 	p->task.nsproxy = &p->nsproxy;
 	p->task.tgid = pid;
 	p->task.mm = mm;
-	strcpy(p->task.comm, "process");
+	memcpy(p->task.comm, "process", 8);
 }
 
 void process_exit(struct process *p)
