@@ -18,6 +18,7 @@ endif
 # What a guest reports, and that it could not; the arguments of boot.sh, and ARCH=.
 guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 900)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
 
+NATIVE = { tools/testing/ioasids/test.sh || echo 'not ok - the native tests'; }
 CHECKS = .ci/check $(T)
 GUEST = $(call guest,test '' $(ONLY))
 DEBUG = $(call guest,test debug $(ONLY))
@@ -25,7 +26,7 @@ STRESSES = $(call guest,$(call STRESS,debug)); $(call guest,$(call STRESS,kcsan)
 ARM64 = $(call guest,test '' $(ONLY),ARCH=arm64)$(if $(T),,; $(call guest,$(call STRESS,''),ARCH=arm64))
 OTHERS = { lab/compare.sh || echo 'not ok - the comparison'; }
 
-.PHONY: help run shell test check test-guest test-debug test-stress test-arm64 test-others stress coverage bench kernel clean clean-cache
+.PHONY: help run shell test check test-native test-guest test-debug test-stress test-arm64 test-others stress coverage bench kernel clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -38,10 +39,13 @@ shell: ## boot it and give a shell; leave by exit, or Ctrl-A X
 	@lab/boot.sh shell
 
 test: ## run all checks and all tests
-	@{ $(CHECKS) && [ '$(T)' ] || { $(GUEST); [ '$(T)' ] || { $(DEBUG); $(STRESSES); $(ARM64); $(OTHERS); }; }; } | .ci/count $(T)
+	@{ $(if $(T),,$(NATIVE);) $(CHECKS) && [ '$(T)' ] || { $(GUEST); [ '$(T)' ] || { $(DEBUG); $(STRESSES); $(ARM64); $(OTHERS); }; }; } | .ci/count $(T)
 
 check: ## check the sources, and kernels without some part of ours
 	@$(CHECKS) | .ci/count $(T)
+
+test-native: ## run the same source in user space: a model, sanitizers, fuzzers
+	@$(NATIVE) | .ci/count
 
 test-guest: ## run the tests in a guest: KUnit, then kselftests
 	@$(GUEST) | .ci/count $(T)
@@ -64,8 +68,8 @@ test-others: ## compare what the kernel's own cgroup tests say with ours and wit
 coverage: ## print which lines of the controller and the allocator KUnit runs
 	@lab/coverage.sh
 
-bench: ## print what an ID costs while few or many are held, in instructions
-	@lab/boot.sh bench
+bench: ## measure it against pids, misc, rdma and page_counter; draw the charts
+	@tools/testing/ioasids/bench.sh
 
 kernel: ## build the kernel only, and print where it is
 	@lab/kernel.sh

@@ -99,8 +99,23 @@ stress)	# what user space can do, and what the kernel can do meanwhile
 	cat /sys/kernel/debug/kunit/ioasid_stress/results || echo "not ok - the kernel's own stress is not there"
 	ask_kmemleak
 	;;
-bench)
-	bench_ioasids 10 1000 1000000
+bench)	# what a pair costs by depth, if the controller is there, and while others hold IDs
+	cd /sys/fs/cgroup
+	for depth in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+		[ -e ioasids.capacity ] || [ -e ioasids.max ] || break
+		echo +ioasids >cgroup.subtree_control
+		mkdir below
+		cd below
+		echo 1000 >ioasids.max
+		case $depth in 1|8|16) ;; *) continue ;; esac
+		echo "depth $depth"
+		sh -c 'echo $$ >cgroup.procs; exec bench_ioasids 0'
+		# Who has ended is in it for a moment.
+		sleep 1
+	done
+	echo root
+	echo 0 >/sys/fs/cgroup/cgroup.procs
+	bench_ioasids 0 10 1000 1000000
 	;;
 capacity)
 	head -n 1 /sys/fs/cgroup/ioasids.capacity

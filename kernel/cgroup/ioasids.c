@@ -51,14 +51,16 @@ struct ioasids_cgroup {
 
 	/* The next cgroup up that counts, and the distance from the root. */
 	struct ioasids_cgroup		*parent;
+	atomic64_t			count;
+	atomic64_t			max;
+	atomic64_t			peak;	/* see ioasids_sub() */
+
+	/* Who refused the last request from here that was refused; at first: itself. */
+	struct ioasids_cgroup		*limiter;
 	unsigned int			level;
 
 	spinlock_t			lock;		/* guards @accounts */
 	struct list_head		accounts;	/* that it pays for */
-
-	atomic64_t			count;
-	atomic64_t			max;
-	atomic64_t			peak;	/* see ioasids_sub() */
 
 	struct cgroup_file		events_file;
 	struct cgroup_file		events_local_file;
@@ -88,45 +90,46 @@ static u64 ioasids_left(struct ioasids_cgroup *cg)
 	return max > count ? max - count : 0;
 }
 
-/* Add @n to the count of @cg alone, or leave it untouched if it does not fit. */
-static bool ioasids_try_add(struct ioasids_cgroup *cg, u32 n)
-{
-	s64 count = atomic64_read(&cg->count);
-
-	do {
-		if ((u64)count + n > (u64)atomic64_read(&cg->max))
-			return false;
-	} while (!atomic64_try_cmpxchg(&cg->count, &count, count + n));
-
-	return true;
-}
-
 /*
  * A count is highest just before it falls, or now. So the peak is recorded where
  * the count falls: a charge does not pay for it, and a request that is refused
- * further up takes back what it added here without leaving a mark.
+ * further up takes back what it added here without leaving a mark. A count that
+ * has fallen below 0 is higher than any, and found here the next time.
  */
-static void ioasids_sub(struct ioasids_cgroup *cg, u32 n)
+static __always_inline void ioasids_sub(struct ioasids_cgroup *cg, u32 n)
 {
 	s64 count = atomic64_fetch_sub(n, &cg->count);
 	s64 peak = atomic64_read(&cg->peak);
 
-	WARN_ON_ONCE(count < n);
-	while (count > peak && !atomic64_try_cmpxchg(&cg->peak, &peak, count))
-		;
+	while (unlikely((u64)count > (u64)peak)) {
+		if (WARN_ON_ONCE(count < 0) || atomic64_try_cmpxchg(&cg->peak, &peak, count))
+			break;
+	}
 }
 
 /* Take back what a failed request has added from @cg up to below @end. */
-static void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgroup *end, u32 n)
+static noinline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgroup *end, u32 n)
 {
 	for (; cg != end; cg = cg->parent)
 		WARN_ON_ONCE(atomic64_sub_return(n, &cg->count) < 0);
 }
 
-static void ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit)
+/* The nearest cgroup whose limit refuses @n more, or NULL. */
+static struct ioasids_cgroup *ioasids_find_limit(struct ioasids_cgroup *cg, u32 n)
+{
+	while (cg && n <= ioasids_left(cg))
+		cg = cg->parent;
+	return cg;
+}
+
+/* Not inline: who is not refused saves no registers for it. */
+static noinline int ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit)
 {
 	struct ioasids_cgroup *p;
 	bool over = false;
+
+	if (READ_ONCE(cg->limiter) != limit)
+		WRITE_ONCE(cg->limiter, limit);
 
 	/* Only the first time: what a user can repeat does not print. */
 	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1) {
@@ -147,37 +150,42 @@ static void ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *li
 			atomic64_inc(&p->events[IOASIDS_EVENT_MAX]);
 		cgroup_file_notify(&p->events_file);
 	}
+	return -EAGAIN;
 }
 
 /*
- * A request that cannot fit adds nothing anywhere. Of one that stops fitting while
- * it climbs, others may see for an instant what it has added below: be refused for
- * it, or record it as the peak if they uncharge just then. To exclude that would
- * take a lock that all share, or two atomics for each level.
+ * A request that cannot fit should add nothing anywhere: others would be refused
+ * for it, or record it as the peak if they uncharge just then. A reservation, which
+ * can be large, looks at all limits first. A single ID looks at the one that
+ * refused the last; only if another one refuses it, or what was looked at changes
+ * while it climbs, may others see 1 more for an instant. To exclude that would take
+ * a lock that all share, or two atomics for each level.
  */
 int ioasids_try_charge(struct ioasids_account *acct, u32 n)
 {
-	struct ioasids_cgroup *p;
+	struct ioasids_cgroup *cg = acct->cg, *p;
 
 	lockdep_assert_held(&acct->lock);
 
-	for (p = acct->cg; p; p = p->parent) {
-		if (n > ioasids_left(p))
-			goto refused;
+	if (cg && (n > 1 || !ioasids_left(READ_ONCE(cg->limiter)))) {
+		p = ioasids_find_limit(cg, n);
+		if (p)
+			return ioasids_refused(cg, p);
 	}
 
-	for (p = acct->cg; p; p = p->parent) {
-		if (!ioasids_try_add(p, n)) {
-			ioasids_revert(acct->cg, p, n);
-			goto refused;
+	for (p = cg; p; ) {
+		s64 count = atomic64_read(&p->count);
+
+		if (unlikely((u64)count + n > (u64)atomic64_read(&p->max))) {
+			ioasids_revert(cg, p, n);
+			return ioasids_refused(cg, p);
 		}
+		/* Or another was faster, and here it is tried again. */
+		if (likely(atomic64_try_cmpxchg(&p->count, &count, count + n)))
+			p = p->parent;
 	}
-	acct->charged += n;
+	WRITE_ONCE(acct->charged, acct->charged + n);
 	return 0;
-
-refused:
-	ioasids_refused(acct->cg, p);
-	return -EAGAIN;
 }
 
 void ioasids_uncharge(struct ioasids_account *acct, u32 n)
@@ -186,9 +194,10 @@ void ioasids_uncharge(struct ioasids_account *acct, u32 n)
 
 	lockdep_assert_held(&acct->lock);
 
+	WARN_ON_ONCE(acct->charged < n);
 	for (p = acct->cg; p; p = p->parent)
 		ioasids_sub(p, n);
-	acct->charged -= n;
+	WRITE_ONCE(acct->charged, acct->charged - n);
 }
 
 void ioasids_cancel(struct ioasids_account *acct, u32 n)
@@ -196,7 +205,7 @@ void ioasids_cancel(struct ioasids_account *acct, u32 n)
 	lockdep_assert_held(&acct->lock);
 
 	ioasids_revert(acct->cg, NULL, n);
-	acct->charged -= n;
+	WRITE_ONCE(acct->charged, acct->charged - n);
 }
 
 u32 ioasids_available(struct ioasids_account *acct)
@@ -330,6 +339,7 @@ ioasids_css_alloc(struct cgroup_subsys_state *parent)
 		return ERR_PTR(-ENOMEM);
 
 	cg->parent = css_payer(parent);
+	cg->limiter = cg;
 	cg->level = cg->parent ? cg->parent->level + 1 : 1;
 	spin_lock_init(&cg->lock);
 	INIT_LIST_HEAD(&cg->accounts);

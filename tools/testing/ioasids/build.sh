@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What test.sh and bench.sh start with: finds the kernel's source, and builds from it.
+
+MORE_PACKAGES="clang gnuplot-nox libclang-rt-14-dev liburcu-dev valgrind"
+. lab/lib.sh
+
+# Only to fetch it takes the lock of the lab's trees.
+newest() { find "$CACHE/source" -maxdepth 1 -name "linux-source-${KERNEL}_*" 2>/dev/null | sort -V | tail -n 1; }
+[ "$(newest)" ] || bash -c '. lab/tree.sh'
+source=$(newest)
+
+build=$CACHE/build/${source##*_}-native-$(pwd | sha256sum | cut -c1-8)
+
+# native TARGET...: a directory for each checkout, in which make does what it must.
+native() {
+	local targets=("$@")
+	[ "$1" = all ] || targets=("${@/#/$build/}")
+	mkdir -p "$build"
+	CCACHE_DIR=$CACHE/ccache make -s -C tools/testing/ioasids -j"$(nproc)" SOURCE="$source" O="$build" \
+		"${targets[@]}" >&8 2>&8 || die "The native build failed"
+}

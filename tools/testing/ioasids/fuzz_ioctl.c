@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sequences of ioctls. Each is a byte that says which and by whom, one that says
+ * how long the argument is, and the argument; what lies behind it is not mapped.
+ * What is the same in all is as include/uapi/linux/ioasid.h says, no ID is given
+ * out twice, and nothing is left in the end.
+ */
+#include "world.h"
+
+#define LIMIT		20
+#define STRANGER	0x80	/* not who opened the device */
+#define OTHER		0x40	/* a number that is none of ours */
+
+static const struct {
+	unsigned int number;
+	u32 least;	/* the size of the first structure; 0: there is none */
+	u32 known;
+} ioctls[] = {
+	{ IOASID_GET_API_VERSION },
+	{ IOASID_GET_INFO, 12, sizeof(struct ioasid_info) },
+	{ IOASID_REQUEST_ALLOC, sizeof(struct ioasid_request), sizeof(struct ioasid_request) },
+	{ IOASID_REQUEST_FREE },
+	{ IOASID_SET_QUOTA, sizeof(struct ioasid_quota), sizeof(struct ioasid_quota) },
+};
+
+/* What the structure alone gives an ioctl; 0: nothing, it is well formed. */
+static int should_be(const u8 *arg, size_t size, u32 least, u32 known)
+{
+	u32 argsz, flags, i;
+
+	if (size < sizeof(argsz))
+		return -EFAULT;
+	memcpy(&argsz, arg, sizeof(argsz));
+	if (argsz < least)
+		return -EINVAL;
+	if (argsz > PAGE_SIZE)
+		return -E2BIG;
+	if (argsz > size)
+		return -EFAULT;
+	for (i = known; i < argsz; i++) {
+		if (arg[i])
+			return -E2BIG;
+	}
+	memcpy(&flags, arg + 4, sizeof(flags));
+	return flags ? -EINVAL : 0;
+}
+
+static bool may_be(unsigned int number, int ret)
+{
+	switch (number) {
+	case IOASID_GET_API_VERSION:
+		return ret == IOASID_API_VERSION;
+	case IOASID_GET_INFO:
+		return !ret;
+	case IOASID_REQUEST_ALLOC:
+		return ret > 0 || ret == -EINVAL || ret == -EAGAIN || ret == -ENOSPC;
+	case IOASID_REQUEST_FREE:
+		return !ret || ret == -EFAULT || ret == -EINVAL || ret == -ENOENT;
+	default:
+		return !ret || ret == -EAGAIN || ret == -ENOSPC;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+	static struct cgroup_subsys_state *root, *css;
+	struct process owner, stranger;
+	bool taken[LIMIT + 1] = {};
+
+	if (!css) {
+		rcu_register_thread();
+		root = css_make(&ioasids_cgrp_subsys, NULL, 0);
+		css = css_make(&ioasids_cgrp_subsys, root, 1);
+		css_write(css, "max", "20", 2);
+	}
+	process_start(&owner, css, 1);
+	process_start(&stranger, css, 2);
+	WARN_ON(device_open(&owner));
+
+	while (size >= 2) {
+		unsigned int i = (data[0] & ~(STRANGER | OTHER)) % ARRAY_SIZE(ioctls);
+		unsigned int number = ioctls[i].number;
+		size_t n = min(data[1], size - 2);
+		u8 *arg = malloc(n);
+		int ret, should = 0;
+
+		memcpy(arg, data + 2, n);
+		if (data[0] & OTHER)
+			number = IOASID_SET_QUOTA + 1 + data[0] * 77;
+		current = data[0] & STRANGER ? &stranger.task : &owner.task;
+		kernel_user_end = (char *)arg + n;
+		ret = kernel_device->fops->unlocked_ioctl(owner.file, number, (unsigned long)arg);
+		kernel_user_end = NULL;
+
+		if (data[0] & OTHER)
+			should = -ENOTTY;
+		else if (data[0] & STRANGER)
+			should = -EPERM;
+		else if (ioctls[i].least)
+			should = should_be(data + 2, n, ioctls[i].least, ioctls[i].known);
+		WARN_ON(should ? ret != should : !may_be(number, ret));
+
+		if (!should && number == IOASID_REQUEST_ALLOC && ret > 0) {
+			/* The lowest that is free, and all are this one's. */
+			WARN_ON(css_number(css, "current") > LIMIT);
+			WARN_ON(ret <= LIMIT && taken[ret]);
+			if (ret <= LIMIT)
+				taken[ret] = true;
+		}
+		if (!should && number == IOASID_REQUEST_FREE && !ret) {
+			memcpy(&i, data + 2, sizeof(i));
+			WARN_ON(i <= LIMIT && !taken[i]);
+			if (i <= LIMIT)
+				taken[i] = false;
+		}
+		free(arg);
+		data += 2 + n;
+		size -= 2 + n;
+	}
+
+	device_close(&owner);
+	process_exit(&owner);
+	process_exit(&stranger);
+	kernel_rcu_barrier();
+	WARN_ON(css_number(css, "current"));
+	WARN_ON(!strstr(css_read(root, "capacity"), "user 0\n"));
+	return 0;
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What stands in for the kernel, as far as it is not inline: kernel.h.
+ */
+#include <sched.h>
+#include <unistd.h>
+
+#include <linux/ctype.h>
+#include <linux/list.h>
+#include <linux/xarray.h>
+
+#include "radix-tree.h"
+
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#else
+#define __tsan_acquire(p)	((void)(p))
+#define __tsan_release(p)	((void)(p))
+#endif
+
+#include "kernel.h"
+
+struct css_set init_css_set;
+struct cgroup_root cgrp_dfl_root;
+__thread struct task_struct *current;
+bool kernel_ioasids_disabled;
+struct miscdevice *kernel_device;
+const struct file_operations *kernel_debugfs_file;
+pthread_rwlock_t kernel_threadgroups = PTHREAD_RWLOCK_INITIALIZER;
+
+void kernel_warning(const char *file, int line)
+{
+	fprintf(stderr, "WARNING: %s:%d\n", file, line);
+	abort();
+}
+
+unsigned long kernel_lines;
+
+void kernel_print(const char *format, ...)
+{
+	__atomic_fetch_add(&kernel_lines, 1, __ATOMIC_RELAXED);
+}
+
+/* On fewer processors than threads, who holds the lock may have to be let run. */
+void kernel_spin(spinlock_t *lock)
+{
+	int i = 0;
+
+	while (READ_ONCE(lock->locked) || !spin_trylock(lock)) {
+		if (++i % 100 == 0)
+			sched_yield();
+	}
+}
+
+/* RCU */
+
+static struct rcu_head *rcu_callbacks;
+static char rcu_order;
+
+#ifdef __SANITIZE_THREAD__
+
+void kernel_rcu_read_unlock(void)
+{
+	__tsan_release(&rcu_order);
+	urcu_memb_read_unlock();
+}
+#endif
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	head->func = func;
+	head->next = READ_ONCE(rcu_callbacks);
+	while (!__atomic_compare_exchange_n(&rcu_callbacks, &head->next, head, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+}
+
+void kernel_free_rcu(struct rcu_head *head, void *object)
+{
+	head->object = object;
+	call_rcu(head, NULL);
+}
+
+void kernel_rcu_barrier(void)
+{
+	struct rcu_head *head;
+
+	/* A callback may be the last that holds something else. */
+	while ((head = __atomic_exchange_n(&rcu_callbacks, NULL, __ATOMIC_ACQUIRE))) {
+		synchronize_rcu();
+		__tsan_acquire(&rcu_order);
+		while (head) {
+			struct rcu_head *next = head->next;
+
+			if (head->func)
+				head->func(head);
+			else
+				free(head->object);
+			head = next;
+		}
+	}
+}
+
+/* Memory */
+
+__thread unsigned long kernel_failing_allocation;
+__thread size_t kernel_allocated;
+
+void *kernel_malloc(size_t size, bool zero)
+{
+	if (kernel_failing_allocation && !--kernel_failing_allocation)
+		return NULL;
+	kernel_allocated += size;
+	return zero ? calloc(1, size) : malloc(size);
+}
+
+static struct kmem_cache radix_tree_nodes = { sizeof(struct xa_node) };
+struct kmem_cache *radix_tree_node_cachep = &radix_tree_nodes;
+
+void radix_tree_node_rcu_free(struct rcu_head *head)
+{
+	kmem_cache_free(radix_tree_node_cachep, container_of(head, struct xa_node, rcu_head));
+}
+
+/* Strings */
+
+char *strim(char *s)
+{
+	size_t n = strlen(s);
+
+	while (n && isspace(s[n - 1]))
+		s[--n] = '\0';
+	while (isspace(*s))
+		s++;
+	return s;
+}
+
+int match_int(substring_t *s, int *result)
+{
+	char text[16] = "";
+	size_t n = s->to - s->from;
+	long long value;
+
+	if (n >= sizeof(text))
+		return -ERANGE;
+	memcpy(text, s->from, n);
+	if (kstrtoll(text, 0, &value) || value != (int)value)
+		return -EINVAL;
+	*result = value;
+	return 0;
+}
+
+/* Numbers without a unit. */
+unsigned long long memparse(const char *s, char **end)
+{
+	return strtoull(s, end, 0);
+}
+
+void seq_commit(struct seq_file *m, int n)
+{
+	m->count = n < 0 || n > m->size - m->count ? m->size : m->count + n;
+}
+
+void seq_printf(struct seq_file *m, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(m->buf + m->count, m->size - m->count, format, args);
+	va_end(args);
+	seq_commit(m, n);
+}
+
+/* Processes and cgroups */
+
+void put_pid(struct pid *pid)
+{
+	if (pid && refcount_dec_and_test(&pid->count))
+		free(pid);
+}
+
+void mmdrop(struct mm_struct *mm)
+{
+	if (refcount_dec_and_test(&mm->mm_count))
+		free(mm);
+}
+
+static void css_free_rcu(struct rcu_head *rcu)
+{
+	struct cgroup_subsys_state *css = container_of(rcu, struct cgroup_subsys_state, rcu);
+	struct cgroup_subsys_state *parent = css->parent;
+
+	css->ss->css_free(css);
+	if (parent)
+		css_put(parent);
+}
+
+void kernel_css_release(struct cgroup_subsys_state *css)
+{
+	call_rcu(&css->rcu, css_free_rcu);
+}
+
+struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
+					    struct cgroup_subsys_state *root)
+{
+	if (!list_empty(&css->children))
+		return list_first_entry(&css->children, struct cgroup_subsys_state, sibling);
+	for (; css != root; css = css->parent) {
+		if (!list_is_last(&css->sibling, &css->parent->children))
+			return list_next_entry(css, sibling);
+	}
+	return NULL;
+}
+
+static DEFINE_SPINLOCK(cgroup_files_lock);
+
+/* In the kernel, too, all files share a lock. */
+void cgroup_file_notify(struct cgroup_file *file)
+{
+	spin_lock(&cgroup_files_lock);
+	file->notified++;
+	spin_unlock(&cgroup_files_lock);
+}
+
+int cgroup_path(struct cgroup *cgroup, char *buf, size_t size)
+{
+	return snprintf(buf, size, "/%d", cgroup->number);
+}
+
+/* User memory */
+
+__thread const char *kernel_user_end;
+
+static bool is_mapped(const void *p, size_t n)
+{
+	return !kernel_user_end || ((const char *)p <= kernel_user_end &&
+				    n <= kernel_user_end - (const char *)p);
+}
+
+int copy_from_user(void *to, const void *from, size_t n)
+{
+	if (!is_mapped(from, n))
+		return n;
+	memcpy(to, from, n);
+	return 0;
+}
+
+int copy_to_user(void *to, const void *from, size_t n)
+{
+	if (!is_mapped(to, n))
+		return n;
+	memcpy(to, from, n);
+	return 0;
+}
+
+int copy_struct_from_user(void *to, size_t to_size, const void *from, size_t from_size)
+{
+	const char *bytes = from;
+	size_t i;
+
+	if (!is_mapped(from, from_size))
+		return -EFAULT;
+	for (i = to_size; i < from_size; i++) {
+		if (bytes[i])
+			return -E2BIG;
+	}
+	memset(to, 0, to_size);
+	memcpy(to, from, min(to_size, from_size));
+	return 0;
+}
+
+/* Notifiers: the one that was registered last is called first. */
+
+int atomic_notifier_chain_register(struct atomic_notifier_head *head, struct notifier_block *nb)
+{
+	struct notifier_block *p;
+
+	spin_lock(&head->lock);
+	for (p = head->head; p && p != nb; p = p->next)
+		;
+	if (!p) {
+		nb->next = head->head;
+		rcu_assign_pointer(head->head, nb);
+	}
+	spin_unlock(&head->lock);
+	return p ? -EEXIST : 0;
+}
+
+int atomic_notifier_chain_unregister(struct atomic_notifier_head *head, struct notifier_block *nb)
+{
+	struct notifier_block **p;
+	int ret = -ENOENT;
+
+	spin_lock(&head->lock);
+	for (p = &head->head; *p && *p != nb; p = &(*p)->next)
+		;
+	if (*p) {
+		rcu_assign_pointer(*p, nb->next);
+		ret = 0;
+	}
+	spin_unlock(&head->lock);
+	synchronize_rcu();
+	return ret;
+}
+
+int atomic_notifier_call_chain(struct atomic_notifier_head *head, unsigned long event, void *data)
+{
+	struct notifier_block *nb;
+
+	rcu_read_lock();
+	for (nb = rcu_dereference(head->head); nb; nb = rcu_dereference(nb->next))
+		nb->notifier_call(nb, event, data);
+	rcu_read_unlock();
+	return 0;
+}
+
+/* Work is done at once. */
+
+struct workqueue_struct *alloc_ordered_workqueue(const char *name, unsigned int flags)
+{
+	static struct workqueue_struct wq;
+
+	return &wq;
+}
+
+bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
+{
+	__atomic_fetch_add(&wq->done, 1, __ATOMIC_RELAXED);
+	work->func(work);
+	return true;
+}

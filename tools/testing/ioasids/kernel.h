@@ -1,0 +1,874 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What stands in for the kernel when its sources run in user space. Included
+ * before each of them, by the command line; the headers that they ask for, and
+ * that are neither the kernel's own nor the C library's, are empty.
+ *
+ * What is measured must cost what it costs in the kernel: atomics are one
+ * instruction, a spinlock has four bytes, and what the kernel has inline is. What
+ * ThreadSanitizer is to understand is made of the compiler's atomics, and no more
+ * ordered than the kernel's.
+ */
+#ifndef _IOASIDS_TEST_KERNEL_H
+#define _IOASIDS_TEST_KERNEL_H
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/types.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+/* Types */
+
+typedef __u8	u8;
+typedef __u16	u16;
+typedef __u32	u32;
+typedef __u64	u64;
+typedef __s8	s8;
+typedef __s16	s16;
+typedef __s32	s32;
+typedef __s64	s64;
+typedef unsigned int gfp_t;
+typedef unsigned short umode_t;
+
+#define U32_MAX		((u32)~0U)
+#define S32_MAX		((s32)(U32_MAX >> 1))
+#define U64_MAX		((u64)~0ULL)
+#define S64_MAX		((s64)(U64_MAX >> 1))
+#define BITS_PER_LONG	64
+#define PAGE_SIZE	4096UL
+#define PID_MAX_LIMIT	(4 * 1024 * 1024)
+
+struct seq_file;
+struct kernfs_open_file;
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+
+/* The compiler */
+
+#define __rcu
+#define __user
+#define __force
+#define __init
+#define __must_hold(x)
+#define __acquires(x)
+#define __releases(x)
+#define __used			__attribute__((used))
+#define __must_check		__attribute__((warn_unused_result))
+#define __maybe_unused		__attribute__((unused))
+#define __packed		__attribute__((packed))
+#define __printf(a, b)		__attribute__((format(printf, a, b)))
+#undef __always_inline
+#define __always_inline		inline __attribute__((always_inline))
+#define fallthrough		__attribute__((fallthrough))
+#define noinline		__attribute__((noinline))
+#define __noreturn		__attribute__((noreturn))
+#define ____cacheline_internodealigned_in_smp __attribute__((aligned(64)))
+#define CACHELINE_PADDING(x)	char x[0] __attribute__((aligned(64)))
+#define likely(x)		__builtin_expect(!!(x), 1)
+#define unlikely(x)		__builtin_expect(!!(x), 0)
+#define barrier()		__asm__ __volatile__("" : : : "memory")
+#define data_race(x)		(x)
+#define ASSERT_EXCLUSIVE_ACCESS(x)	do { } while (0)
+#define BUILD_BUG_ON(x)		_Static_assert(!(x), #x)
+
+#define EXPORT_SYMBOL(x)
+#define EXPORT_SYMBOL_GPL(x)
+#define THIS_MODULE		NULL
+
+#define __initcall(fn) \
+	static void __attribute__((constructor)) call_##fn(void) { (void)fn(); }
+#define core_initcall(fn)	__initcall(fn)
+#define subsys_initcall(fn)	__initcall(fn)
+#define early_param(name, fn)	static int (*const param_##fn)(char *) __used = fn
+
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
+#define BIT(n)			(1UL << (n))
+#define sizeof_field(t, m)	sizeof(((t *)0)->m)
+#define offsetofend(t, m)	(offsetof(t, m) + sizeof_field(t, m))
+#define container_of(p, t, m)	((t *)((char *)(p) - offsetof(t, m)))
+#define min_t(t, a, b)		({ t _a = (a), _b = (b); _a < _b ? _a : _b; })
+#define max_t(t, a, b)		({ t _a = (a), _b = (b); _a > _b ? _a : _b; })
+#define min(a, b)		min_t(typeof((a) + (b)), a, b)
+#define max(a, b)		max_t(typeof((a) + (b)), a, b)
+#define swap(a, b)		do { typeof(a) _t = (a); (a) = (b); (b) = _t; } while (0)
+
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (typeof(x))(v), __ATOMIC_RELAXED)
+#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define cmpxchg(p, old, new)	({					\
+	typeof(*(p)) _old = (old);					\
+	__atomic_compare_exchange_n(p, &_old, new, false,		\
+				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);\
+	_old;								\
+})
+#define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
+
+/* A warning is a bug here: it ends the program. */
+void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
+
+#define WARN_ON_ONCE(x)		({					\
+	bool _bad = (x);						\
+	if (unlikely(_bad))						\
+		kernel_warning(__FILE__, __LINE__);			\
+	_bad;								\
+})
+#define WARN_ON(x)		WARN_ON_ONCE(x)
+#define WARN_ONCE(x, ...)	WARN_ON_ONCE(x)
+#define BUG_ON(x)		((void)WARN_ON_ONCE(x))
+#define panic(...)		kernel_warning(__FILE__, __LINE__)
+
+/* What is printed is counted. */
+extern unsigned long kernel_lines;
+void __printf(1, 2) kernel_print(const char *format, ...);
+
+#define pr_info(...)		kernel_print(__VA_ARGS__)
+#define pr_err(...)		kernel_print(__VA_ARGS__)
+#define pr_warn(...)		kernel_print(__VA_ARGS__)
+#define pr_cont(...)		do { } while (0)	/* goes on with a line */
+#define pr_cont_cgroup_path(cgroup)	((void)(cgroup))
+
+#define MAX_ERRNO		4095
+#define IS_ERR_VALUE(x)		((unsigned long)(void *)(x) >= (unsigned long)-MAX_ERRNO)
+
+static inline void *ERR_PTR(long error)
+{
+	return (void *)error;
+}
+
+static inline long PTR_ERR(const void *p)
+{
+	return (long)p;
+}
+
+static inline bool IS_ERR(const void *p)
+{
+	return IS_ERR_VALUE(p);
+}
+
+static inline bool IS_ERR_OR_NULL(const void *p)
+{
+	return !p || IS_ERR_VALUE(p);
+}
+
+static inline int PTR_ERR_OR_ZERO(const void *p)
+{
+	return IS_ERR(p) ? PTR_ERR(p) : 0;
+}
+
+#define ERR_CAST(p)		((void *)(p))
+
+/* Atomics. What returns a value is fully ordered, what does not is not. */
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+#define ATOMIC_INIT(i)		{ (i) }
+#define ATOMIC_LONG_INIT(i)	{ (i) }
+
+#define KERNEL_ATOMIC(name, type)					\
+static inline type name##_read(const name##_t *v)			\
+{									\
+	return READ_ONCE(v->counter);					\
+}									\
+static inline void name##_set(name##_t *v, type i)			\
+{									\
+	WRITE_ONCE(v->counter, i);					\
+}									\
+static inline void name##_add(type i, name##_t *v)			\
+{									\
+	__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);		\
+}									\
+static inline void name##_sub(type i, name##_t *v)			\
+{									\
+	__atomic_fetch_sub(&v->counter, i, __ATOMIC_RELAXED);		\
+}									\
+static inline void name##_inc(name##_t *v)				\
+{									\
+	name##_add(1, v);						\
+}									\
+static inline type name##_add_return(type i, name##_t *v)		\
+{									\
+	return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
+}									\
+static inline type name##_sub_return(type i, name##_t *v)		\
+{									\
+	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
+}									\
+static inline type name##_fetch_sub(type i, name##_t *v)		\
+{									\
+	return __atomic_fetch_sub(&v->counter, i, __ATOMIC_SEQ_CST);	\
+}									\
+static inline type name##_inc_return(name##_t *v)			\
+{									\
+	return name##_add_return(1, v);					\
+}									\
+static inline bool name##_add_negative(type i, name##_t *v)		\
+{									\
+	return name##_add_return(i, v) < 0;				\
+}									\
+static inline type name##_xchg(name##_t *v, type i)			\
+{									\
+	return xchg(&v->counter, i);					\
+}									\
+static inline bool name##_try_cmpxchg(name##_t *v, type *old, type i)	\
+{									\
+	return __atomic_compare_exchange_n(&v->counter, old, i, false,	\
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED); \
+}									\
+static inline type name##_cmpxchg(name##_t *v, type old, type i)	\
+{									\
+	name##_try_cmpxchg(v, &old, i);					\
+	return old;							\
+}
+
+KERNEL_ATOMIC(atomic, int)
+KERNEL_ATOMIC(atomic64, s64)
+KERNEL_ATOMIC(atomic_long, long)
+
+typedef struct {
+	atomic_t refs;
+} refcount_t;
+
+static inline void refcount_set(refcount_t *r, int n)
+{
+	atomic_set(&r->refs, n);
+}
+
+static inline void refcount_inc(refcount_t *r)
+{
+	WARN_ON_ONCE(__atomic_fetch_add(&r->refs.counter, 1, __ATOMIC_RELAXED) <= 0);
+}
+
+static inline bool refcount_inc_not_zero(refcount_t *r)
+{
+	int old = atomic_read(&r->refs);
+
+	do {
+		if (!old)
+			return false;
+	} while (!__atomic_compare_exchange_n(&r->refs.counter, &old, old + 1, false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	return true;
+}
+
+static inline bool refcount_dec_and_test(refcount_t *r)
+{
+	int old = __atomic_fetch_sub(&r->refs.counter, 1, __ATOMIC_RELEASE);
+
+	if (old != 1) {
+		WARN_ON_ONCE(old <= 0);
+		return false;
+	}
+	/* What the kernel has as a barrier, in a form that ThreadSanitizer knows. */
+	(void)__atomic_load_n(&r->refs.counter, __ATOMIC_ACQUIRE);
+	return true;
+}
+
+/* Locks */
+
+typedef struct {
+	u32 locked;
+} spinlock_t;
+
+#define __SPIN_LOCK_UNLOCKED(name)	{ 0 }
+#define DEFINE_SPINLOCK(name)		spinlock_t name
+
+void kernel_spin(spinlock_t *lock);
+
+static inline void spin_lock_init(spinlock_t *lock)
+{
+	lock->locked = 0;
+}
+
+static inline bool spin_trylock(spinlock_t *lock)
+{
+	u32 unlocked = 0;
+
+	return __atomic_compare_exchange_n(&lock->locked, &unlocked, 1, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static inline void spin_lock(spinlock_t *lock)
+{
+	if (unlikely(!spin_trylock(lock)))
+		kernel_spin(lock);
+}
+
+static inline void spin_unlock(spinlock_t *lock)
+{
+	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+}
+
+#define spin_lock_irq(lock)			spin_lock(lock)
+#define spin_unlock_irq(lock)			spin_unlock(lock)
+#define spin_lock_bh(lock)			spin_lock(lock)
+#define spin_unlock_bh(lock)			spin_unlock(lock)
+#define spin_lock_irqsave(lock, flags)		do { (flags) = 0; spin_lock(lock); } while (0)
+#define spin_unlock_irqrestore(lock, flags)	do { (void)(flags); spin_unlock(lock); } while (0)
+#define lockdep_is_held(lock)			((lock)->locked)
+
+/* Of a mutex, too. */
+static inline bool kernel_is_locked(const void *lock)
+{
+	return READ_ONCE(((const spinlock_t *)lock)->locked);
+}
+
+#ifdef KERNEL_DEBUG
+#define lockdep_assert_held(lock)	((void)WARN_ON_ONCE(!kernel_is_locked(lock)))
+#else
+#define lockdep_assert_held(lock)	((void)(lock))
+#endif
+
+struct mutex {
+	spinlock_t lock;
+};
+
+#define DEFINE_MUTEX(name)	struct mutex name
+#define mutex_init(mutex)	spin_lock_init(&(mutex)->lock)
+#define mutex_lock(mutex)	spin_lock(&(mutex)->lock)
+#define mutex_unlock(mutex)	spin_unlock(&(mutex)->lock)
+
+#define cond_resched()		do { } while (0)
+#define cond_resched_rcu()	do { rcu_read_unlock(); rcu_read_lock(); } while (0)
+
+/* RCU: liburcu's, with callbacks that run when kernel_rcu_barrier() is called. */
+
+#define rcu_head urcu_rcu_head
+#ifndef __SANITIZE_THREAD__
+#define _LGPL_SOURCE			/* inline; ThreadSanitizer would look into it */
+#endif
+#include <urcu.h>
+#undef rcu_head
+#undef call_rcu
+#undef rcu_dereference
+#undef rcu_assign_pointer
+
+struct rcu_head {
+	struct rcu_head *next;
+	void (*func)(struct rcu_head *head);	/* NULL: free @object */
+	void *object;
+};
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+void kernel_free_rcu(struct rcu_head *head, void *object);
+void kernel_rcu_barrier(void);
+
+#ifdef __SANITIZE_THREAD__
+/* What is read before this is read before it is freed. */
+#undef rcu_read_unlock
+void kernel_rcu_read_unlock(void);
+#define rcu_read_unlock()		kernel_rcu_read_unlock()
+#endif
+
+#define kfree_rcu(p, field)		kernel_free_rcu(&(p)->field, p)
+#define rcu_dereference(p)		__atomic_load_n(&(p), __ATOMIC_CONSUME)
+#define rcu_dereference_raw(p)		rcu_dereference(p)
+#define rcu_dereference_check(p, c)	rcu_dereference(p)
+#define rcu_dereference_protected(p, c)	READ_ONCE(p)
+#define rcu_access_pointer(p)		READ_ONCE(p)
+#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
+#define RCU_INITIALIZER(v)		(v)
+#define unrcu_pointer(p)		(p)
+#define RCU_LOCKDEP_WARN(c, s)		do { } while (0)
+#define rcu_read_lock_any_held()	true
+
+/* Memory */
+
+#define GFP_KERNEL		1U
+#define GFP_ATOMIC		2U
+#define GFP_NOWAIT		4U
+#define __GFP_NOWARN		0U
+#define __GFP_ACCOUNT		8U
+#define __GFP_BITS_SHIFT	4
+#define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
+#define gfpflags_allow_blocking(gfp)	((gfp) & GFP_KERNEL)
+#define might_alloc(gfp)	do { } while (0)
+#define SLAB_ACCOUNT		0
+#define SLAB_PANIC		0
+
+struct kmem_cache {
+	size_t size;
+};
+
+/* Counts down to the allocation that fails, in this thread; 0: none does. */
+extern __thread unsigned long kernel_failing_allocation;
+
+/* What this thread has got so far. */
+extern __thread size_t kernel_allocated;
+
+void *kernel_malloc(size_t size, bool zero);
+
+static inline void *kmalloc(size_t size, gfp_t gfp)
+{
+	return kernel_malloc(size, false);
+}
+
+static inline void *kzalloc(size_t size, gfp_t gfp)
+{
+	return kernel_malloc(size, true);
+}
+
+static inline void *kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	return kernel_malloc(n * size, true);
+}
+
+static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	return kernel_malloc(cache->size, false);
+}
+
+#define KMEM_CACHE(type, flags)		({				\
+	static struct kmem_cache _cache = { sizeof(struct type) };	\
+	&_cache;							\
+})
+#define kmem_cache_alloc_lru(cache, lru, gfp) \
+	((void)(gfp), kernel_malloc((cache)->size, true))
+#define kfree(p)				free((void *)(p))
+#define kmem_cache_free(cache, p)		free(p)
+
+/* Strings */
+
+char *strim(char *s);
+#define strstrip(s)		strim(s)
+
+static inline int match_string(const char * const *strings, size_t n, const char *s)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!strcmp(strings[i], s))
+			return i;
+	}
+	return -EINVAL;
+}
+
+#include <linux/kstrtox.h>
+
+#define div_u64(a, b)		((u64)(a) / (b))
+
+/* As much of <linux/parser.h> as rdma.c takes. */
+typedef struct {
+	char *from;
+	char *to;
+} substring_t;
+
+int match_int(substring_t *s, int *result);
+unsigned long long memparse(const char *s, char **end);
+
+/* Bits, as the xarray takes them */
+
+#define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
+#define DECLARE_BITMAP(n, bits)	unsigned long n[BITS_TO_LONGS(bits)]
+#define ilog2(n)		(63 - __builtin_clzll(n))
+#define __ffs(w)		((unsigned long)__builtin_ctzl(w))
+#define fls(n)			((n) ? 32 - __builtin_clz(n) : 0)
+
+static inline bool test_bit(unsigned long bit, const unsigned long *map)
+{
+	return READ_ONCE(map[bit / BITS_PER_LONG]) >> bit % BITS_PER_LONG & 1;
+}
+
+static inline void __set_bit(unsigned long bit, unsigned long *map)
+{
+	map[bit / BITS_PER_LONG] |= BIT(bit % BITS_PER_LONG);
+}
+
+static inline bool __test_and_set_bit(unsigned long bit, unsigned long *map)
+{
+	bool was = test_bit(bit, map);
+
+	WRITE_ONCE(map[bit / BITS_PER_LONG],
+		   READ_ONCE(map[bit / BITS_PER_LONG]) | BIT(bit % BITS_PER_LONG));
+	return was;
+}
+
+static inline bool __test_and_clear_bit(unsigned long bit, unsigned long *map)
+{
+	bool was = test_bit(bit, map);
+
+	WRITE_ONCE(map[bit / BITS_PER_LONG],
+		   READ_ONCE(map[bit / BITS_PER_LONG]) & ~BIT(bit % BITS_PER_LONG));
+	return was;
+}
+
+static inline unsigned long find_next_bit(const unsigned long *map, unsigned long size,
+					  unsigned long from)
+{
+	while (from < size) {
+		unsigned long word = READ_ONCE(map[from / BITS_PER_LONG]) >> from % BITS_PER_LONG;
+
+		if (word)
+			return min(from + __ffs(word), size);
+		from = (from / BITS_PER_LONG + 1) * BITS_PER_LONG;
+	}
+	return size;
+}
+
+#define for_each_set_bit(i, map, size) \
+	for ((i) = find_next_bit(map, size, 0); (unsigned long)(i) < (size); \
+	     (i) = find_next_bit(map, size, (i) + 1))
+
+static inline bool bitmap_empty(const unsigned long *map, unsigned int bits)
+{
+	return find_next_bit(map, bits, 0) == bits;
+}
+
+static inline void bitmap_fill(unsigned long *map, unsigned int bits)
+{
+	memset(map, 0xff, BITS_TO_LONGS(bits) * sizeof(long));
+}
+
+static inline void bitmap_clear(unsigned long *map, unsigned int from, unsigned int n)
+{
+	while (n--)
+		__test_and_clear_bit(from++, map);
+}
+
+/* Tasks. A test makes them, and says which of them is running. */
+
+enum cgroup_subsys_id {
+	ioasids_cgrp_id,
+	pids_cgrp_id,
+	misc_cgrp_id,
+	rdma_cgrp_id,
+	CGROUP_SUBSYS_COUNT,
+};
+
+struct cgroup_subsys_state;
+
+struct css_set {
+	struct cgroup_subsys_state *subsys[CGROUP_SUBSYS_COUNT];
+};
+
+extern struct css_set init_css_set;
+
+enum pid_type {
+	PIDTYPE_TGID,
+};
+
+struct pid {
+	refcount_t count;
+	int nr;
+	struct task_struct *leader;	/* NULL: the thread group is dead */
+};
+
+struct mm_struct {
+	refcount_t mm_count;
+};
+
+struct nsproxy {
+	void *cgroup_ns;
+};
+
+struct task_struct {
+	struct css_set *cgroups;
+	struct pid *tgid;
+	struct mm_struct *mm;
+	struct nsproxy *nsproxy;
+	unsigned int flags;
+	char comm[16];
+};
+
+#define PF_EXITING	4
+
+extern __thread struct task_struct *current;
+
+#define task_css(task, id)			((task)->cgroups->subsys[id])
+#define task_css_check(task, id, c)		task_css(task, id)
+#define task_tgid(task)				((task)->tgid)
+#define pid_task(pid, type)			READ_ONCE((pid)->leader)
+#define pid_nr(pid)				((pid)->nr)
+#define get_task_comm(buf, task)		strcpy(buf, (task)->comm)
+#define put_task_struct(task)			((void)(task))
+
+static inline struct pid *get_pid(struct pid *pid)
+{
+	refcount_inc(&pid->count);
+	return pid;
+}
+
+void put_pid(struct pid *pid);
+
+static inline struct task_struct *get_pid_task(struct pid *pid, enum pid_type type)
+{
+	return pid ? pid_task(pid, type) : NULL;
+}
+
+static inline void mmgrab(struct mm_struct *mm)
+{
+	refcount_inc(&mm->mm_count);
+}
+
+void mmdrop(struct mm_struct *mm);
+
+/* cgroups */
+
+struct kernfs_node;
+
+struct cgroup {
+	struct kernfs_node *kn;
+	int number;			/* what the test calls it */
+};
+
+struct cgroup_root {
+	struct cgroup cgrp;
+	unsigned int flags;
+};
+
+extern struct cgroup_root cgrp_dfl_root;
+
+#define CGRP_ROOT_PIDS_LOCAL_EVENTS	1
+
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+	refcount_t refs;
+	struct cgroup_subsys *ss;
+	struct list_head sibling;
+	struct list_head children;
+	struct rcu_head rcu;
+};
+
+/* The same in all controllers, so that it makes no difference between them. */
+struct cgroup_file {
+	unsigned long notified;
+};
+
+struct cftype {
+	const char *name;
+	unsigned long private;
+	unsigned int flags;
+	unsigned int file_offset;
+	s64 (*read_s64)(struct cgroup_subsys_state *css, struct cftype *cft);
+	int (*seq_show)(struct seq_file *m, void *v);
+	ssize_t (*write)(struct kernfs_open_file *of, char *buf, size_t n, loff_t off);
+};
+
+#define CFTYPE_NOT_ON_ROOT	1
+#define CFTYPE_ONLY_ON_ROOT	2
+
+struct cgroup_taskset {
+	struct task_struct *task;
+	struct cgroup_subsys_state *css;
+};
+
+/* One process moves at a time. */
+#define cgroup_taskset_for_each(t, c, tset) \
+	for ((t) = (tset)->task, (c) = (tset)->css; (t); (t) = NULL)
+
+struct cgroup_subsys {
+	struct cgroup_subsys_state *(*css_alloc)(struct cgroup_subsys_state *parent);
+	void (*css_offline)(struct cgroup_subsys_state *css);
+	void (*css_free)(struct cgroup_subsys_state *css);
+	int (*can_attach)(struct cgroup_taskset *tset);
+	void (*cancel_attach)(struct cgroup_taskset *tset);
+	void (*attach)(struct cgroup_taskset *tset);
+	int (*can_fork)(struct task_struct *task, struct css_set *cset);
+	void (*cancel_fork)(struct task_struct *task, struct css_set *cset);
+	void (*release)(struct task_struct *task);
+	struct cftype *dfl_cftypes;
+	struct cftype *legacy_cftypes;
+	bool threaded;
+};
+
+extern struct cgroup_subsys ioasids_cgrp_subsys, pids_cgrp_subsys, misc_cgrp_subsys,
+			    rdma_cgrp_subsys;
+
+/* cgroup_disable=ioasids */
+extern bool kernel_ioasids_disabled;
+#define cgroup_subsys_enabled(ss)	(!kernel_ioasids_disabled)
+#define cgroup_subsys_on_dfl(ss)	true
+
+static inline void css_get(struct cgroup_subsys_state *css)
+{
+	refcount_inc(&css->refs);
+}
+
+void kernel_css_release(struct cgroup_subsys_state *css);
+
+static inline void css_put(struct cgroup_subsys_state *css)
+{
+	if (refcount_dec_and_test(&css->refs))
+		kernel_css_release(css);
+}
+
+static inline struct cgroup_subsys_state *task_get_css(struct task_struct *task, int id)
+{
+	struct cgroup_subsys_state *css = task_css(task, id);
+
+	css_get(css);
+	return css;
+}
+
+struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
+					    struct cgroup_subsys_state *root);
+
+/* Under rcu_read_lock(), while none is made or removed. */
+#define css_for_each_descendant_pre(css, root) \
+	for ((css) = (root); (css); (css) = kernel_css_next(css, root))
+
+void cgroup_file_notify(struct cgroup_file *file);
+int cgroup_path(struct cgroup *cgroup, char *buf, size_t size);
+#define cgroup_path_ns(cgroup, buf, size, ns)	cgroup_path(cgroup, buf, size)
+#define kernfs_activate(kn)			((void)(kn))
+
+extern pthread_rwlock_t kernel_threadgroups;
+#define cgroup_threadgroup_change_begin(task)	pthread_rwlock_rdlock(&kernel_threadgroups)
+#define cgroup_threadgroup_change_end(task)	pthread_rwlock_unlock(&kernel_threadgroups)
+
+/* Files */
+
+struct file {
+	void *private_data;
+};
+
+struct inode;
+
+struct file_operations {
+	void *owner;
+	int (*open)(struct inode *inode, struct file *file);
+	int (*release)(struct inode *inode, struct file *file);
+	long (*unlocked_ioctl)(struct file *file, unsigned int cmd, unsigned long arg);
+	long (*compat_ioctl)(struct file *file, unsigned int cmd, unsigned long arg);
+	void (*show_fdinfo)(struct seq_file *m, struct file *file);
+	const void *seq;
+};
+
+#define compat_ptr_ioctl		NULL
+#define nonseekable_open(inode, file)	0
+
+struct miscdevice {
+	int minor;
+	const char *name;
+	const struct file_operations *fops;
+	umode_t mode;
+};
+
+#define MISC_DYNAMIC_MINOR	255
+
+extern struct miscdevice *kernel_device;
+#define builtin_misc_device(dev) \
+	static void __attribute__((constructor)) register_##dev(void) { kernel_device = &(dev); }
+
+struct kernfs_open_file {
+	struct cgroup_subsys_state *css;
+};
+
+#define of_css(of)			((of)->css)
+
+/* Into @buf; what does not fit is lost, and @count is @size then. */
+struct seq_file {
+	char *buf;
+	size_t size;
+	size_t count;
+	struct cgroup_subsys_state *css;
+	struct cftype *cft;
+};
+
+#define seq_css(m)			((m)->css)
+#define seq_cft(m)			((m)->cft)
+#define SEQ_START_TOKEN			((void *)1)
+
+struct seq_operations {
+	void *(*start)(struct seq_file *m, loff_t *pos);
+	void (*stop)(struct seq_file *m, void *v);
+	void *(*next)(struct seq_file *m, void *v, loff_t *pos);
+	int (*show)(struct seq_file *m, void *v);
+};
+
+#define DEFINE_SEQ_ATTRIBUTE(name) \
+	static const struct file_operations name##_fops = { .seq = &name##_sops }
+
+void __printf(2, 3) seq_printf(struct seq_file *m, const char *format, ...);
+void seq_commit(struct seq_file *m, int n);
+#define seq_puts(m, s)			seq_printf(m, "%s", s)
+#define seq_putc(m, c)			seq_printf(m, "%c", c)
+#define seq_escape(m, s, esc)		seq_puts(m, s)
+
+static inline size_t seq_get_buf(struct seq_file *m, char **buf)
+{
+	*buf = m->buf + m->count;
+	return m->size - m->count;
+}
+
+extern const struct file_operations *kernel_debugfs_file;
+#define debugfs_create_dir(name, parent)		NULL
+#define debugfs_create_file(name, mode, dir, data, fops) \
+	((void)(dir), kernel_debugfs_file = (fops))
+
+/* What user space has mapped, for all that the kernel knows, ends here. */
+extern __thread const char *kernel_user_end;
+
+int copy_from_user(void *to, const void *from, size_t n);
+int copy_to_user(void *to, const void *from, size_t n);
+int copy_struct_from_user(void *to, size_t to_size, const void *from, size_t from_size);
+#define get_user(x, p)			(copy_from_user(&(x), p, sizeof(x)) ? -EFAULT : 0)
+
+#define _IOC_NR(cmd)			((cmd) & 0xff)
+#define _IO(type, nr)			((unsigned int)(type) << 8 | (nr))
+
+/* Notifiers and work */
+
+struct notifier_block {
+	int (*notifier_call)(struct notifier_block *nb, unsigned long event, void *data);
+	struct notifier_block *next;
+	int priority;
+};
+
+struct atomic_notifier_head {
+	spinlock_t lock;
+	struct notifier_block *head;
+};
+
+#define ATOMIC_NOTIFIER_INIT(name)	{ __SPIN_LOCK_UNLOCKED(name), NULL }
+#define ATOMIC_INIT_NOTIFIER_HEAD(h)	do { (h)->lock.locked = 0; (h)->head = NULL; } while (0)
+
+int atomic_notifier_chain_register(struct atomic_notifier_head *head, struct notifier_block *nb);
+int atomic_notifier_chain_unregister(struct atomic_notifier_head *head, struct notifier_block *nb);
+int atomic_notifier_call_chain(struct atomic_notifier_head *head, unsigned long event, void *data);
+
+struct work_struct {
+	void (*func)(struct work_struct *work);
+};
+
+struct workqueue_struct {
+	unsigned long done;
+};
+
+struct workqueue_struct *alloc_ordered_workqueue(const char *name, unsigned int flags);
+bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
+
+/* The kernel's headers that follow show what they have to itself only. */
+#define __KERNEL__
+
+#include <linux/list.h>
+
+#endif /* _IOASIDS_TEST_KERNEL_H */

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Threads that do what the model does, at once, for ThreadSanitizer to look at:
+ * each has a process with the device, which another moves, whose limits another
+ * changes, and whose IDs another holds. All are below a cgroup that they fill. What
+ * is in its files is right at any instant, and nothing is left at the end.
+ *
+ *   threads [-t SECONDS]		in all
+ */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "world.h"
+
+#define THREADS		8
+#define PLACES		4
+#define LIMIT		10
+#define DURATIONS	3	/* with 2, 4 and 8 threads */
+
+static struct cgroup_subsys_state *root, *top, *places[PLACES];
+static struct process processes[THREADS];
+static bool ending;
+
+static void check(bool ok, const char *what)
+{
+	if (!ok) {
+		printf("# %s\n", what);
+		exit(1);
+	}
+}
+
+static void *work(void *arg)
+{
+	struct process *p = arg;
+	unsigned int seed = p->task.tgid->nr;
+	int ids[LIMIT], n = 0, pasid = 0;
+
+	rcu_register_thread();
+	while (!READ_ONCE(ending)) {
+		struct ioasid_info info;
+		int ret, id = 1 + rand_r(&seed) % (LIMIT + 2);
+
+		if (!p->file) {
+			check(!device_open(p), "the device cannot be opened");
+			continue;
+		}
+		switch (rand_r(&seed) % 16) {
+		case 0 ... 5:
+			if (n == LIMIT)
+				break;
+			ret = device_alloc(p, 1, U32_MAX);
+			check(ret > 0 || ret == -EAGAIN || ret == -ENOSPC, "allocating failed");
+			if (ret > 0)
+				ids[n++] = ret;
+			break;
+		case 6 ... 9:
+			if (n)
+				check(!device_free(p, ids[--n]), "freeing failed");
+			break;
+		case 10:
+			ret = device_quota(p, rand_r(&seed) % LIMIT);
+			check(!ret || ret == -EAGAIN || ret == -ENOSPC, "reserving failed");
+			break;
+		case 11:
+			check(!device_info(p, &info), "there is no information");
+			check(info.allocated >= n + !!pasid, "IDs got lost");
+			break;
+		case 12:
+			if (!ioasid_get(NULL, id))
+				ioasid_put(id);
+			break;
+		case 13:
+			current = &p->task;
+			if (pasid) {
+				ioasid_mm_free(p->task.mm, pasid);
+				pasid = 0;
+				break;
+			}
+			ret = ioasid_mm_alloc(p->task.mm, IOASID_MAX);
+			pasid = max(ret, 0);
+			break;
+		case 14:
+			css_write(places[rand_r(&seed) % PLACES], "max",
+				  rand_r(&seed) % 2 ? "max" : "5", 3 - 2 * (seed & 1));
+			break;
+		case 15:
+			device_close(p);
+			n = 0;
+			break;
+		}
+	}
+	current = &p->task;
+	if (pasid)
+		ioasid_mm_free(p->task.mm, pasid);
+	if (p->file)
+		device_close(p);
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* What an administrator does meanwhile. Here is one more place, for a moment. */
+static void administer(int threads, int seconds)
+{
+	time_t end = time(NULL) + seconds;
+	unsigned int seed = threads;
+
+	while (time(NULL) < end) {
+		struct cgroup_subsys_state *place = css_make(&ioasids_cgrp_subsys, places[0], 9);
+		struct process guest;
+		int i, who = rand_r(&seed) % threads;
+
+		process_start(&guest, place, 100);
+		check(!device_open(&guest), "the device cannot be opened twice");
+		for (i = 0; i < 3; i++)
+			device_alloc(&guest, 1, U32_MAX);
+		process_move(&processes[who], place);
+		css_read(top, "stat");
+		css_read(root, "capacity");
+		css_read(place, "events");
+		check(css_number(top, "current") >= 0 && css_number(top, "current") <= LIMIT &&
+		      css_number(top, "peak") <= LIMIT, "the limit did not hold");
+		process_move(&processes[who], places[rand_r(&seed) % PLACES]);
+		/* Its file stays open, and keeps the place from nobody. */
+		process_exit(&guest);
+		css_remove(place);
+		device_close(&guest);
+		kernel_rcu_barrier();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int option, i, threads, seconds = 30;
+	pthread_t ids[THREADS];
+
+	while ((option = getopt(argc, argv, "t:")) != -1) {
+		if (option != 't')
+			return 2;
+		seconds = atoi(optarg);
+	}
+
+	rcu_register_thread();
+	root = css_make(&ioasids_cgrp_subsys, NULL, 0);
+	init_css_set.subsys[ioasids_cgrp_id] = root;
+	top = css_make(&ioasids_cgrp_subsys, root, 1);
+	css_write(top, "max", "10", 2);
+	for (i = 0; i < PLACES; i++)
+		places[i] = css_make(&ioasids_cgrp_subsys, i ? places[i / 2] : top, i + 2);
+
+	for (threads = 2; threads <= THREADS; threads *= 2) {
+		WRITE_ONCE(ending, false);
+		for (i = 0; i < threads; i++) {
+			process_start(&processes[i], places[i % PLACES], i + 1);
+			pthread_create(&ids[i], NULL, work, &processes[i]);
+		}
+		administer(threads, seconds / DURATIONS);
+		WRITE_ONCE(ending, true);
+		for (i = 0; i < threads; i++) {
+			pthread_join(ids[i], NULL);
+			process_exit(&processes[i]);
+		}
+		kernel_rcu_barrier();
+		check(!css_number(top, "current"), "something is still charged");
+		for (i = 0; i < PLACES; i++)
+			check(!css_number(places[i], "current"), "something is still charged");
+		check(!!strstr(css_read(root, "capacity"), "user 0\n"), "capacity was lost");
+		printf("ok - threads.%d_at_once\n", threads);
+		fflush(stdout);
+	}
+	return 0;
+}
