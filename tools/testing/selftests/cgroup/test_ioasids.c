@@ -2955,7 +2955,7 @@ TEST_F(process, shared_ancestor_sees_nothing_of_a_move)
 	EXPECT_STREQ("max 0 alloc_fail 0", events_of(top));
 }
 
-TEST_F(process, set_made_during_a_move_is_not_left_behind)
+TEST_F_TIMEOUT(process, set_made_during_a_move_is_not_left_behind, 300)
 {
 	char *from = left, *to = right, *swap;
 	int i;
@@ -3126,7 +3126,7 @@ TEST_F(process, that_is_killed_leaves_nothing)
 	EXPECT_TRUE(eventually(!strcmp(before, text(root, "ioasids.capacity"))));
 }
 
-TEST_F(process, that_is_killed_at_any_instant_leaves_nothing)
+TEST_F_TIMEOUT(process, that_is_killed_at_any_instant_leaves_nothing, 300)
 {
 	char *before;
 	int i;
@@ -3152,7 +3152,7 @@ TEST_F(process, that_is_killed_at_any_instant_leaves_nothing)
 	}
 }
 
-TEST_F(process, counters_do_not_drift_in_a_storm)
+TEST_F_TIMEOUT(process, counters_do_not_drift_in_a_storm, 300)
 {
 	struct actor *who[] = {
 		self->holder, start_with_device(left), start_with_device(right),
@@ -4109,7 +4109,7 @@ TEST_F(sva, charge_moves_with_the_process)
 	EXPECT_TRUE(is_given_back(!current_of(right)));
 }
 
-TEST_F(sva, bind_during_a_move_is_not_left_behind)
+TEST_F_TIMEOUT(sva, bind_during_a_move_is_not_left_behind, 300)
 {
 	char *from = left, *to = right, *swap;
 	int i;
@@ -4179,7 +4179,7 @@ TEST_F(sva, drivers_own_pasid_is_charged_to_nobody)
 }
 
 /* The table never has an entry that is not charged. */
-TEST_F(sva, pasid_is_charged_as_long_as_it_exists)
+TEST_F_TIMEOUT(sva, pasid_is_charged_as_long_as_it_exists, 300)
 {
 	long charged, exist;
 	int i;
