@@ -12,7 +12,7 @@ KERNEL=${KERNEL:-6.12}
 ARCH=${ARCH:-$(uname -m)}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ioasids
 PACKAGES="bc bison busybox-static ccache cpio flex gcc libc6-dev libelf-dev make patch perl python3
-	qemu-system-x86 shellcheck sparse xz-utils"
+	qemu-system-x86 shellcheck sparse xz-utils ${MORE_PACKAGES:-}"
 
 # Progress is shown to whoever started it all, also where output is captured.
 { : >&8; } 2>/dev/null || exec 8>&2

@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a Debian guest does: what lab= on the kernel's command line says. It is run
+# by systemd, when all else has started, in the directory that the lab handed over.
+# Reports over a virtio serial port, as lab/guest.sh does.
+
+export LC_ALL=C.UTF-8
+lab=$(sed -n 's/.*\<lab=\([^ ]*\).*/\1/p' /proc/cmdline)
+
+if [ "$lab" = shell ]; then
+	dpkg -i ./*.deb
+	cp ioasid-hold /usr/local/bin
+	agetty --autologin root --noclear ttyS0 "$(sed -n 's/.*\<TERM=\([^ ]*\).*/\1/p' /proc/cmdline)"
+	systemctl poweroff
+	exit
+fi
+for port in /sys/class/virtio-ports/*; do
+	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
+done
+trap 'status=$?; echo "end $status"; sync; systemctl poweroff --force' EXIT
+. ./"$lab.sh"
