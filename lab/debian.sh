@@ -43,6 +43,7 @@ if [ ! -e "$disk" ]; then
 			[Unit]
 			Description=What the lab wants of this guest
 			After=multi-user.target systemd-user-sessions.service
+			FailureAction=poweroff-force
 			[Service]
 			Type=oneshot
 			Slice=lab.slice

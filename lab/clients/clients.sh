@@ -1,1 +1,19 @@
-:
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# The package of the tools is installed, and each client used.
+
+install() {
+	DEBIAN_FRONTEND=noninteractive dpkg -i ./*.deb
+	is 'active' systemctl is-active ioasids-enable.service
+	is '*ioasids*' cat $root/cgroup.subtree_control
+	is '*ioasids*' cat $root/system.slice/cgroup.subtree_control
+	eventually is 'root:ioasid 660' stat -c '%U:%G %a' /dev/ioasid
+}
+
+check 'the package: is installed, and switches the controller on' install
+for client in systemd ioasidctl libcgroup lxc oci podman rootless; do
+	started=$SECONDS
+	. "./$client.sh"
+	echo "# $client: $((SECONDS - started)) s"
+done

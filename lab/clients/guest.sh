@@ -5,12 +5,11 @@
 # by systemd, when all else has started, in the directory that the lab handed over.
 # Reports over a virtio serial port, as lab/guest.sh does.
 
-export LC_ALL=C.UTF-8
 lab=$(sed -n 's/.*\<lab=\([^ ]*\).*/\1/p' /proc/cmdline)
+export LC_ALL=C.UTF-8 PATH=$PWD:$PATH
 
 if [ "$lab" = shell ]; then
 	dpkg -i ./*.deb
-	cp ioasid-hold /usr/local/bin
 	agetty --autologin root --noclear ttyS0 "$(sed -n 's/.*\<TERM=\([^ ]*\).*/\1/p' /proc/cmdline)"
 	systemctl poweroff
 	exit
@@ -19,4 +18,5 @@ for port in /sys/class/virtio-ports/*; do
 	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
 done
 trap 'status=$?; echo "end $status"; sync; systemctl poweroff --force' EXIT
-. ./"$lab.sh"
+. ./lib.sh
+. "./$lab.sh"

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# podman: with each runtime and each manager of cgroups.
+
+import_box() {
+	make_box /run/image
+	tar -C /run/image -cf /run/image.tar .
+	"$@" podman import /run/image.tar box
+}
+
+# podman_limits RUNTIME MANAGER OPTION...: a container that may have five. As a user,
+# if $as says so.
+podman_limits() {
+	local podman=(${as:-} podman --runtime "$1" --cgroup-manager "$2") id cgroup
+	shift 2
+	id=$("${podman[@]}" run --detach --network none --device /dev/ioasid "$@" localhost/box sh -c "$inside" 5)
+	cgroup=$(ioasidctl show -J "$("${podman[@]}" inspect --format '{{.State.Pid}}' "$id")" |
+		sed -n '/"path"/{s/.*": "\/\(.*\)",/\1/p;q}')
+	limited "$cgroup" 5
+	"${podman[@]}" rm --force --time 0 "$id"
+	gone "$cgroup"
+}
+
+podman_below_a_slice() {
+	local id
+	limit work work.slice 5
+	ioasidctl apply
+	id=$(podman --runtime "$1" --cgroup-manager systemd run --detach --network none --device /dev/ioasid \
+		--cgroup-parent=work.slice localhost/box sh -c "$inside" 5)
+	limited work.slice 5
+	podman rm --force --time 0 "$id"
+	eventually is 0 cat $root/work.slice/ioasids.current
+	systemctl stop work.slice
+	gone work.slice
+}
+
+podman_again() {
+	local id
+	id=$(podman run --detach --network none --device /dev/ioasid --cgroup-conf=ioasids.max=5 localhost/box sh -c "$inside" 5)
+	podman stop --time 0 "$id"
+	eventually is '*kernel 0 user 0 *' cat $root/ioasids.capacity
+	podman start "$id"
+	limited "machine.slice/libpod-$id.scope" 5
+	podman rm --force --time 0 "$id"
+	gone "machine.slice/libpod-$id.scope"
+}
+
+podman_refuses() {
+	! podman --runtime "$1" run --network none --annotation=ioasids.max=lots localhost/box true >/run/log 2>&1
+	grep "the annotation ioasids.max is 'lots'; it should be 'max' or a number" /run/log
+	podman rm --all --force --time 0
+}
+
+check 'podman: an image' import_box
+for runtime in crun runc; do
+	for manager in systemd cgroupfs; do
+		# crun makes the cgroup above the container's, without the controller in it.
+		[ $manager = systemd ] || ioasidctl set -c /libpod_parent max
+		[ $manager = systemd ] || ioasidctl enable -c /libpod_parent
+		check "podman, $runtime, $manager: --cgroup-conf" podman_limits $runtime $manager --cgroup-conf=ioasids.max=5
+		check "podman, $runtime, $manager: --annotation" podman_limits $runtime $manager --annotation=ioasids.max=5
+	done
+	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
+	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime
+done
+check 'podman: a container that is stopped and started' podman_again
