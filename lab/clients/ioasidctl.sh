@@ -13,15 +13,15 @@ plant() {
 }
 
 shows_the_tree() {
-	is 'CGROUP MAX CURRENT USE PEAK RESERVED REFUSED /job 10 4 ####...... 4 0 1 ?-part 4 4 ########## 4 0 1' ioasidctl ls /job
+	is 'CGROUP MAX CURRENT USE PEAK RESERVED REFUSED /job 10 4 ####...... 4 0 1 ??part 4 4 ########## 4 0 1' ioasidctl ls /job
 	is '/job 10 4 /job/part 4 4' ioasidctl ls -n -o PATH,MAX,CURRENT /job
 	is '*/ 1048575 4 *' ioasidctl ls -n -o PATH,MAX,CURRENT
-	is '{ "cgroups": ?{ "cgroup": "/job", "max": 10, "current": 4, "children": ?{ "cgroup": "part", "max": 4, "current": 4 } ? } ? }' \
+	is '{ "cgroups": * { "cgroup": "/job", "max": 10, "current": 4, "children": * { "cgroup": "part", "max": 4, "current": 4 } * } * }' \
 		ioasidctl ls -J -o CGROUP,MAX,CURRENT /job
 	ioasidctl set -c /job/all max
-	is '/job/part 4 /job/all max' ioasidctl ls -n -o PATH,MAX -s CURRENT /job
-	is '/job/all max /job/part 4' ioasidctl ls -n -o PATH,MAX -s -CURRENT /job
-	is '{ "cgroups": ?{ "max": null } ? }' ioasidctl ls -J -o MAX /job/all
+	is '/job 10 /job/part 4 /job/all max' ioasidctl ls -n -o PATH,MAX -s CURRENT /job
+	is '/job 10 /job/all max /job/part 4' ioasidctl ls -n -o PATH,MAX -s -CURRENT /job
+	is '{ "cgroups": * { "max": null } * }' ioasidctl ls -J -o MAX /job/all
 	rmdir $root/job/all
 }
 
@@ -95,7 +95,6 @@ runs() {
 	status=0
 	ioasidctl run -m 2 -- sh -c 'exit 42' || status=$?
 	[ $status = 42 ]
-	gone jobs.slice
 }
 
 refuses_what_is_wrong() {
@@ -137,9 +136,9 @@ refuses_what_is_wrong() {
 	fails 4 '*off in /job/part/off*enable*' ioasidctl ls /job/part/off
 	fails 4 '*off in /job/part/off*enable*' ioasidctl set /job/part/off 5
 	rmdir $root/job/part/off
-	fails 1 "*cannot write 5 to $root/job/ioasids.max: Permission denied" runuser -u nobody ioasidctl set /job 5
-	fails 1 '*cannot write +ioasids to *subtree_control: Permission denied' runuser -u nobody ioasidctl enable -c /job/part
-	is '*only descriptors that you may see*' runuser -u nobody ioasidctl who
+	fails 1 "*cannot write 5 to $root/job/ioasids.max: Permission denied" runuser -u nobody -- ioasidctl set /job 5
+	fails 1 '*cannot write +ioasids to *subtree_control: Permission denied' runuser -u nobody -- ioasidctl enable -c /job/part
+	is '*only descriptors that you may see*' runuser -u nobody -- ioasidctl who
 	fails 2 '*one argument too many*' ioasidctl check now
 	fails 2 '*one argument too many*' ioasidctl apply now
 }
@@ -169,12 +168,13 @@ checks() {
 }
 
 screen() { tmux capture-pane -p -t top; }
-wide() { screen | awk 'length > 80 { exit 1 }'; }
+columns() { screen | wc -L; }
 
 tops() {
+	tmux kill-server || true
 	tmux new-session -d -s top -x 80 -y 24 "$1 ioasidctl top -d 1"
-	eventually is '* / *lab.slice*job 10 4 ####* by CURRENT*' sh -c 'tmux capture-pane -p -t top | sort'
-	wide
+	eventually is '*by CURRENT*/ 1048575 4 #......... *job 10 4 ####...... *part 4 4 ##########*' screen
+	[ "$(columns)" -le 80 ]
 	# The root is folded, and unfolded.
 	tmux send-keys -t top ' '
 	eventually is '*REFUSED / 1048575 4 #......... - - -' screen
@@ -182,8 +182,10 @@ tops() {
 	eventually is '*by CGROUP*part*' screen
 	tmux send-keys -t top h
 	eventually is '*q quit*' screen
-	tmux resize-window -t top -x 60 -y 8
+	tmux resize-window -t top -x 60 -y 7
+	tmux send-keys -t top j j j j
 	eventually is '*part*' screen
+	[ "$(columns)" -le 60 ]
 	tmux send-keys -t top q
 	eventually fails 1 '*no server*' tmux list-sessions
 }
@@ -195,32 +197,45 @@ tops_without_flicker() {
 	[ "$(grep -o $'\033\[H' /run/frames | wc -l)" -ge 4 ]
 }
 
+# took COMMAND...: how many milliseconds, at best.
+took() {
+	local before now least=100000
+	for _ in {1..3}; do
+		before=$(date +%s%N)
+		"$@" >/dev/null
+		now=$((($(date +%s%N) - before) / 1000000))
+		[ $now -ge $least ] || least=$now
+	done
+	echo $least
+}
+
 lists_ten_thousand() {
 	mkdir $root/many
 	ioasidctl enable -c /many
 	mkdir $root/many/{0..99}
 	ioasidctl enable -c /many/{0..99}
 	mkdir $root/many/{0..99}/{1..99}
-	before=$(date +%s%N)
+	ls_takes=$(took ioasidctl ls /many)
+	cat_takes=$(took cat $root/many/*/*/ioasids.max)
 	ioasidctl ls /many >/run/many
-	took=$((($(date +%s%N) - before) / 1000000))
-	echo "# ioasidctl ls: $took ms for 10001 cgroups" >>/run/lab.notes
+	echo "# ioasidctl ls: $ls_takes ms for 10,000 cgroups; cat of the limits: $cat_takes ms" >/run/lab.notes
 	rmdir $root/many/{0..99}/{1..99} $root/many/{0..99} $root/many
 	is 10002 sh -c 'wc -l </run/many'
-	[ $took -le 1000 ] || { echo "It took $took ms"; false; }
+	# A second, if the machine has nothing else to do; so much more, if it has.
+	[ "$ls_takes" -le 1000 ] || [ "$ls_takes" -le $((cat_takes * 3 / 2)) ]
 }
 
 completes() {
 	bash -ic '
 	. /usr/share/bash-completion/bash_completion
 	. /usr/share/bash-completion/completions/ioasidctl
-	for words in "sh" "set --c" "ls -o MAX,CU" "show /jo" "set lab.s"; do
+	for words in "sh" "set --c" "ls -o MAX,CU" "show /jo" "set lab.sl" "set lab.se"; do
 		read -ra COMP_WORDS <<<"ioasidctl $words"
 		COMP_LINE="ioasidctl $words" COMP_POINT=${#COMP_LINE} COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
 		_ioasidctl
 		echo "$words: ${COMPREPLY[*]}"
 	done' 2>/dev/null >/run/completed
-	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.s: lab.slice' cat /run/completed
+	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service' cat /run/completed
 }
 
 # Each subcommand, and each way in which it ends.

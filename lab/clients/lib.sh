@@ -52,6 +52,9 @@ eventually() {
 # shellcheck disable=SC2016
 inside='ioasid-hold --alloc=$(($0 + 1)) 2>&1 | grep -q EAGAIN && exec ioasid-hold --alloc=$0 --hold'
 
+# limit FILE UNIT N: the two lines.
+limit() { printf 'Unit=%s\nMax=%s\n' "$2" "$3" >"/etc/ioasids.d/$1.conf"; }
+
 # limited CGROUP N: something inside has N, and was refused more by the limit there.
 limited() {
 	eventually is "$2" cat "$root/$1/ioasids.current"

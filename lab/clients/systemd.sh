@@ -3,8 +3,6 @@
 #
 # systemd: slices, services, users.
 
-limit() { printf 'Unit=%s\nMax=%s\n' "$2" "$3" >"/etc/ioasids.d/$1.conf"; }
-
 two_lines_and_one_command() {
 	limit web web.slice 5
 	ioasidctl apply

@@ -366,48 +366,58 @@ static __u64 value_of(const char *text, const char *key)
 	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
 }
 
+/* Reads one of the files of the cgroup that is called @name in @dir. */
+static bool read_of(int dir, const char *name, const char *file, char *text, size_t size)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", name, file) >= (int)sizeof(path))
+		return false;
+	return read_file(dir, path, text, size) >= 0;
+}
+
 /*
- * Fills in those of @values that @wanted has, from the files of the cgroup that
- * @dir is open on. Each file costs time, so none is read that need not be. False
+ * Fills in the limit, and those of @values that @wanted has, of the cgroup that is
+ * called @name in @dir. Each file costs time, so none is read that need not be. False
  * if the controller is off there, or the cgroup is gone.
  */
-bool read_values(int dir, unsigned int wanted, __u64 *values)
+bool read_values(int dir, const char *name, unsigned int wanted, __u64 *values)
 {
 	char text[256];
 
 	memset(values, 0, VALUES * sizeof(*values));
-	/* Nothing is reserved where nothing is charged, and no set has IDs. */
-	if (wanted & (BIT(CURRENT) | BIT(RESERVED) | BIT(ALLOCATED))) {
-		if (read_file(dir, "ioasids.current", text, sizeof(text)) < 0)
+	if (!read_of(dir, name, "ioasids.max", text, sizeof(text)))
+		return false;
+	values[MAX] = *text == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
+	if (wanted & BIT(PEAK)) {
+		if (!read_of(dir, name, "ioasids.peak", text, sizeof(text)))
+			return false;
+		values[PEAK] = strtoull(text, NULL, 10);
+		if (!values[PEAK])
+			wanted &= ~CHARGES;
+	}
+	if (wanted & CHARGES) {
+		if (!read_of(dir, name, "ioasids.current", text, sizeof(text)))
 			return false;
 		values[CURRENT] = strtoull(text, NULL, 10);
 	}
-	if (wanted & BIT(MAX)) {
-		if (read_file(dir, "ioasids.max", text, sizeof(text)) < 0)
-			return false;
-		values[MAX] = *text == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
-	}
-	if (wanted & BIT(PEAK)) {
-		if (read_file(dir, "ioasids.peak", text, sizeof(text)) < 0)
-			return false;
-		values[PEAK] = strtoull(text, NULL, 10);
-	}
+	/* Nothing is reserved where nothing is charged, but there can be sets. */
 	if ((wanted & BIT(SETS)) ||
 	    (values[CURRENT] && (wanted & (BIT(RESERVED) | BIT(ALLOCATED))))) {
-		if (read_file(dir, "ioasids.stat", text, sizeof(text)) < 0)
+		if (!read_of(dir, name, "ioasids.stat", text, sizeof(text)))
 			return false;
 		values[ALLOCATED] = value_of(text, "allocated ");
 		values[RESERVED] = value_of(text, "reserved ");
 		values[SETS] = value_of(text, "sets ");
 	}
-	if (wanted & (BIT(REFUSED) | BIT(FAILURES))) {
-		if (read_file(dir, "ioasids.events", text, sizeof(text)) < 0)
+	if (wanted & EVENTS) {
+		if (!read_of(dir, name, "ioasids.events", text, sizeof(text)))
 			return false;
 		values[REFUSED] = value_of(text, "max ");
 		values[FAILURES] = value_of(text, "alloc_fail ");
 	}
-	if (wanted & (BIT(LOCAL_REFUSED) | BIT(LOCAL_FAILURES))) {
-		if (read_file(dir, "ioasids.events.local", text, sizeof(text)) < 0)
+	if (wanted & LOCAL_EVENTS) {
+		if (!read_of(dir, name, "ioasids.events.local", text, sizeof(text)))
 			return false;
 		values[LOCAL_REFUSED] = value_of(text, "max ");
 		values[LOCAL_FAILURES] = value_of(text, "alloc_fail ");

@@ -38,7 +38,12 @@ enum value {
 };
 
 #define BIT(n)		(1U << (n))
-#define __printf(text, rest)	__attribute__((format(printf, text, rest)))
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+
+/* Those that are 0 unless something has been charged, and those that come together. */
+#define CHARGES		(BIT(CURRENT) | BIT(ALLOCATED) | BIT(RESERVED))
+#define EVENTS		(BIT(REFUSED) | BIT(FAILURES))
+#define LOCAL_EVENTS	(BIT(LOCAL_REFUSED) | BIT(LOCAL_FAILURES))
 
 /* The root of the hierarchy, and a descriptor of it. */
 extern const char *cgroup_root;
@@ -71,7 +76,7 @@ char *cgroup_of_slice(const char *slice);
 char *cgroup_of_unit(const char *unit);
 char *cgroup_find(const char *name);
 char *cgroup_parent(const char *cgroup);
-bool read_values(int dir, unsigned int wanted, __u64 *values);
+bool read_values(int dir, const char *name, unsigned int wanted, __u64 *values);
 
 void cgroup_make(const char *cgroup);
 void cgroup_pass_on(const char *cgroup);

@@ -163,7 +163,7 @@ int command_check(int argc, char **argv)
 	check_passes_on("machine.slice");
 	check_limits();
 	check_crun();
-	tree = read_tree("", BIT(CURRENT));
+	tree = read_tree("", 0);
 	check_containers(tree);
 	free_tree(tree);
 	return wrong ? FAILED : EXIT_SUCCESS;

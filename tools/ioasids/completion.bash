@@ -54,10 +54,12 @@ _ioasidctl() {
 		_command_offset "$cword"
 		;;
 	ls|top|show|who|set|enable|disable|events)
-		# Paths as they are below the root of the hierarchy, and units by name.
-		mapfile -t COMPREPLY < <(cd /sys/fs/cgroup && compgen -d -S / -- "${cur#/}" | sed "s,^,${cur:+${cur%%[!/]*}},")
-		[[ $cur = */* ]] || COMPREPLY+=("$(compgen -W "$(find . -path './*.slice' -prune -printf '%f ' 2>/dev/null)" -- "$cur")")
-		[[ ${COMPREPLY[*]} != */ ]] || compopt -o nospace
+		if [[ $cur = /* ]]; then
+			mapfile -t COMPREPLY < <(cd /sys/fs/cgroup && compgen -d -P / -S / -- "${cur#/}")
+			compopt -o nospace 2>/dev/null
+		else
+			mapfile -t COMPREPLY < <(find /sys/fs/cgroup -type d -name "$cur*" -name '*.*' -printf '%f\n' 2>/dev/null)
+		fi
 		;;
 	esac
 } && complete -F _ioasidctl ioasidctl

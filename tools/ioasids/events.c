@@ -12,7 +12,7 @@
 #include "tree.h"
 
 /* In which order they are read matters: see tell_changes(). */
-#define WANTED	(BIT(REFUSED) | BIT(FAILURES) | BIT(LOCAL_REFUSED) | BIT(LOCAL_FAILURES))
+#define WANTED	(EVENTS | LOCAL_EVENTS)
 
 /* New cgroups are found when something happens, or after so many ms. */
 #define RESCAN	1000

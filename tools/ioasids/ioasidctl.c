@@ -103,7 +103,7 @@ static bool parse_switches(int argc, char **argv, struct switches *switches)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, strcmp(argv[0], "disable") ? "ct" : "c",
+	while ((option = getopt_long(argc, argv, strcmp(argv[0], "disable") ? "+ct" : "+c",
 				     options, NULL)) != -1) {
 		if (option == 'c')
 			switches->c = true;

@@ -46,7 +46,7 @@ static void end_limit(struct reading *r)
 	__u64 max = NO_LIMIT;
 
 	if (r->bad) {
-		r->bad = false;
+		/* It has been said why. */
 	} else if (r->unit && r->max && parse_max(r->max, &max)) {
 		*r->limits = grow(*r->limits, r->count + 1, sizeof(**r->limits));
 		(*r->limits)[r->count++] = (struct limit) {
@@ -59,6 +59,7 @@ static void end_limit(struct reading *r)
 	}
 	r->unit = NULL;
 	r->max = NULL;
+	r->bad = false;
 }
 
 static void read_line(struct reading *r, char *line)

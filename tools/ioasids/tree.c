@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,8 +62,7 @@ void select_sort(struct selection *selection, const char *name)
 
 unsigned int wanted_values(const struct selection *selection)
 {
-	/* CURRENT also tells whether the controller is on. */
-	unsigned int wanted = BIT(CURRENT) | columns[selection->sort].values;
+	unsigned int wanted = columns[selection->sort].values;
 	int i;
 
 	for (i = 0; i < selection->count; i++)
@@ -86,11 +84,9 @@ static void read_capacity(__u64 *values)
 	free(text);
 }
 
-/*
- * Reads the cgroup that @fd is open on, and takes both @fd and @path; NULL if it
- * does not have the controller, and so nothing below it has.
- */
-static struct cgroup *read_open(int fd, char *path, struct cgroup *parent, unsigned int wanted)
+/* Takes @path; NULL if that has not the controller, and so nothing below it has. */
+static struct cgroup *read_cgroup_at(int dir, const char *name, char *path,
+				     struct cgroup *parent, unsigned int wanted)
 {
 	struct cgroup *cgroup = grow(NULL, 1, sizeof(*cgroup));
 	const char *slash = strrchr(path, '/');
@@ -100,7 +96,7 @@ static struct cgroup *read_open(int fd, char *path, struct cgroup *parent, unsig
 	};
 	if (!*path) {
 		read_capacity(cgroup->values);
-	} else if (!read_values(fd, wanted, cgroup->values)) {
+	} else if (!read_values(dir, name, wanted, cgroup->values)) {
 		free(path);
 		free(cgroup);
 		cgroup = NULL;
@@ -108,70 +104,70 @@ static struct cgroup *read_open(int fd, char *path, struct cgroup *parent, unsig
 	return cgroup;
 }
 
-static int open_cgroup(int dir, const char *name)
-{
-	return openat(dir, *name ? name : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
 struct cgroup *read_cgroup(const char *path, unsigned int wanted)
 {
-	int fd = open_cgroup(root_fd, path);
-	struct cgroup *cgroup = NULL;
-
-	if (fd >= 0) {
-		cgroup = read_open(fd, format("%s", path), NULL, wanted);
-		close(fd);
-	}
-	return cgroup;
+	return read_cgroup_at(root_fd, path, format("%s", path), NULL, wanted);
 }
 
-/* Takes @fd. */
-static void read_children(struct cgroup *cgroup, int fd, unsigned int wanted)
+/*
+ * What need be read below @cgroup. A value that includes the descendants, and is 0,
+ * is 0 in each of them; where there are many cgroups that is most of them.
+ */
+static unsigned int wanted_below(const struct cgroup *cgroup, unsigned int wanted)
+{
+	const __u64 *values = cgroup->values;
+
+	/* The root has no such values. */
+	if (!*cgroup->path)
+		return wanted;
+	if ((wanted & BIT(PEAK)) && !values[PEAK])
+		wanted &= ~(BIT(PEAK) | CHARGES);
+	if ((wanted & EVENTS) && !values[REFUSED] && !values[FAILURES])
+		wanted &= ~(EVENTS | LOCAL_EVENTS);
+	return wanted;
+}
+
+/* Reads what is below @cgroup, which is called @name in @dir. */
+static void read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted)
 {
 	struct cgroup **end = &cgroup->child;
 	struct dirent *entry;
 	struct stat about;
-	DIR *dir;
-	int child;
+	DIR *children;
+	int fd;
 
 	/* A directory has a link from each child: most have none to look for. */
-	if (!fstat(fd, &about) && about.st_nlink == 2) {
-		close(fd);
+	name = *name ? name : ".";
+	if (!fstatat(dir, name, &about, 0) && about.st_nlink == 2)
 		return;
-	}
-	dir = fdopendir(fd);
-	if (!dir)
-		die(FAILED, "%s/%s: %s", cgroup_root, cgroup->path, strerror(errno));
-	while ((entry = readdir(dir))) {
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	children = fd < 0 ? NULL : fdopendir(fd);
+	/* It may have gone meanwhile. */
+	if (!children)
+		return;
+	wanted = wanted_below(cgroup, wanted);
+	while ((entry = readdir(children))) {
 		if (entry->d_type != DT_DIR || *entry->d_name == '.')
 			continue;
-		child = open_cgroup(dirfd(dir), entry->d_name);
-		/* It may have gone meanwhile. */
-		if (child < 0)
-			continue;
-		*end = read_open(child, format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "",
-					       entry->d_name), cgroup, wanted);
+		*end = read_cgroup_at(fd, entry->d_name,
+				      format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "",
+					     entry->d_name),
+				      cgroup, wanted);
 		if (*end) {
-			read_children(*end, child, wanted);
+			read_children(fd, entry->d_name, *end, wanted);
 			end = &(*end)->next;
-		} else {
-			close(child);
 		}
 	}
-	closedir(dir);
+	closedir(children);
 }
 
 struct cgroup *read_tree(const char *path, unsigned int wanted)
 {
-	int fd = open_cgroup(root_fd, path);
-	struct cgroup *cgroup;
+	struct cgroup *cgroup = read_cgroup(path, wanted);
 
-	if (fd < 0)
-		die(FAILED, "%s/%s: %s", cgroup_root, path, strerror(errno));
-	cgroup = read_open(fd, format("%s", path), NULL, wanted);
 	if (!cgroup)
 		die_of_off(path);
-	read_children(cgroup, fd, wanted);
+	read_children(root_fd, path, cgroup, wanted);
 	return cgroup;
 }
 
@@ -263,10 +259,12 @@ struct libscols_table *new_table(const struct selection *selection)
 static char *bar(const struct cgroup *cgroup, bool json)
 {
 	double use = use_of(cgroup);
-	int full = use >= 1 ? BAR_WIDTH : (int)(use * BAR_WIDTH + 0.999);
+	int full = use >= 1 ? BAR_WIDTH : (int)(use * BAR_WIDTH);
 
 	if (cgroup->values[MAX] == NO_LIMIT)
 		return NULL;
+	/* One ID of a million is to be seen, too. */
+	full += full < BAR_WIDTH && full < use * BAR_WIDTH;
 	if (json)
 		return format("%.0f%%", use * 100);
 	return format("%.*s%.*s%s", full, "##########", BAR_WIDTH - full, "..........",
