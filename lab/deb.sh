@@ -15,7 +15,7 @@ if [ ! -d "$result" ]; then
 	work=$(mktemp -d "$CACHE/deb/new.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
 	cp -r --parents "${sources[@]}" "$work"
-	(cd "$work/tools/ioasids" && dpkg-buildpackage -us -uc) >&2
+	(cd "$work/tools/ioasids" && dpkg-buildpackage -b -us -uc) >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 	# There is no address yet to put into the field Maintainer, and no bug to close.
 	lintian --allow-root --fail-on error,warning,info --suppress-tags \
 		bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "$work"/tools/*.changes >&2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086,SC2154
 #
 # The package of the tools is installed, and each client used.
 
@@ -14,6 +14,7 @@ install() {
 check 'the package: is installed, and switches the controller on' install
 for client in systemd ioasidctl libcgroup lxc oci podman rootless; do
 	started=$SECONDS
+	# shellcheck source=/dev/null
 	. "./$client.sh"
 	echo "# $client: $((SECONDS - started)) s"
 done

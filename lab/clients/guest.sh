@@ -17,6 +17,8 @@ fi
 for port in /sys/class/virtio-ports/*; do
 	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
 done
-trap 'status=$?; echo "end $status"; sync; systemctl poweroff --force' EXIT
+trap 'echo "end $?"; systemctl poweroff --force' EXIT
+# shellcheck source=lab/clients/lib.sh
 . ./lib.sh
+# shellcheck source=/dev/null
 . "./$lab.sh"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # What the tests of clients are written in. Each is a function; it fails with the
 # first command in it that does.
@@ -33,10 +33,10 @@ fails() {
 	shift 2
 	printed=$("$@" 2>&1) || status=$?
 	# shellcheck disable=SC2053
-	[ "$status" = "$expected" ] && [[ $printed = $pattern ]] && [ "$(wc -l <<<"$printed")" = 1 ] || {
+	if [ "$status" != "$expected" ] || [[ $printed != $pattern ]] || [ "$(wc -l <<<"$printed")" != 1 ]; then
 		echo "'$*' says '$printed' and returns $status, should be '$pattern' and $expected"
 		return 1
-	}
+	fi
 }
 
 eventually() {

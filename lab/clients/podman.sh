@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086,SC2154
 #
 # podman: with each runtime and each manager of cgroups.
 
@@ -9,11 +9,10 @@ import_box() {
 	"$@" podman import /run/image.tar box
 }
 
-# podman_limits RUNTIME MANAGER OPTION...: a container that may have five. As a user,
-# if $as says so.
+# podman_limits env|as_user RUNTIME MANAGER OPTION...: a container that may have five.
 podman_limits() {
-	local podman=(${as:-} podman --runtime "$1" --cgroup-manager "$2") id cgroup
-	shift 2
+	local podman=("$1" podman --runtime "$2" --cgroup-manager "$3") id cgroup
+	shift 3
 	id=$("${podman[@]}" run --detach --network none --device /dev/ioasid "$@" localhost/box sh -c "$inside" 5)
 	cgroup=$(ioasidctl show -J "$("${podman[@]}" inspect --format '{{.State.Pid}}' "$id")" |
 		sed -n '/"path"/{s/.*": "\/\(.*\)",/\1/p;q}')
@@ -58,8 +57,8 @@ for runtime in crun runc; do
 		# crun makes the cgroup above the container's, without the controller in it.
 		[ $manager = systemd ] || ioasidctl set -c /libpod_parent max
 		[ $manager = systemd ] || ioasidctl enable -c /libpod_parent
-		check "podman, $runtime, $manager: --cgroup-conf" podman_limits $runtime $manager --cgroup-conf=ioasids.max=5
-		check "podman, $runtime, $manager: --annotation" podman_limits $runtime $manager --annotation=ioasids.max=5
+		check "podman, $runtime, $manager: --cgroup-conf" podman_limits env $runtime $manager --cgroup-conf=ioasids.max=5
+		check "podman, $runtime, $manager: --annotation" podman_limits env $runtime $manager --annotation=ioasids.max=5
 	done
 	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
 	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime

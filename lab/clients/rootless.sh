@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086,SC2154
 #
 # podman without root, in the part of the hierarchy that systemd gives a user.
 
@@ -29,10 +29,8 @@ rootless_by_group() {
 cd /home/user || exit
 check 'rootless podman: an image' import_box as_user
 for runtime in crun runc; do
-	as=as_user
-	check "rootless podman, $runtime: --cgroup-conf" podman_limits $runtime systemd --cgroup-conf=ioasids.max=5
-	check "rootless podman, $runtime: --annotation" podman_limits $runtime systemd --annotation=ioasids.max=5
-	as=
+	check "rootless podman, $runtime: --cgroup-conf" podman_limits as_user $runtime systemd --cgroup-conf=ioasids.max=5
+	check "rootless podman, $runtime: --annotation" podman_limits as_user $runtime systemd --annotation=ioasids.max=5
 	check "rootless podman, $runtime: --cgroup-parent" rootless_below_a_slice $runtime
 done
 check 'rootless podman: who is in the group ioasid can open the device' rootless_by_group

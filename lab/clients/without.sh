@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2086,SC2154
 #
 # The same machine with a kernel that has no such controller: nothing fails because
 # of it, and whoever asks is told.

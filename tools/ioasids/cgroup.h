@@ -38,7 +38,6 @@ enum value {
 };
 
 #define BIT(n)		(1U << (n))
-#define __printf(a, b)	__attribute__((format(printf, a, b)))
 
 /* Those that are 0 unless something has been charged, and those that come together. */
 #define CHARGES		(BIT(CURRENT) | BIT(ALLOCATED) | BIT(RESERVED))
@@ -49,9 +48,9 @@ enum value {
 extern const char *cgroup_root;
 extern int root_fd;
 
-__printf(2, 3) noreturn void die(int status, const char *format, ...);
-__printf(1, 2) void warn(const char *format, ...);
-__printf(1, 2) char *format(const char *format, ...);
+[[gnu::format(printf, 2, 3)]] noreturn void die(int status, const char *format, ...);
+[[gnu::format(printf, 1, 2)]] void warn(const char *format, ...);
+[[gnu::format(printf, 1, 2)]] char *format(const char *format, ...);
 noreturn void die_of_off(const char *cgroup);
 void *grow(void *array, size_t count, size_t size);
 
