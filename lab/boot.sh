@@ -14,16 +14,16 @@ shift $(($# < 2 ? $# : 2))
 kernel=$(lab/kernel.sh "$variant")
 
 # Whether /dev/kvm works is asked of a guest, once in the life of the host.
-kvm=$CACHE/kvm-$(cat /proc/sys/kernel/random/boot_id)
+kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)
 if [ -z "${ACCEL:-}" ] && [ -w /dev/kvm ] && [ ! -e "$kvm" ]; then
-	rm -f "$CACHE"/kvm-*
+	rm -f "$CACHE/kvm-$ARCH-"*
 	ACCEL=kvm LIMIT=15 lab/boot.sh probe "$variant" >/dev/null 2>&1 && echo kvm >"$kvm" || echo tcg >"$kvm"
 fi
 : "${ACCEL:=$(cat "$kvm" 2>/dev/null || echo tcg)}" "${LIMIT:=900}"
 case $variant in debug|kcsan) : "${MEMORY:=3072}" ;; esac
 
-root=()
 if [ "${DISKS:-}" ]; then
+	root=()
 	for disk in $DISKS; do
 		root+=(-drive "file=$disk,format=raw,if=virtio")
 	done
@@ -33,7 +33,7 @@ if [ "${DISKS:-}" ]; then
 else
 	root=(-initrd "$(lab/initramfs.sh)")
 fi
-qemu=("$QEMU" -accel "$ACCEL" -smp 2 -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
+qemu=("${QEMU[@]}" -accel "$ACCEL" -smp 2 -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
 	-kernel "$kernel/image" "${root[@]}")
 [ "$ACCEL" != kvm ] || qemu+=(-cpu host)
 # A clock that counts instructions: what is measured is exact.

@@ -53,7 +53,7 @@ ask_lockdep() {
 		owners_lock -.-.
 		ioasids.xa_lock -.-.
 		sets.xa_lock -.-.
-		mms_lock +.+.
+		mms_lock -.-.
 		capacity_mutex +.+.
 		&set->spid_mutex +.+.
 	EOF
@@ -112,9 +112,10 @@ coverage) # what KUnit has run, as the compiler counted it
 		base64 "$counts"
 	done
 	;;
-others)	# what becomes of each case of the kernel's own tests, and of each program
+others)	# what becomes of each case of the kernel's own tests, or of those in $programs
 	for test in /others/*; do
 		name=${test##*/}
+		case ${programs:-,$name,}, in *",$name,"*) ;; *) continue ;; esac
 		{ cd /tmp; timeout -s KILL 300 "$test" 2>&1; echo "ended with $?"; } | sed "s/^/$name: /"
 	done
 	;;

@@ -6,12 +6,35 @@
 cd "$(dirname "$0")/.." || exit
 . lab/tree.sh
 
-tools=(tools/ioasids/*.c)
+# Past the lists and the architectures that this machine's package manager knows.
+# Debian calls the architecture what kbuild does.
+fetch_busybox() (
+	say "Fetching busybox-static for $ARCH"
+	new=$busybox.new
+	rm -rf "$new"
+	mkdir -p "$new"/lists/partial
+	cd "$new"
+	apt=(apt-get -o "APT::Architecture=$ARCH" -o "APT::Architectures=$ARCH" -o APT::Sandbox::User=root
+		-o Acquire::Languages=none -o Dir::Cache="$new" -o Dir::State="$new" -o Dir::State::status=/dev/null)
+	"${apt[@]}" update >&2
+	"${apt[@]}" download busybox-static >&2
+	dpkg-deb --fsys-tarfile ./*.deb | tar -x ./bin/busybox
+	mv bin/busybox "$busybox"
+	rm -r "$new"
+)
+
+busybox=/bin/busybox
+if [ "$CROSS" ]; then
+	busybox=$CACHE/initramfs/busybox-$ARCH
+	[ -e "$busybox" ] || fetch_busybox
+fi
+
+tools=(tools/ioasids/ioasid-hold.c)
 tests=(tools/testing/selftests/*/test_*.c)
 programs=(tools/testing/selftests/*/{bench,stress}_*.c)
 mapfile -t others < <(cd "$source" && ls tools/testing/selftests/cgroup/test_*.c)
 result=$CACHE/initramfs/$(key_of lab/init{ramfs.sh,.c} lab/{guest,session}.sh "${tools[@]}" \
-	/bin/busybox "$ours"/{include,tools})
+	"$busybox" "$ours"/{include,tools})
 if [ ! -e "$result" ]; then
 	say "Building the guest's user space"
 	build_in user
@@ -19,16 +42,17 @@ if [ ! -e "$result" ]; then
 	root=$build/root
 	rm -rf "$root"
 	mkdir -p "$root"/{bin,tests,others}
-	cp /bin/busybox "$root/bin"
+	cp "$busybox" "$root/bin/busybox"
 	cp lab/{guest,session}.sh "$root"
 	headers="-isystem $build/usr/include"
-	gcc -O2 -Wall -static -o "$root/init" lab/init.c
+	cc=("${CROSS}gcc" -O2 -Wall -static)
+	"${cc[@]}" -o "$root/init" lab/init.c
 	for tool in "${tools[@]}"; do
 		# shellcheck disable=SC2086
-		gcc -O2 -Wall -static $headers -o "$root/bin/$(basename "$tool" .c)" "$tool"
+		"${cc[@]}" $headers -o "$root/bin/$(basename "$tool" .c)" "$tool"
 	done
 	while read -r where test; do
-		make -s -C "$tree/${test%/*}" OUTPUT="$root/$where" USERLDFLAGS=-static \
+		make -s -C "$tree/${test%/*}" CROSS_COMPILE="$CROSS" OUTPUT="$root/$where" USERLDFLAGS=-static \
 			KHDR_INCLUDES="$headers" "$root/$where/$(basename "$test" .c)" >&2
 	done < <(printf '%s\n' "${tests[@]/#/tests }" "${programs[@]/#/bin }" "${others[@]/#/others }")
 	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$result.new"

@@ -1,14 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh [VARIANT]: builds a kernel of lab/kernel.config, with
-# lab/variants/VARIANT.config over it, and prints the directory that it is in. The
-# one called stock is built from the package's source, with nothing of ours.
+# kernel.sh [VARIANT]: builds a kernel of lab/kernel.config and lab/arch/$ARCH.config,
+# with lab/variants/VARIANT.config over them, and prints the directory that it is in.
+# The one called stock is built from the package's source, with nothing of ours.
 
 cd "$(dirname "$0")/.." || exit
+# What makes the types that BPF programs need
+[ "${1:-}" != debian ] || MORE_PACKAGES=dwarves
 . lab/tree.sh
 
-fragments=(lab/kernel.config ${1:+"lab/variants/$1.config"})
+fragments=(lab/kernel.config "lab/arch/$ARCH.config")
+asked=("${fragments[@]}")
+if [ "${1:-}" ]; then
+	# What depends on what a variant takes away goes with it.
+	asked=("lab/variants/$1.config")
+	fragments+=("${asked[@]}")
+fi
 parts=()
 if [ "${1:-}" = stock ]; then
 	tree=$source
@@ -24,10 +32,10 @@ if [ ! -d "$result" ]; then
 	(cd "$build" && "$tree/scripts/kconfig/merge_config.sh" -m .config "${fragments[@]/#/$OLDPWD/}" >/dev/null)
 	kmake -s olddefconfig
 	# A line that asks for what cannot be had vanishes without a word.
-	awk -F= '!/^CONFIG_/ { next } NR == FNR { want[$1] = $2; next } { is[$1] = $2 }
+	awk -F= '!/^CONFIG_/ { next } FILENAME == ARGV[ARGC - 1] { is[$1] = $2; next } { want[$1] = $2 }
 		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {
 			print s " is not " want[s] " as asked for"; bad = 1 } exit bad }' \
-		"${fragments[-1]}" "$build/.config" >&2
+		"${asked[@]}" "$build/.config" >&2
 	kmake | awk 'NR % 100 == 0 { print; fflush() }' >&8
 
 	rm -rf "$result.new"

@@ -9,6 +9,7 @@ export LC_ALL=C
 unset MAKEFLAGS
 
 KERNEL=${KERNEL:-6.12}
+# As kbuild calls it; uname -m does too, for what most machines are.
 ARCH=${ARCH:-$(uname -m)}
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ioasids
 PACKAGES="bc bison busybox-static ccache cpio flex gcc libc6-dev libelf-dev make patch perl python3
@@ -20,7 +21,14 @@ say() { echo "$*" >&8; }
 die() { echo "$*" >&2; exit 1; }
 
 case $ARCH in
-x86_64)	QEMU=qemu-system-x86_64 IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0 ;;
+x86_64)
+	CROSS='' QEMU=(qemu-system-x86_64) IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0
+	;;
+arm64)
+	CROSS=aarch64-linux-gnu- QEMU=(qemu-system-aarch64 -M virt -cpu "max,pauth-impdef=on")
+	IMAGE=arch/arm64/boot/Image CONSOLE=ttyAMA0
+	PACKAGES+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
+	;;
 *)	die "The lab cannot do $ARCH yet" ;;
 esac
 

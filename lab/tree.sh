@@ -73,7 +73,7 @@ done <"$tree.files"
 key_of() {
 	{
 		echo "$version $ARCH"
-		gcc --version
+		"${CROSS}gcc" --version
 		find "$@" -type f | sort | xargs sha256sum
 	} | sha256sum | cut -c1-16
 }
@@ -90,8 +90,8 @@ export CCACHE_DIR=$CACHE/ccache KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HO
 kmake() {
 	local status=0
 	touch "$build.dirty"
-	make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CC="ccache gcc" -j"$(nproc)" \
-		GCOV_PROFILE_ioasid{,s}.o=y "$@" || status=$?
+	make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CROSS_COMPILE="$CROSS" \
+		CC="ccache ${CROSS}gcc" -j"$(nproc)" GCOV_PROFILE_ioasid{,s}.o=y "$@" || status=$?
 	rm "$build.dirty"
 	return $status
 }

@@ -10,7 +10,8 @@
  * starts with one, which ioasid_free() drops; ioasid_get() adds more. At the last
  * one the ID leaves the xarray first and is uncharged then, so that there is
  * always an ID for whom the counters have promised one. A set holds what is known
- * of its mm, which others find for as long as it has an open set or notifiers.
+ * of its mm. Others find that by the mm for as long as it has users, all of which
+ * end before the mm does: the last is SVA, at its death. The set may outlive both.
  *
  * Locks, none inside another but for what the controller takes in the first:
  *
@@ -19,7 +20,7 @@
  *   ioasids' xa_lock	interrupts off; also guards the highest ID
  *   sets' xa_lock	interrupts off
  *   set->spids' xa_lock	interrupts off
- *   mms_lock		process context; what is known of which mm
+ *   mms_lock		interrupts off; what is known of which mm, and who shares its set
  *   capacity_mutex	process context; installing a capacity
  *   set->spid_mutex	process context; attaching and detaching private IDs. What
  *			lies under it is taken in it
@@ -53,11 +54,18 @@ struct ioasid_chain {
 	struct atomic_notifier_head	head[NR_PRIORITIES];
 };
 
+/* Who shares the set of an mm; the last to leave takes it from the mm. */
+enum ioasid_sharer {
+	IOASID_SHARER_MAKER	= BIT(0),	/* ioasid_set_alloc() */
+	IOASID_SHARER_SVA	= BIT(1),	/* ioasid_mm_alloc() */
+};
+
 struct ioasid_mm {
-	struct mm_struct	*mm;		/* pinned by @users; NULL: there are none */
+	struct mm_struct	*mm;		/* exists; NULL: there are no @users */
 	struct hlist_node	node;
-	unsigned int		users;		/* notifiers, and @set */
-	struct ioasid_set	*set;		/* the open one */
+	unsigned int		users;		/* notifiers and @sharers */
+	unsigned int		sharers;
+	struct ioasid_set	*set;		/* held by each of @sharers */
 	struct ioasid_chain	chain;
 	refcount_t		refs;
 	struct rcu_head		rcu;
@@ -80,7 +88,7 @@ struct ioasid {
 	u32			id;
 	u32			spid;		/* 0: none */
 	refcount_t		refs;
-	bool			live;		/* has an ID */
+	bool			live;		/* has an ID, and notifiers know */
 	bool			user;		/* user space can free it */
 	bool			freed;		/* gone when the last user is */
 	struct ioasid_set	*set;
@@ -289,8 +297,8 @@ static void mm_put(struct ioasid_mm *known)
 		kfree_rcu(known, rcu);
 }
 
-/* Become a user of @mm; with a @set, the one that has it open. */
-static struct ioasid_mm *mm_use(struct mm_struct *mm, struct ioasid_set *set)
+/* Become a user of what is known of @mm. */
+static struct ioasid_mm *mm_use(struct mm_struct *mm)
 {
 	struct ioasid_mm *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT), *known;
 
@@ -301,33 +309,26 @@ static struct ioasid_mm *mm_use(struct mm_struct *mm, struct ioasid_set *set)
 	chain_init(&new->chain);
 	refcount_set(&new->refs, 1);
 
-	spin_lock(&mms_lock);
+	spin_lock_irq(&mms_lock);
 	known = mm_find(mm);
-	if (known && known->set && set) {
-		known = ERR_PTR(-EEXIST);
-	} else {
-		if (!known) {
-			hash_add(mms, &new->node, (unsigned long)mm);
-			swap(known, new);
-		}
-		known->users++;
-		if (set) {
-			known->set = set;
-			refcount_inc(&known->refs);
-		}
+	if (!known) {
+		hash_add(mms, &new->node, (unsigned long)mm);
+		swap(known, new);
 	}
-	spin_unlock(&mms_lock);
+	known->users++;
+	spin_unlock_irq(&mms_lock);
 	kfree(new);
 	return known;
 }
 
-/* The reverse. A @set holds what is known for as long as it exists. */
-static void mm_unuse(struct ioasid_mm *known, struct ioasid_set *set)
+static void mm_unuse(struct ioasid_mm *known, unsigned int sharer)
 {
+	unsigned long flags;
 	bool last;
 
-	spin_lock(&mms_lock);
-	if (set)
+	spin_lock_irqsave(&mms_lock, flags);
+	known->sharers &= ~sharer;
+	if (!known->sharers)
 		known->set = NULL;
 	last = !--known->users;
 	if (last) {
@@ -335,9 +336,27 @@ static void mm_unuse(struct ioasid_mm *known, struct ioasid_set *set)
 		/* Its address may be that of another mm soon. */
 		WRITE_ONCE(known->mm, NULL);
 	}
-	spin_unlock(&mms_lock);
+	spin_unlock_irqrestore(&mms_lock, flags);
 	if (last)
 		mm_put(known);
+}
+
+/* Share the set of the mm or, if it has none, @new; NULL if that is NULL too. */
+static struct ioasid_set *mm_share(struct ioasid_mm *known, unsigned int sharer,
+				   struct ioasid_set *new)
+{
+	struct ioasid_set *set;
+
+	spin_lock_irq(&mms_lock);
+	set = known->set ?: new;
+	if (set && known->sharers & sharer) {
+		set = ERR_PTR(-EEXIST);
+	} else if (set) {
+		known->set = ioasid_set_get(set);
+		known->sharers |= sharer;
+	}
+	spin_unlock_irq(&mms_lock);
+	return set;
 }
 
 static void set_release(struct ioasid_set *set)
@@ -359,7 +378,8 @@ static void set_release(struct ioasid_set *set)
 	kfree_rcu(set, rcu);
 }
 
-struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
+/* With the caller for its owner, if it is an mm's. */
+static struct ioasid_set *set_make(struct ioasid_mm *known)
 {
 	static atomic_long_t last_id;
 	struct ioasid_set *set;
@@ -377,21 +397,58 @@ struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
 	chain_init(&set->chain);
 	set->id = atomic_long_inc_return(&last_id);
 
-	if (mm) {
-		struct ioasid_mm *known = mm_use(mm, set);
-
-		if (IS_ERR(known)) {
-			kfree(set);
-			return ERR_CAST(known);
-		}
+	if (known) {
+		refcount_inc(&known->refs);
 		set->mm = known;
 		set->account.owner = get_pid(task_tgid(current));
 		ioasids_account_open(&set->account);
 	}
 
 	ret = xa_err(xa_store_irq(&sets, set->id, set, GFP_KERNEL));
-	if (!ret && quota)
-		ret = ioasid_set_quota(set, quota);
+	if (ret) {
+		ioasid_set_put(set);
+		return ERR_PTR(ret);
+	}
+	return set;
+}
+
+/* The set of @mm, made if need be, with a reference for @sharer. */
+static struct ioasid_set *set_of_mm(struct mm_struct *mm, unsigned int sharer)
+{
+	struct ioasid_mm *known = mm_use(mm);
+	struct ioasid_set *set, *new;
+
+	if (IS_ERR(known))
+		return ERR_CAST(known);
+
+	set = mm_share(known, sharer, NULL);
+	if (!set) {
+		/* Complete before others can find it; one of theirs may be first. */
+		new = set_make(known);
+		set = IS_ERR(new) ? new : mm_share(known, sharer, new);
+		if (!IS_ERR(new))
+			ioasid_set_put(new);
+	}
+	if (IS_ERR(set))
+		mm_unuse(known, 0);
+	return set;
+}
+
+static void set_leave(struct ioasid_set *set, unsigned int sharer)
+{
+	mm_unuse(set->mm, sharer);
+	ioasid_set_put(set);
+}
+
+struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
+{
+	struct ioasid_set *set = mm ? set_of_mm(mm, IOASID_SHARER_MAKER) : set_make(NULL);
+	int ret;
+
+	if (IS_ERR(set) || !quota)
+		return set;
+
+	ret = ioasid_set_quota(set, quota);
 	if (ret) {
 		if (mm)
 			ioasid_set_close(set);
@@ -421,11 +478,12 @@ struct ioasid_set *ioasid_find_mm_set(struct mm_struct *mm)
 {
 	struct ioasid_mm *known;
 	struct ioasid_set *set;
+	unsigned long flags;
 
-	spin_lock(&mms_lock);
+	spin_lock_irqsave(&mms_lock, flags);
 	known = mm_find(mm);
 	set = known && known->set ? ioasid_set_get(known->set) : NULL;
-	spin_unlock(&mms_lock);
+	spin_unlock_irqrestore(&mms_lock, flags);
 	return set;
 }
 EXPORT_SYMBOL_GPL(ioasid_find_mm_set);
@@ -517,9 +575,16 @@ static void notify(struct ioasid *id, enum ioasid_event event)
 	rcu_read_unlock();
 }
 
+static void finish_free(struct ioasid *id)
+{
+	notify(id, IOASID_NOTIFY_FREE);
+	ioasid_drop(id);
+}
+
 static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, bool user)
 {
 	struct ioasid *id;
+	bool freed;
 	int ret;
 
 	if (!min)
@@ -564,12 +629,17 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 		set_remove(id, true);
 		return ret == -EBUSY ? -ENOSPC : ret;
 	}
-	/* Pairs with set_next(), which comes by the set's list. */
-	smp_store_release(&id->live, true);
 
 	notify(id, IOASID_NOTIFY_ALLOC);
-	WRITE_ONCE(id->user, user);
+	spin_lock_irq(&set->account.lock);
+	id->user = user;
+	id->live = true;
+	freed = id->freed;
+	spin_unlock_irq(&set->account.lock);
 	ret = id->id;
+	/* By a notifier, or who guessed it. All are told of one thing after the other. */
+	if (freed)
+		finish_free(id);
 	ioasid_drop(id);
 	return ret;
 }
@@ -661,10 +731,12 @@ static int free_held(struct ioasid *id, bool user)
 {
 	struct ioasids_account *acct = &id->set->account;
 	unsigned long flags;
+	bool live;
 	int ret = 0;
 
 	spin_lock_irqsave(&acct->lock, flags);
-	if (user && !READ_ONCE(id->user))
+	live = id->live;
+	if (user && !id->user)
 		ret = -EACCES;
 	else if (id->freed)
 		ret = -EBUSY;
@@ -672,10 +744,9 @@ static int free_held(struct ioasid *id, bool user)
 		WRITE_ONCE(id->freed, true);
 	spin_unlock_irqrestore(&acct->lock, flags);
 
-	if (!ret) {
-		notify(id, IOASID_NOTIFY_FREE);
-		ioasid_drop(id);
-	}
+	/* Else __ioasid_alloc() does, when all have been told of the allocation. */
+	if (!ret && live)
+		finish_free(id);
 	return ret;
 }
 
@@ -711,9 +782,8 @@ static struct ioasid *set_next(struct ioasid_set *set, struct ioasid *prev)
 	spin_lock_irqsave(&set->account.lock, flags);
 	id = list_prepare_entry(prev, &set->ids, node);
 	list_for_each_entry_continue(id, &set->ids, node) {
-		/* Pairs with __ioasid_alloc(): what fails there is nobody's to hold. */
-		if (smp_load_acquire(&id->live) && !id->freed &&
-		    refcount_inc_not_zero(&id->refs)) {
+		/* What fails in __ioasid_alloc() is nobody's to hold. */
+		if (id->live && !id->freed && refcount_inc_not_zero(&id->refs)) {
 			next = id;
 			break;
 		}
@@ -759,9 +829,33 @@ EXPORT_SYMBOL_GPL(ioasid_free_all_in_set);
 
 void ioasid_set_close(struct ioasid_set *set)
 {
-	mm_unuse(set->mm, set);
 	set_free_all(set, true);
 	ioasid_set_quota(set, 0);
+	set_leave(set, IOASID_SHARER_MAKER);
+}
+
+int ioasid_mm_alloc(struct mm_struct *mm, u32 max)
+{
+	struct ioasid_set *set = set_of_mm(mm, IOASID_SHARER_SVA);
+	int id;
+
+	if (IS_ERR(set))
+		return PTR_ERR(set);
+
+	id = ioasid_alloc(set, 1, max, NULL);
+	if (id < 0)
+		set_leave(set, IOASID_SHARER_SVA);
+	return id;
+}
+
+void ioasid_mm_free(struct mm_struct *mm, u32 id)
+{
+	struct ioasid_set *set = ioasid_find_mm_set(mm);
+
+	if (WARN_ON_ONCE(!set))
+		return;
+	WARN_ON_ONCE(ioasid_free(set, id));
+	set_leave(set, IOASID_SHARER_SVA);
 	ioasid_set_put(set);
 }
 
@@ -911,14 +1005,14 @@ EXPORT_SYMBOL_GPL(ioasid_unregister_notifier);
 
 int ioasid_register_notifier_mm(struct mm_struct *mm, struct notifier_block *nb)
 {
-	struct ioasid_mm *known = mm_use(mm, NULL);
+	struct ioasid_mm *known = mm_use(mm);
 	int ret;
 
 	if (IS_ERR(known))
 		return PTR_ERR(known);
 	ret = chain_register(&known->chain, nb);
 	if (ret)
-		mm_unuse(known, NULL);
+		mm_unuse(known, 0);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ioasid_register_notifier_mm);
@@ -927,13 +1021,13 @@ void ioasid_unregister_notifier_mm(struct mm_struct *mm, struct notifier_block *
 {
 	struct ioasid_mm *known;
 
-	spin_lock(&mms_lock);
+	spin_lock_irq(&mms_lock);
 	known = mm_find(mm);
-	spin_unlock(&mms_lock);
+	spin_unlock_irq(&mms_lock);
 	if (WARN_ON_ONCE(!known))
 		return;
 	chain_unregister(&known->chain, nb);
-	mm_unuse(known, NULL);
+	mm_unuse(known, 0);
 }
 EXPORT_SYMBOL_GPL(ioasid_unregister_notifier_mm);
 

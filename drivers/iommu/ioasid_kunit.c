@@ -21,6 +21,7 @@ struct ioasid_test {
 	struct ioasid_capacity	before;
 	struct ioasid_set	*kernel;	/* a kernel set without quota */
 	struct mm_struct	*mm;
+	int			pasid;
 };
 
 static int test_init(struct kunit *test)
@@ -286,6 +287,79 @@ static void set_lives_as_long_as_its_ids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refcount_read(&t->kernel->refs), 2);
 	ioasid_set_put(t->kernel);
 	KUNIT_EXPECT_EQ(test, info(t->kernel).allocated, 0);
+}
+
+/* Section 1: each mm has at most one set, used by user space and by SVA alike. */
+static void pasid_shares_the_set_of_the_mm(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *set;
+	int id;
+
+	/* SVA first, and user space comes and goes */
+	id = ioasid_mm_alloc(t->mm, IOASID_MAX);
+	KUNIT_ASSERT_GT(test, id, 0);
+	KUNIT_EXPECT_EQ(test, ioasid_mm_alloc(t->mm, IOASID_MAX), -EEXIST);
+	set = ioasid_find_mm_set(t->mm);
+	KUNIT_ASSERT_NOT_NULL(test, set);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_set_alloc(t->mm, 3), set);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_set_alloc(t->mm, 3), ERR_PTR(-EEXIST));
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE);
+	KUNIT_EXPECT_EQ(test, info(set).allocated, 2);
+	KUNIT_EXPECT_EQ(test, ioasid_free_user(set, id), -EACCES);
+	KUNIT_EXPECT_EQ(test, taken(test), 3);
+	ioasid_set_close(set);
+	KUNIT_EXPECT_EQ(test, info(set).quota, 0);
+	KUNIT_EXPECT_EQ(test, taken(test), 1);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_set_alloc(t->mm, 0), set);
+
+	/* then SVA comes and goes. */
+	ioasid_mm_free(t->mm, id);
+	KUNIT_EXPECT_EQ(test, taken(test), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_mm_alloc(t->mm, id), id);
+	KUNIT_EXPECT_EQ(test, info(set).allocated, 1);
+	ioasid_mm_free(t->mm, id);
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_set_alloc(t->mm, 0), ERR_PTR(-EEXIST));
+	ioasid_set_close(set);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
+	KUNIT_EXPECT_EQ(test, refcount_read(&set->refs), 1);
+	ioasid_set_put(set);
+}
+
+/* Section 7: inside a quota, SVA uses up the reservation like any other. */
+static void pasid_uses_up_the_quota(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *set = ioasid_set_alloc(t->mm, 1);
+	int id;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_mm_alloc(t->mm, IOASID_MAX), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_free_user(set, BASE), 0);
+
+	id = ioasid_mm_alloc(t->mm, IOASID_MAX);
+	KUNIT_EXPECT_GT(test, id, 0);
+	KUNIT_EXPECT_EQ(test, taken(test), 1);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), -ENOSPC);
+	ioasid_set_close(set);
+	KUNIT_EXPECT_EQ(test, taken(test), 1);
+	ioasid_mm_free(t->mm, id);
+	KUNIT_EXPECT_EQ(test, taken(test), 0);
+}
+
+static void refused_pasid_leaves_nothing(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct ioasid_set *all = ioasid_set_alloc(NULL, t->before.available);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, all);
+	KUNIT_EXPECT_EQ(test, ioasid_mm_alloc(t->mm, IOASID_MAX), -ENOSPC);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
+	ioasid_set_put(all);
+	KUNIT_EXPECT_EQ(test, ioasid_mm_alloc(t->mm, 0), -EINVAL);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
+	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
 /* Section 7: the kernel's IDs in the set of an mm are not user space's to free. */
@@ -780,10 +854,10 @@ static void notifiers_may_do_anything_to_the_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
 	KUNIT_EXPECT_EQ(test, l.acted, -EBUSY);
 
-	/* Free what was just allocated, and be told of that. */
+	/* Free what was just allocated, and be told of that: it is freed once. */
 	l.act = free_it;
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
-	KUNIT_EXPECT_EQ(test, l.acted, 0);
+	KUNIT_EXPECT_EQ(test, l.acted, -EBUSY);
 	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE);
 
 	/* User space cannot, by guessing the number. */
@@ -799,6 +873,25 @@ static void notifiers_may_do_anything_to_the_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE);
 	ioasid_unregister_notifier(t->kernel, &l.nb);
 	KUNIT_EXPECT_STREQ(test, told, "lAlFlAlFlAlF");
+}
+
+/* Also if the first of them frees it before the others have been told. */
+static void all_are_told_of_allocation_before_any_is_of_free(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct listener early = LISTENER('e', IOASID_PRIORITY_CPU);
+	struct listener late = LISTENER('l', IOASID_PRIORITY_DEVICE);
+
+	told[0] = '\0';
+	early.act = free_it;
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(NULL, &early.nb), 0);
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(t->kernel, &late.nb), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_get(t->kernel, BASE), -ENOENT);
+	ioasid_unregister_notifier(t->kernel, &late.nb);
+	ioasid_unregister_notifier(NULL, &early.nb);
+	KUNIT_EXPECT_STREQ(test, told, "eAlAeFlF");
+	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
 struct slow {
@@ -1020,6 +1113,17 @@ static long make_set(struct kunit *test)
 	return 0;
 }
 
+static long make_pasid(struct kunit *test)
+{
+	struct mm_struct *mm = ((struct ioasid_test *)test->priv)->mm;
+	int id = ioasid_mm_alloc(mm, IOASID_MAX);
+
+	if (id > 0)
+		ioasid_mm_free(mm, id);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(mm));
+	return id;
+}
+
 static long make_kernel_set(struct kunit *test)
 {
 	struct ioasid_set *set = ioasid_set_alloc(NULL, 3);
@@ -1068,6 +1172,7 @@ static void want_of_memory_changes_nothing(struct kunit *test)
 	/* Failslab spares the allocations that may sleep: for now, none may. */
 	gfp_allowed_mask &= ~__GFP_DIRECT_RECLAIM;
 	fail_each(test, make_set, 2);
+	fail_each(test, make_pasid, 3);
 	fail_each(test, make_kernel_set, 1);
 	fail_each(test, make_id, 1);
 	fail_each(test, give_spid, 1);
@@ -1086,6 +1191,13 @@ static void let_go_of_all(void *data)
 		ioasid_free(set, id);
 	}
 	ioasid_put(BASE);
+}
+
+static void let_go_of_pasid(void *data)
+{
+	struct ioasid_test *t = data;
+
+	ioasid_mm_free(t->mm, t->pasid);
 }
 
 /* Rule 13: the last ID, and with it the set and its account, goes in an interrupt. */
@@ -1107,6 +1219,11 @@ static void ids_are_let_go_of_in_any_context(struct kunit *test)
 		ioasid_set_close(set);
 		KUNIT_EXPECT_EQ(test, taken(test), 2);
 		call_in[i](test, let_go_of_all, set);
+		KUNIT_EXPECT_EQ(test, taken(test), 0);
+
+		t->pasid = ioasid_mm_alloc(t->mm, IOASID_MAX);
+		KUNIT_EXPECT_GT(test, t->pasid, 0);
+		call_in[i](test, let_go_of_pasid, t);
 		KUNIT_EXPECT_EQ(test, taken(test), 0);
 	}
 }
@@ -1177,6 +1294,9 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(ids_belong_to_their_set),
 	KUNIT_CASE(held_id_is_free_after_the_last_put),
 	KUNIT_CASE(set_lives_as_long_as_its_ids),
+	KUNIT_CASE(pasid_shares_the_set_of_the_mm),
+	KUNIT_CASE(pasid_uses_up_the_quota),
+	KUNIT_CASE(refused_pasid_leaves_nothing),
 	KUNIT_CASE(kernel_ids_survive_the_close),
 	KUNIT_CASE(calls_in_all_states),
 	KUNIT_CASE(id_is_owned_by_the_mm_of_its_set),
@@ -1187,6 +1307,7 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(spid_names_one_id_of_a_set),
 	KUNIT_CASE(notifiers_are_told_in_the_order_of_priorities),
 	KUNIT_CASE(notifiers_may_do_anything_to_the_id),
+	KUNIT_CASE(all_are_told_of_allocation_before_any_is_of_free),
 	KUNIT_CASE(unregistering_waits_for_notifiers),
 	KUNIT_CASE(queued_work_is_done_in_order),
 	KUNIT_CASE(capacity_is_installed_once),
@@ -1213,7 +1334,7 @@ static struct kunit_suite ioasid_suite = {
  */
 
 #define NR_IDS		8
-#define NR_HANDS	4
+#define NR_HANDS	5
 
 struct hand {
 	struct ioasid_set	*set;
@@ -1336,8 +1457,9 @@ static void handle_mm(struct hand *hand)
 		allow(hand, "set_alloc", PTR_ERR(set), 0, 0, 0);
 		return;
 	}
+	/* A PASID may have used up the quota. */
 	id = ioasid_alloc_user(set, BASE + NR_IDS, IOASID_MAX);
-	allow(hand, "alloc_user", id, 0, 0, 0);
+	allow(hand, "alloc_user", id, -ENOSPC, 0, 0);
 	found = ioasid_find_mm_set(hand->mm);
 	if (found != set)
 		allow(hand, "find_mm_set", -1, 0, 0, 0);
@@ -1346,6 +1468,17 @@ static void handle_mm(struct hand *hand)
 	if (info(found).allocated)
 		cond_resched();
 	ioasid_set_put(found);
+}
+
+/* In the set that handle_mm() makes, or in one of its own that it joins */
+static void handle_pasid(struct hand *hand)
+{
+	int id = ioasid_mm_alloc(hand->mm, IOASID_MAX);
+
+	allow(hand, "mm_alloc", id, -ENOSPC, 0, 0);
+	cond_resched();
+	if (id > 0)
+		ioasid_mm_free(hand->mm, id);
 }
 
 static int put_found(u32 id, void *data)
@@ -1385,7 +1518,7 @@ static int be_hand(void *data)
 static void everything_at_once(struct kunit *test)
 {
 	static void (* const acts[NR_HANDS])(struct hand *) = {
-		handle_ids, handle_notifiers, handle_mm, walk,
+		handle_ids, handle_notifiers, handle_mm, handle_pasid, walk,
 	};
 	struct hand *hands = kunit_kzalloc(test, sizeof(*hands) * NR_HANDS, GFP_KERNEL);
 	struct ioasid_set *set = ioasid_set_alloc(NULL, 0);

@@ -54,7 +54,8 @@ struct ioasid_set_info {
  * enum ioasid_event - what notifiers are told
  * @IOASID_NOTIFY_ALLOC: an ID was allocated; user space cannot free it yet
  * @IOASID_NOTIFY_FREE: an ID is being freed: those who hold it should let go. Each
- *	ID is freed once, and exists until the notifiers have returned
+ *	ID is freed once, after all have been told that it was allocated, and exists
+ *	until the notifiers have returned
  * @IOASID_NOTIFY_BIND: a driver has bound an ID, as ioasid_notify() was told
  * @IOASID_NOTIFY_UNBIND: a driver has unbound an ID, as ioasid_notify() was told
  */
@@ -127,12 +128,13 @@ void ioasid_get_capacity(struct ioasid_capacity *cap);
  *
  * The set of an mm is charged to the cgroup of the caller, follows the caller's
  * thread group, and ends with ioasid_set_close(); that of the kernel with
- * ioasid_set_put(). Kernel sets can be made, and IDs allocated in them, as soon as
+ * ioasid_set_put(). If SVA has made the mm's set already, that is the one. Kernel
+ * sets can be made, and IDs allocated in them, as soon as
  * interrupts are on, which is before any initcall.
  *
  * Context: Process context. May sleep.
  * Return: The set, with a reference for the caller, or an ERR_PTR():
- * -EEXIST: @mm has a set; -ENOMEM; and what ioasid_set_quota() returns.
+ * -EEXIST: @mm has a set from here; -ENOMEM; and what ioasid_set_quota() returns.
  */
 struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota);
 
@@ -158,9 +160,10 @@ void ioasid_set_put(struct ioasid_set *set);
  * ioasid_set_close() - end the set of an mm
  * @set: the set, which the caller made
  *
- * The mm can have another set from now on. What user space has allocated is
- * freed, the reservation is withdrawn, and the caller's reference dropped. The
- * kernel's IDs stay, each charged by itself, until they are freed.
+ * What user space has allocated is freed, the reservation is withdrawn, and the
+ * caller's reference dropped. The kernel's IDs stay, each charged by itself, until
+ * they are freed. The mm can have another set from now on or, while it has a
+ * PASID for SVA, this one again.
  *
  * Context: Process context. May sleep.
  */
@@ -241,10 +244,33 @@ struct ioasid_set *ioasid_find_set(u32 id);
  * ioasid_find_mm_set() - find the set of an mm
  * @mm: the mm
  *
- * Context: Process context.
+ * Context: Any context but NMI.
  * Return: The set, with a reference for the caller; NULL: @mm has none.
  */
 struct ioasid_set *ioasid_find_mm_set(struct mm_struct *mm);
+
+/**
+ * ioasid_mm_alloc() - allocate the PASID of an mm, for SVA
+ * @mm: the mm, which has none yet and exists until ioasid_mm_free()
+ * @max: the highest ID wanted
+ *
+ * The PASID is of the set of the mm, which is made if there is none: charged to the
+ * cgroup of the caller, and to follow the caller's thread group. User space cannot
+ * free it.
+ *
+ * Context: Process context. May sleep.
+ * Return: As ioasid_alloc(); also -EEXIST: @mm has one.
+ */
+int ioasid_mm_alloc(struct mm_struct *mm, u32 max);
+
+/**
+ * ioasid_mm_free() - free the PASID of an mm
+ * @mm: the mm; nobody else uses it any more
+ * @id: from ioasid_mm_alloc()
+ *
+ * Context: Any context but NMI.
+ */
+void ioasid_mm_free(struct mm_struct *mm, u32 id);
 
 /**
  * ioasid_alloc() - allocate an ID for the kernel's own use, or on an mm's behalf
@@ -343,7 +369,8 @@ bool ioasid_put(u32 id);
  * @set: the set that it belongs to
  * @id: the ID
  *
- * Nobody can take hold of it from now on, and %IOASID_NOTIFY_FREE is sent. It can
+ * Nobody can take hold of it from now on, and %IOASID_NOTIFY_FREE is sent before
+ * this returns; or, if %IOASID_NOTIFY_ALLOC is still being sent, after that. It can
  * be given out again, and its charge is gone, when those who hold it have let go.
  *
  * Context: Any context but NMI.

@@ -718,6 +718,8 @@ static void request_over_the_limit_is_eagain(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, 1, IOASID_MAX), -EAGAIN);
 	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.current"), "2\n");
 
+	KUNIT_EXPECT_EQ(test, ioasid_mm_alloc(mm, IOASID_MAX), -EAGAIN);
+
 	ioasid_set_close(set);
 	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.current"), "1\n");
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, id), 0);
