@@ -3,7 +3,8 @@
 #
 # clients.sh: installs the package of the tools in a Debian guest, and has each
 # client limit something; then boots the guest again, to see what has lasted, and
-# once more without the controller. clients.sh shell gives a shell in such a guest.
+# once more without the controller. clients.sh shell gives a shell in such a guest;
+# clients.sh recording prints what ioasidctl shows on a busy one, and makes a picture.
 
 cd "$(dirname "$0")/.." || exit
 . lab/lib.sh
@@ -22,6 +23,11 @@ tar -C "$work/handed" -cf "$work/archive" .
 export DISKS="$work/root $work/archive"
 if [ "${1:-}" = shell ]; then
 	lab/boot.sh shell debian
+	exit
+fi
+if [ "${1:-}" = recording ]; then
+	lab/boot.sh recording debian | tee "$work/recording"
+	sed '1,/^@top/d; /^@/,$d' "$work/recording" | lab/picture >Documentation/admin-guide/ioasidctl-top.svg
 	exit
 fi
 status=0

@@ -79,3 +79,13 @@ make_box() {
 	ln -sf busybox "$1/bin/sh"
 	ln -sf busybox "$1/bin/grep"
 }
+
+# A user who may open the device, and whose manager runs.
+make_user() {
+	id user 2>/dev/null || useradd -m -u 1000 -G ioasid -s /bin/bash user
+	loginctl enable-linger user
+	eventually test -S /run/user/1000/systemd/private
+}
+
+as_user() { runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 PATH="$PATH" "$@"; }
+manager=user.slice/user-1000.slice/user@1000.service

@@ -26,6 +26,8 @@ rootless_by_group() {
 	chmod 666 /dev/ioasid
 }
 
+check 'rootless podman: a user' make_user
+chmod 666 /dev/ioasid
 cd /home/user || exit
 check 'rootless podman: an image' import_box as_user
 for runtime in crun runc; do

@@ -93,14 +93,10 @@ a_service_without_its_limit_does_not_start() {
 	systemctl reset-failed refused
 }
 
-as_user() { runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 PATH="$PATH" "$@"; }
-manager=user.slice/user-1000.slice/user@1000.service
-
 users() {
-	useradd -m -u 1000 -G ioasid -s /bin/bash user
 	limit users user@.service 6
 	ioasidctl apply
-	loginctl enable-linger user
+	make_user
 	eventually is 6 cat "$root/$manager/ioasids.max"
 	as_user systemd-run --user --unit=hold sh -c "$inside" 6
 	limited $manager 6
