@@ -46,8 +46,8 @@ podman_again() {
 }
 
 podman_refuses() {
-	! podman --runtime "$1" run --network none --annotation=ioasids.max=lots localhost/box true >/run/log 2>&1
-	grep "the annotation ioasids.max is 'lots'; it should be 'max' or a number" /run/log
+	! podman --runtime "$1" run --network none --annotation=ioasids.max=lots localhost/box true >/run/refused 2>&1
+	grep "the annotation ioasids.max is 'lots'; it should be 'max' or a number" /run/refused
 	podman rm --all --force --time 0
 }
 
