@@ -53,12 +53,12 @@ podman_refuses() {
 
 check 'podman: an image' import_box
 for runtime in crun runc; do
-	for manager in systemd cgroupfs; do
+	for driver in systemd cgroupfs; do
 		# crun makes the cgroup above the container's, without the controller in it.
-		[ $manager = systemd ] || ioasidctl set -c /libpod_parent max
-		[ $manager = systemd ] || ioasidctl enable -c /libpod_parent
-		check "podman, $runtime, $manager: --cgroup-conf" podman_limits env $runtime $manager --cgroup-conf=ioasids.max=5
-		check "podman, $runtime, $manager: --annotation" podman_limits env $runtime $manager --annotation=ioasids.max=5
+		[ $driver = systemd ] || ioasidctl set -c /libpod_parent max
+		[ $driver = systemd ] || ioasidctl enable -c /libpod_parent
+		check "podman, $runtime, $driver: --cgroup-conf" podman_limits env $runtime $driver --cgroup-conf=ioasids.max=5
+		check "podman, $runtime, $driver: --annotation" podman_limits env $runtime $driver --annotation=ioasids.max=5
 	done
 	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
 	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime
