@@ -184,7 +184,7 @@ tops() {
 	tmux send-keys -t top h
 	eventually is '*q quit*' screen
 	tmux resize-window -t top -x 60 -y 7
-	tmux send-keys -t top j j j j
+	tmux send-keys -t top c k k k k k k k k
 	eventually is '*part*' screen
 	[ "$(columns)" -le 60 ]
 	tmux send-keys -t top q
