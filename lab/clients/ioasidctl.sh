@@ -144,11 +144,11 @@ refuses_what_is_wrong() {
 }
 
 checks() {
-	limit checked web.slice 5
-	ioasidctl set -c web.slice 5
+	limit checked checked.slice 5
+	ioasidctl set -c checked.slice 5
 	ioasidctl check
-	ioasidctl set web.slice 6
-	is "*WRONG: web.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
+	ioasidctl set checked.slice 6
+	is "*WRONG: checked.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
 	ioasidctl apply
 	mv /etc/containers/containers.conf.d/50-ioasids.conf /run
 	is '*WRONG: podman has crun put*annotations=*' ioasidctl check
@@ -164,8 +164,8 @@ checks() {
 	! ioasidctl apply
 	rm /etc/ioasids.d/checked.conf
 	ioasidctl check
-	systemctl stop web.slice
-	rmdir $root/web.slice || true
+	systemctl stop checked.slice
+	rmdir $root/checked.slice || true
 }
 
 screen() { tmux capture-pane -p -t top; }

@@ -29,7 +29,7 @@ sleep 2
 echo '@top'
 tmux capture-pane -e -p -t top
 echo '@ls'
-ioasidctl ls machine.slice
+ioasidctl ls batch.slice
 echo '@who'
 ioasidctl who | cut -c1-80
 echo '@end'
