@@ -11,7 +11,11 @@ install() {
 	eventually is 'root:ioasid 660' stat -c '%U:%G %a' /dev/ioasid
 }
 
+# So that BPF programs for any kernel can read what the controller counts.
+has_types() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep "STRUCT 'ioasids_cgroup'"; }
+
 check 'the package: is installed, and switches the controller on' install
+check 'bpftool: finds the types of the controller' has_types
 for client in systemd ioasidctl libcgroup lxc oci podman rootless; do
 	started=$SECONDS
 	# shellcheck source=/dev/null
