@@ -33,7 +33,7 @@ a_container() {
 	local id
 	[ ! -e $root/machine.slice ]
 	printf 'Unit=machine.slice\nMax=20\n' >/etc/ioasids.d/machine.conf
-	is 'machine.slice has no cgroup now: limited when it starts*' ioasidctl apply
+	is '*machine.slice has no cgroup now: limited when it starts*' ioasidctl apply
 	id=$(podman run --detach --network none --device /dev/ioasid --cgroup-conf=ioasids.max=5 localhost/box sh -c "$inside" 5)
 	limited "machine.slice/libpod-$id.scope" 5
 	is 20 cat $root/machine.slice/ioasids.max

@@ -6,9 +6,12 @@
 
 nothing_fails() {
 	is '*0 loaded units listed*' systemctl --failed
-	systemctl start plain
-	is 'active' systemctl is-active plain
-	systemctl stop plain
+	printf '[Service]\nExecStart=sleep infinity\n' >/etc/systemd/system/idle.service
+	limit idle idle.service 3
+	systemctl daemon-reload
+	systemctl start idle
+	is 'active' systemctl is-active idle
+	systemctl stop idle
 	systemd-run --slice=web.slice --wait true
 	is '*the kernel has no ioasids controller: nothing is limited*' journalctl --no-pager
 }
