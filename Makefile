@@ -24,9 +24,11 @@ GUEST = $(call guest,test '' $(ONLY))
 DEBUG = $(call guest,test debug $(ONLY))
 STRESSES = $(call guest,$(call STRESS,debug)); $(call guest,$(call STRESS,kcsan))
 ARM64 = $(call guest,test '' $(ONLY),ARCH=arm64)$(if $(T),,; $(call guest,$(call STRESS,''),ARCH=arm64))
+CLIENTS = { echo '\# clients'; lab/clients.sh || echo 'not ok - the guests of the clients'; }
 OTHERS = { lab/compare.sh || echo 'not ok - the comparison'; }
 
-.PHONY: help run shell test check test-native test-guest test-debug test-stress test-arm64 test-others stress coverage bench kernel clean clean-cache
+.PHONY: help run shell test check test-native test-guest test-debug test-stress test-arm64 test-others test-clients
+.PHONY: stress coverage bench kernel shell-debian deb install clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -38,8 +40,11 @@ run: ## boot a kernel with the controller and show an administrator's session
 shell: ## boot it and give a shell; leave by exit, or Ctrl-A X
 	@lab/boot.sh shell
 
+shell-debian: ## the same in a Debian guest with container runtimes and our package
+	@lab/clients.sh shell
+
 test: ## run all checks and all tests
-	@{ $(if $(T),,$(NATIVE);) $(CHECKS) && [ '$(T)' ] || { $(GUEST); [ '$(T)' ] || { $(DEBUG); $(STRESSES); $(ARM64); $(OTHERS); }; }; } | .ci/count $(T)
+	@{ $(if $(T),,$(NATIVE);) $(CHECKS) && [ '$(T)' ] || { $(GUEST); [ '$(T)' ] || { $(DEBUG); $(STRESSES); $(ARM64); $(OTHERS); $(CLIENTS); }; }; } | .ci/count $(T)
 
 check: ## check the sources, and kernels without some part of ours
 	@$(CHECKS) | .ci/count $(T)
@@ -65,6 +70,9 @@ stress: ## run it for DURATION s with SEED on the kernel ON: debug, kcsan or not
 test-others: ## compare what the kernel's own cgroup tests say with ours and without
 	@$(OTHERS) | .ci/count
 
+test-clients: ## run systemd, podman, LXC and others in a Debian guest, with limits
+	@$(CLIENTS) | .ci/count
+
 coverage: ## print which lines of the controller and the allocator KUnit runs
 	@lab/coverage.sh
 
@@ -73,6 +81,12 @@ bench: ## measure it against pids, misc, rdma and page_counter; draw the charts
 
 kernel: ## build the kernel only, and print where it is
 	@lab/kernel.sh
+
+deb: ## build the Debian package of the tools, and print where it is
+	@lab/deb.sh
+
+install: ## build and install the tools, below DESTDIR and PREFIX
+	@O=$$(mktemp -d) && $(MAKE) -C tools/ioasids O="$$O" install && rm -r "$$O"
 
 clean: ## nothing to do: nothing is built in the checkout
 	@echo 'What is built is elsewhere: make clean-cache'

@@ -3,7 +3,8 @@
 #
 # boot.sh MODE [VARIANT [NAME=VALUE...]]: boots a lab kernel with lab=MODE, passes
 # the guest's report on, and fails if the guest did, sent no verdict, or shows a
-# fault on its console.
+# fault on its console. The guest is what DISKS holds, if that is set: the first is
+# the root, the last is read only; else what lab/initramfs.sh makes.
 
 cd "$(dirname "$0")/.." || exit
 . lab/lib.sh
@@ -11,7 +12,6 @@ cd "$(dirname "$0")/.." || exit
 mode=$1 variant=${2:-}
 shift $(($# < 2 ? $# : 2))
 kernel=$(lab/kernel.sh "$variant")
-initramfs=$(lab/initramfs.sh)
 
 # Whether /dev/kvm works is asked of a guest, once in the life of the host.
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)
@@ -22,8 +22,19 @@ fi
 : "${ACCEL:=$(cat "$kvm" 2>/dev/null || echo tcg)}" "${LIMIT:=900}"
 case $variant in debug|kcsan) : "${MEMORY:=3072}" ;; esac
 
+if [ "${DISKS:-}" ]; then
+	root=()
+	for disk in $DISKS; do
+		root+=(-drive "file=$disk,format=raw,if=virtio")
+	done
+	root[-1]+=,readonly=on
+	: "${MEMORY:=2048}"
+	set -- root=/dev/vda rw "$@"
+else
+	root=(-initrd "$(lab/initramfs.sh)")
+fi
 qemu=("${QEMU[@]}" -accel "$ACCEL" -smp 2 -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
-	-kernel "$kernel/image" -initrd "$initramfs")
+	-kernel "$kernel/image" "${root[@]}")
 [ "$ACCEL" != kvm ] || qemu+=(-cpu host)
 # A clock that counts instructions: what is measured is exact.
 [ "$mode" != bench ] || qemu+=(-accel tcg -icount "shift=0,sleep=off" -smp 1)

@@ -29,7 +29,7 @@ if [ "$CROSS" ]; then
 	[ -e "$busybox" ] || fetch_busybox
 fi
 
-tools=(tools/ioasids/*.c)
+tools=(tools/ioasids/ioasid-hold.c)
 tests=(tools/testing/selftests/*/test_*.c)
 programs=(tools/testing/selftests/*/{bench,stress}_*.c)
 mapfile -t others < <(cd "$source" && ls tools/testing/selftests/cgroup/test_*.c)

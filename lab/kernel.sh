@@ -6,6 +6,8 @@
 # The one called stock is built from the package's source, with nothing of ours.
 
 cd "$(dirname "$0")/.." || exit
+# What makes the types that BPF programs need
+[ "${1:-}" != debian ] || MORE_PACKAGES=dwarves
 . lab/tree.sh
 
 fragments=(lab/kernel.config "lab/arch/$ARCH.config")

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2086,SC2154
+#
+# The package of the tools is installed, and each client used.
+
+install() {
+	DEBIAN_FRONTEND=noninteractive dpkg -i ./*.deb
+	is 'active' systemctl is-active ioasids-enable.service
+	is '*ioasids*' cat $root/cgroup.subtree_control
+	is '*ioasids*' cat $root/system.slice/cgroup.subtree_control
+	eventually is 'root:ioasid 660' stat -c '%U:%G %a' /dev/ioasid
+}
+
+# So that BPF programs for any kernel can read what the controller counts.
+has_types() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep "STRUCT 'ioasids_cgroup'"; }
+
+check 'the package: is installed, and switches the controller on' install
+check 'bpftool: finds the types of the controller' has_types
+for client in systemd ioasidctl libcgroup lxc oci podman rootless; do
+	started=$SECONDS
+	# shellcheck source=/dev/null
+	. "./$client.sh"
+	echo "# $client: $((SECONDS - started)) s"
+done

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2086,SC2154
+#
+# ioasidctl: each subcommand, with right and with wrong arguments.
+
+# A tree: /job may have 10 and holds 4, /job/part may have 4 and holds them all.
+plant() {
+	ioasidctl set -c /job 10
+	ioasidctl set -c /job/part 4
+	(echo $BASHPID >$root/job/part/cgroup.procs && exec sh -c "$inside" 4) &
+	echo $! >/run/planted
+	limited job/part 4
+}
+
+shows_the_tree() {
+	is 'CGROUP MAX CURRENT USE PEAK RESERVED REFUSED /job 10 4 ####...... 4 0 1 ??part 4 4 ########## 4 0 1' ioasidctl ls /job
+	is '/job 10 4 /job/part 4 4' ioasidctl ls -n -o PATH,MAX,CURRENT /job
+	is '*/ 1048575 4 *' ioasidctl ls -n -o PATH,MAX,CURRENT
+	is '{ "cgroups": * { "cgroup": "/job", "max": 10, "current": 4, "children": * { "cgroup": "part", "max": 4, "current": 4 } * } * }' \
+		ioasidctl ls -J -o CGROUP,MAX,CURRENT /job
+	ioasidctl set -c /job/all max
+	is '/job 10 /job/part 4 /job/all max' ioasidctl ls -n -o PATH,MAX -s CURRENT /job
+	is '/job 10 /job/all max /job/part 4' ioasidctl ls -n -o PATH,MAX -s -CURRENT /job
+	is '{ "cgroups": * { "max": null } * }' ioasidctl ls -J -o MAX /job/all
+	rmdir $root/job/all
+}
+
+shows_one() {
+	is '*/job/part 4 4 4 4 0 1 1 /job 10 4 *0 more: /job/part comes first*' ioasidctl show /job/part
+	is '*6 more: /job comes first to its limit.' ioasidctl show /job
+	is '*/job/part 4 4*' ioasidctl show "$(cat /run/planted)"
+	mkdir $root/job/part/off
+	is '*The controller is off in /job/part/off: /job/part pays.*' ioasidctl show /job/part/off
+	rmdir $root/job/part/off
+	is '*/lab.slice/lab.service*' ioasidctl show lab.service
+}
+
+shows_who() {
+	pid=$(cat /run/planted)
+	is "$pid ioasid-hold 4 0 * /job/part $pid:?" ioasidctl who -n /job
+	is '' ioasidctl who -n /system.slice
+	is "*\"command\": \"ioasid-hold\", \"allocated\": 4*" ioasidctl who -J
+}
+
+sets() {
+	ioasidctl set /job 0
+	is 0 cat $root/job/ioasids.max
+	ioasidctl set $root/job 9223372036854775807
+	is 9223372036854775807 cat $root/job/ioasids.max
+	ioasidctl set /job max
+	is max cat $root/job/ioasids.max
+	ioasidctl set job 10
+	is 10 cat $root/job/ioasids.max
+}
+
+switches_on_and_off() {
+	mkdir -p $root/deep/er/est
+	ioasidctl enable /deep/er/est
+	is max cat $root/deep/er/est/ioasids.max
+	is '' cat $root/deep/er/est/cgroup.subtree_control
+	fails 1 '*a child of /deep has it*switch it off there first' ioasidctl disable /deep/er
+	ioasidctl disable /deep/er/est
+	[ ! -e $root/deep/er/est/ioasids.max ]
+	ioasidctl disable -c /deep
+	[ ! -e $root/deep/er/ioasids.max ]
+	rmdir $root/deep/er/est $root/deep/er $root/deep
+	# A leaf with processes in it is left alone.
+	mkdir $root/job/part/below
+	fails 1 '*/job/part has processes of its own*move them*' ioasidctl enable /job/part/below
+	rmdir $root/job/part/below
+}
+
+tells_of_events() {
+	is '/job/part max 1 alloc_fail 1' ioasidctl events /job
+	ioasidctl events -f /job >/run/events &
+	follower=$!
+	sleep 1
+	(echo $BASHPID >$root/job/part/cgroup.procs && ! ioasid-hold --alloc=1)
+	eventually is '??:??:?? /job/part max +1 alloc_fail +1' cat /run/events
+	# One that is made and gone between two looks.
+	mkdir $root/job/short
+	echo 0 >$root/job/short/ioasids.max
+	(echo $BASHPID >$root/job/short/cgroup.procs && ! ioasid-hold --alloc=1)
+	rmdir $root/job/short
+	eventually is '* /job/* max +1 alloc_fail +1' tail -n +2 /run/events
+	kill $follower
+}
+
+runs() {
+	is 'refused' ioasidctl run -m 2 -- sh -c 'ioasid-hold -a 3 >/dev/null 2>&1 || echo refused'
+	ioasidctl run -m 2 -S jobs.slice -- sh -c "$inside" 2 &
+	eventually is '*.scope 2 2' sh -c 'ioasidctl ls -n -o PATH,MAX,CURRENT jobs.slice | tail -n 1'
+	systemctl stop jobs.slice
+	wait
+	status=0
+	ioasidctl run -m 2 -- sh -c 'exit 42' || status=$?
+	[ $status = 42 ]
+}
+
+refuses_what_is_wrong() {
+	fails 2 '*what should it do*' ioasidctl
+	fails 2 "*no command 'list'*" ioasidctl list
+	fails 2 '*unrecognized option*' ioasidctl --nonsense
+	fails 1 '*/nowhere: No such file*' ioasidctl --root /nowhere ls
+	fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp ls
+	for command in ls top show who events; do
+		fails 3 "*no cgroup, running unit or process '/none'" ioasidctl $command /none
+		fails 3 "*no cgroup, running unit or process 'none.slice'" ioasidctl $command none.slice
+		fails 2 "*invalid option*" ioasidctl $command -x
+		fails 2 "*'b' is one argument too many*" ioasidctl $command / b
+	done
+	fails 3 '*no process 99999999' ioasidctl show 99999999
+	fails 3 "*'/../proc'" ioasidctl show /../proc
+	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl set /none 1
+	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl enable /none
+	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl disable /none
+	for value in -1 +1 0x10 '' ten 1.5 '1 2' 9223372036854775808 99999999999999999999; do
+		fails 2 "*'$value' is no limit: it should be 'max' or a number from 0 to 9223372036854775807" ioasidctl set /job "$value"
+		fails 2 "*'$value' is no limit*" ioasidctl run -m "$value" -- true
+	done
+	is 10 cat $root/job/ioasids.max
+	fails 2 '*argument is missing*' ioasidctl set /job
+	fails 2 '*argument is missing*' ioasidctl enable
+	fails 2 '*one argument too many*' ioasidctl set /job 1 2
+	fails 2 '*--max is missing' ioasidctl run -- true
+	fails 2 '*argument is missing*' ioasidctl run -m 1
+	fails 127 '*nonsense: No such file*' ioasidctl run -m 1 -- nonsense
+	fails 1 '*the root has no limit*' ioasidctl set / 5
+	fails 1 '*cannot be off in the root*' ioasidctl disable /
+	fails 2 "*no column 'X'*" ioasidctl ls -o MAX,X
+	fails 2 "*no column ''*" ioasidctl ls -o ''
+	fails 2 "*no column 'SIZE'*" ioasidctl ls -s SIZE
+	fails 2 "*delay is '0'*" ioasidctl top -d 0
+	fails 1 '*no terminal*' ioasidctl top
+	mkdir $root/job/part/off
+	fails 4 '*off in /job/part/off*enable*' ioasidctl ls /job/part/off
+	fails 4 '*off in /job/part/off*enable*' ioasidctl set /job/part/off 5
+	rmdir $root/job/part/off
+	fails 1 "*cannot write 5 to $root/job/ioasids.max: Permission denied" runuser -u nobody -- ioasidctl set /job 5
+	fails 1 '*cannot write +ioasids to *subtree_control: Permission denied' runuser -u nobody -- ioasidctl enable -c /job/part
+	is '*only descriptors that you may see*' runuser -u nobody -- ioasidctl who
+	fails 2 '*one argument too many*' ioasidctl check now
+	fails 2 '*one argument too many*' ioasidctl apply now
+}
+
+checks() {
+	limit checked checked.slice 5
+	ioasidctl set -c checked.slice 5
+	ioasidctl check
+	ioasidctl set checked.slice 6
+	is "*WRONG: checked.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
+	ioasidctl apply
+	mv /etc/containers/containers.conf.d/50-ioasids.conf /run
+	is '*WRONG: podman has crun put*annotations=*' ioasidctl check
+	mv /run/50-ioasids.conf /etc/containers/containers.conf.d
+	ioasidctl disable -c /system.slice
+	is "*WRONG: the controller is on below /system.slice: 'ioasidctl enable -c /system.slice'*" ioasidctl check
+	ioasidctl enable -c /system.slice
+	printf 'Unit=x\nMax=1\n[Limit]\nUnit=a.slice\n[Limit]\nMax=2\n[Limit]\nUnit=a.slice\nMax=-3\nMix=4\n' >/etc/ioasids.d/checked.conf
+	for complaint in "1: Unit is 'x'; it should be a service or a slice" "5: no Max= for 'a.slice'" \
+		"7: no Unit= for Max '2'" "9: Max is '-3'; it should be 'max' or a number" "10: unknown line 'Mix=4'"; do
+		is "*WRONG: /etc/ioasids.d/checked.conf:$complaint*" ioasidctl check
+	done
+	! ioasidctl apply
+	rm /etc/ioasids.d/checked.conf
+	ioasidctl check
+	systemctl stop checked.slice
+	rmdir $root/checked.slice || true
+}
+
+screen() { tmux capture-pane -p -t top; }
+columns() { screen | wc -L; }
+
+tops() {
+	tmux kill-server || true
+	tmux new-session -d -s top -x 80 -y 24 "$1 ioasidctl top -d 1"
+	eventually is '*by CURRENT*/ 1048575 4 #......... *job 10 4 ####...... *part 4 4 ##########*' screen
+	[ "$(columns)" -le 80 ]
+	# The root is folded, and unfolded.
+	tmux send-keys -t top ' '
+	eventually is '*REFUSED / 1048575 4 #......... - - -' screen
+	tmux send-keys -t top ' ' n j j
+	eventually is '*by CGROUP*part*' screen
+	tmux send-keys -t top h
+	eventually is '*q quit*' screen
+	tmux resize-window -t top -x 60 -y 7
+	tmux send-keys -t top c k k k k k k k k
+	eventually is '*part*' screen
+	[ "$(columns)" -le 60 ]
+	tmux send-keys -t top q
+	eventually fails 1 '*no server*' tmux list-sessions
+}
+
+# What is erased before it is drawn again flickers.
+tops_without_flicker() {
+	{ sleep 3; printf 'c'; sleep 1; printf q; } | script -qc 'stty rows 24 cols 80; ioasidctl top -d 1' /run/frames
+	[ "$(grep -c $'\033\[2J' /run/frames)" = 1 ]
+	[ "$(grep -o $'\033\[H' /run/frames | wc -l)" -ge 4 ]
+}
+
+# took COMMAND...: how many milliseconds, at best.
+took() {
+	local before now least=100000
+	for _ in {1..3}; do
+		before=$(date +%s%N)
+		"$@" >/dev/null
+		now=$((($(date +%s%N) - before) / 1000000))
+		[ $now -ge $least ] || least=$now
+	done
+	echo $least
+}
+
+lists_ten_thousand() {
+	mkdir $root/many
+	ioasidctl enable -c /many
+	mkdir $root/many/{0..99}
+	ioasidctl enable -c /many/{0..99}
+	mkdir $root/many/{0..99}/{1..99}
+	ls_takes=$(took ioasidctl ls /many)
+	cat_takes=$(took cat $root/many/*/*/ioasids.max)
+	ioasidctl ls /many >/run/many
+	echo "# ioasidctl ls: $ls_takes ms for 10,000 cgroups; cat of the limits: $cat_takes ms" >/run/lab.notes
+	rmdir $root/many/{0..99}/{1..99} $root/many/{0..99} $root/many
+	is 10002 sh -c 'wc -l </run/many'
+	# A second, if the machine has nothing else to do; so much more, if it has.
+	[ "$ls_takes" -le 1000 ] || [ "$ls_takes" -le $((cat_takes * 3 / 2)) ]
+}
+
+completes() {
+	bash -ic '
+	. /usr/share/bash-completion/bash_completion
+	. /usr/share/bash-completion/completions/ioasidctl
+	for words in "sh" "set --c" "ls -o MAX,CU" "show /jo" "set lab.sl" "set lab.se"; do
+		read -ra COMP_WORDS <<<"ioasidctl $words"
+		COMP_LINE="ioasidctl $words" COMP_POINT=${#COMP_LINE} COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+		_ioasidctl
+		echo "$words: ${COMPREPLY[*]}"
+	done' 2>/dev/null >/run/completed
+	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service' cat /run/completed
+}
+
+# Each subcommand, and each way in which it ends.
+leaks_nothing() {
+	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p"
+	while read -r arguments; do
+		# shellcheck disable=SC2086
+		$valgrind ioasidctl $arguments >/dev/null 2>&1 || true
+	done <<-EOF
+		ls -s USE
+		ls -J -o PATH,MAX,SETS,FAILED /job
+		show -J /job/part
+		show lab.service
+		who
+		set -c /job/new 5
+		set /none 1
+		enable -c /job
+		disable -c /job/new
+		events
+		run -m 1 -- true
+		apply
+		check
+	EOF
+	$valgrind ioasidctl events -f /job &
+	sleep 3
+	kill $!
+	tops "$valgrind"
+	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' | $valgrind /usr/libexec/ioasids/oci-hook || true
+	$valgrind /lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
+	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 16 ]
+	! grep . /run/valgrind.*
+}
+
+check 'ioasidctl set --create: makes and limits a cgroup' plant
+check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
+check 'ioasidctl show: a cgroup, a unit, a process' shows_one
+check 'ioasidctl who: who holds IDs' shows_who
+check 'ioasidctl set: a limit' sets
+check 'ioasidctl enable, disable: the ancestors' switches_on_and_off
+check 'ioasidctl events: and as they happen' tells_of_events
+check 'ioasidctl run: a command with a limit' runs
+check 'ioasidctl: what is wrong, in one line' refuses_what_is_wrong
+check 'ioasidctl check: what is wrong, and what to do' checks
+check 'ioasidctl top: keys, 80 columns, a smaller window' tops
+check 'ioasidctl top: nothing flickers' tops_without_flicker
+check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
+cat /run/lab.notes
+check 'ioasidctl: bash completes it' completes
+check 'ioasidctl: valgrind finds nothing' leaks_nothing
+kill "$(cat /run/planted)"
+wait
+ioasidctl disable -c /job
+rmdir $root/job/part $root/job/new $root/job 2>/dev/null

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# What the tests of clients are written in. Each is a function; it fails with the
+# first command in it that does.
+
+root=/sys/fs/cgroup
+log=/run/lab.log
+
+# check NAME FUNCTION [ARGUMENT...]: a test, and what became of it.
+check() {
+	local name=$1 status
+	shift
+	(set -e; "$@") >"$log" 2>&1
+	status=$?
+	[ $status = 0 ] || sed 's/^/# /' "$log"
+	echo "$([ $status = 0 ] || echo 'not ')ok - $name"
+}
+
+# is EXPECTED COMMAND...: what it prints, white space made one, matches the pattern.
+is() {
+	local expected=$1 printed
+	shift
+	printed=$("$@" 2>&1 | tr -s ' \n' ' ') || true
+	printed=${printed% }
+	# shellcheck disable=SC2053
+	[[ $printed = $expected ]] || { echo "'$*' says '$printed', should be '$expected'"; return 1; }
+}
+
+# fails STATUS PATTERN COMMAND...: it does, with that, and says why in one line.
+fails() {
+	local expected=$1 pattern=$2 status=0 printed
+	shift 2
+	printed=$("$@" 2>&1) || status=$?
+	# shellcheck disable=SC2053
+	if [ "$status" != "$expected" ] || [[ $printed != $pattern ]] || [ "$(wc -l <<<"$printed")" != 1 ]; then
+		echo "'$*' says '$printed' and returns $status, should be '$pattern' and $expected"
+		return 1
+	fi
+}
+
+eventually() {
+	local _
+	for _ in {1..100}; do
+		! "$@" >/dev/null 2>&1 || return 0
+		sleep 0.2
+	done
+	"$@"
+}
+
+# What is run inside: it wants one more than it may have, and then holds what it may.
+# shellcheck disable=SC2016
+inside='ioasid-hold --alloc=$(($0 + 1)) 2>&1 | grep -q EAGAIN && exec ioasid-hold --alloc=$0 --hold'
+
+# limit FILE UNIT N: the two lines.
+limit() { printf 'Unit=%s\nMax=%s\n' "$2" "$3" >"/etc/ioasids.d/$1.conf"; }
+
+# limited CGROUP N: something inside has N, and was refused more by the limit there.
+limited() {
+	eventually is "$2" cat "$root/$1/ioasids.current"
+	is "$2" cat "$root/$1/ioasids.max"
+	is "max [1-9]* alloc_fail *" cat "$root/$1/ioasids.events.local"
+	is "max * alloc_fail [1-9]*" cat "$root/$1/ioasids.events"
+}
+
+# gone CGROUP: nothing is left of it, and nobody has anything.
+gone() {
+	eventually test ! -e "$root/$1"
+	eventually is '*kernel 0 user 0 *' cat "$root/ioasids.capacity"
+	eventually is '*nr_dying_subsys_ioasids 0*' cat "$root/cgroup.stat"
+}
+
+device_number() { printf '%d:%d\n' "0x$(stat -c %t /dev/ioasid)" "0x$(stat -c %T /dev/ioasid)"; }
+
+# make_box DIRECTORY: what a container needs to run what is inside.
+make_box() {
+	mkdir -p "$1"/{bin,dev,etc,proc,sys,tmp}
+	cp /bin/busybox /run/lab/ioasid-hold "$1/bin"
+	ln -sf busybox "$1/bin/sh"
+	ln -sf busybox "$1/bin/grep"
+}
+
+# A user who may open the device, and whose manager runs.
+make_user() {
+	id user 2>/dev/null || useradd -m -u 1000 -G ioasid -s /bin/bash user
+	loginctl enable-linger user
+	eventually test -S /run/user/1000/systemd/private
+}
+
+as_user() { runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 PATH="$PATH" "$@"; }
+manager=user.slice/user-1000.slice/user@1000.service

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2086,SC2154
+#
+# runc and crun as they are called by others, with both drivers.
+
+# bundle CGROUP [MAX [ANNOTATIONS [HOOK]]]: a container that takes five.
+bundle() {
+	rm -rf /run/bundle
+	make_box /run/bundle/rootfs
+	local device hook=
+	[ -z "${4:-}" ] || hook="{ \"path\": \"$4\" }"
+	device="\"type\": \"c\", \"major\": $(device_number | sed 's/:/, "minor": /')"
+	cat >/run/bundle/config.json <<-END
+		{
+			"ociVersion": "1.0.2",
+			"process": {
+				"args": [ "sh", "-c", "$inside", "5" ],
+				"cwd": "/", "env": [ "PATH=/bin" ], "user": { "uid": 0, "gid": 0 }
+			},
+			"root": { "path": "rootfs" },
+			"mounts": [
+				{ "destination": "/proc", "type": "proc", "source": "proc" },
+				{ "destination": "/dev", "type": "tmpfs", "source": "tmpfs" }
+			],
+			"annotations": { ${3:-} },
+			"hooks": { "createRuntime": [ $hook ] },
+			"linux": {
+				"cgroupsPath": "$1",
+				"namespaces": [
+					{ "type": "pid" }, { "type": "mount" }, { "type": "cgroup" }
+				],
+				"devices": [ { "path": "/dev/ioasid", $device, "fileMode": 438 } ],
+				"resources": {
+					"devices": [
+						{ "allow": false, "access": "rwm" },
+						{ "allow": true, $device, "access": "rw" }
+					],
+					"unified": { ${2:+\"ioasids.max\": \"$2\"} }
+				}
+			}
+		}
+	END
+}
+
+# start RUNTIME...: leaves the path of its cgroup in $cgroup.
+start() {
+	(cd /run/bundle && "$@" run --detach --pid-file /run/bundle/pid c1 </dev/null >/run/bundle/log 2>&1) ||
+		{ cat /run/bundle/log; return 1; }
+	cgroup=$(sed -n 's,^0::/,,p' "/proc/$(cat /run/bundle/pid)/cgroup")
+}
+
+stop() {
+	"$@" delete --force c1
+	gone "$cgroup"
+}
+
+by_unified() {
+	local cgroup=$1 annotations=$2
+	shift 2
+	bundle "$cgroup" 5 "$annotations"
+	start "$@"
+	limited "$cgroup" 5
+	stop "$@"
+}
+
+by_hook() {
+	local cgroup=$1
+	shift
+	bundle "$cgroup" '' '"ioasids.max": "5"' /usr/libexec/ioasids/oci-hook
+	start "$@"
+	limited "$cgroup" 5
+	stop "$@"
+}
+
+# What crun cannot do by itself, or the above would not be needed.
+crun_alone_fails() {
+	local cgroup=$1
+	shift
+	bundle "$cgroup" 5
+	! start "$@"
+	"$@" delete --force c1 || true
+	grep ioasids /run/bundle/log
+}
+
+bad_annotation() {
+	local cgroup=x
+	bundle machine.slice:lab:c1 '' '"ioasids.max": "many"' /usr/libexec/ioasids/oci-hook
+	! start "$@"
+	"$@" delete --force c1 || true
+	[ ! -e $root/machine.slice/lab-c1.scope ]
+}
+
+subgroup='"run.oci.systemd.subgroup": ""'
+check 'runc, systemd: unified' by_unified machine.slice:lab:c1 '' runc --systemd-cgroup
+check 'runc, systemd: the hook' by_hook machine.slice:lab:c1 runc --systemd-cgroup
+check 'runc, cgroupfs: unified' by_unified /oci/c1 '' runc
+check 'runc, cgroupfs: the hook' by_hook /oci/c1 runc
+check 'crun, systemd: unified, with an empty subgroup' by_unified machine.slice:lab:c1 "$subgroup" crun --systemd-cgroup
+check 'crun, systemd: unified fails without' crun_alone_fails machine.slice:lab:c2 crun --systemd-cgroup
+check 'crun, systemd: the hook, in a subgroup or not' by_hook machine.slice:lab:c1 crun --systemd-cgroup
+check 'crun, cgroupfs: unified, at the top' by_unified /c1 '' crun
+check 'crun, cgroupfs: unified fails below' crun_alone_fails /new/c2 crun
+check 'crun, cgroupfs: the hook' by_hook /oci/c1 crun
+check 'the hook: runc ends with an annotation that is no limit' bad_annotation runc --systemd-cgroup
+check 'the hook: crun ends with an annotation that is no limit' bad_annotation crun --systemd-cgroup

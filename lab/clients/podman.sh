@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2086,SC2154
+#
+# podman: with each runtime and each manager of cgroups.
+
+import_box() {
+	make_box /run/image
+	tar -C /run/image -cf /run/image.tar .
+	"$@" podman import /run/image.tar box
+}
+
+# podman_limits env|as_user RUNTIME MANAGER OPTION...: a container that may have five.
+podman_limits() {
+	local podman=("$1" podman --runtime "$2" --cgroup-manager "$3") id cgroup
+	shift 3
+	id=$("${podman[@]}" run --detach --network none --device /dev/ioasid "$@" localhost/box sh -c "$inside" 5)
+	cgroup=$(ioasidctl show -J "$("${podman[@]}" inspect --format '{{.State.Pid}}' "$id")" |
+		sed -n '/"path"/{s/.*": "\/\(.*\)",/\1/p;q}')
+	limited "$cgroup" 5
+	"${podman[@]}" rm --force --time 0 "$id"
+	gone "$cgroup"
+}
+
+podman_below_a_slice() {
+	local id
+	limit work work.slice 5
+	ioasidctl apply
+	id=$(podman --runtime "$1" --cgroup-manager systemd run --detach --network none --device /dev/ioasid \
+		--cgroup-parent=work.slice localhost/box sh -c "$inside" 5)
+	limited work.slice 5
+	podman rm --force --time 0 "$id"
+	eventually is 0 cat $root/work.slice/ioasids.current
+	systemctl stop work.slice
+	gone work.slice
+}
+
+podman_again() {
+	local id
+	id=$(podman run --detach --network none --device /dev/ioasid --cgroup-conf=ioasids.max=5 localhost/box sh -c "$inside" 5)
+	podman stop --time 0 "$id"
+	eventually is '*kernel 0 user 0 *' cat $root/ioasids.capacity
+	podman start "$id"
+	limited "machine.slice/libpod-$id.scope" 5
+	podman rm --force --time 0 "$id"
+	gone "machine.slice/libpod-$id.scope"
+}
+
+# What the hook says is lost with crun; that the container does not start is not.
+podman_refuses() {
+	! podman --runtime "$1" run --name refused --network none --annotation=ioasids.max=lots localhost/box true
+	podman rm --force --time 0 refused
+	! podman container exists refused
+}
+
+check 'podman: an image' import_box
+for runtime in crun runc; do
+	for driver in systemd cgroupfs; do
+		# crun makes the cgroup above the container's, without the controller in it.
+		[ $driver = systemd ] || ioasidctl set -c /libpod_parent max
+		[ $driver = systemd ] || ioasidctl enable -c /libpod_parent
+		check "podman, $runtime, $driver: --cgroup-conf" podman_limits env $runtime $driver --cgroup-conf=ioasids.max=5
+		check "podman, $runtime, $driver: --annotation" podman_limits env $runtime $driver --annotation=ioasids.max=5
+	done
+	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
+	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime
+done
+check 'podman: a container that is stopped and started' podman_again

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds the Debian package of the tools, has lintian look at it, and prints its name.
+
+cd "$(dirname "$0")/.." || exit
+MORE_PACKAGES="debhelper dpkg-dev libjson-c-dev libsmartcols-dev lintian"
+. lab/lib.sh
+
+sources=(tools/ioasids include/uapi)
+result=$CACHE/deb/$(find "${sources[@]}" lab/deb.sh -type f | sort | xargs sha256sum | sha256sum | cut -c1-16)
+if [ ! -d "$result" ]; then
+	say "Building the package of the tools"
+	mkdir -p "$CACHE/deb"
+	work=$(mktemp -d "$CACHE/deb/new.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	cp -r --parents "${sources[@]}" "$work"
+	(cd "$work/tools/ioasids" && dpkg-buildpackage -b -us -uc) >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+	# There is no address yet to put into the field Maintainer, and no bug to close.
+	lintian --allow-root --fail-on error,warning,info --suppress-tags \
+		bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "$work"/tools/*.changes >&2
+	mkdir "$work/result"
+	cp "$work"/tools/ioasids-tools_*.deb "$work/result"
+	mv "$work/result" "$result"
+fi
+echo "$result"/*.deb

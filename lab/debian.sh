@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Makes the disk of a Debian guest with systemd and the clients that are tested
+# with it, from where this machine gets its own packages, and prints its name.
+# SUITE is another of Debian's suites than the machine's own.
+
+cd "$(dirname "$0")/.." || exit
+MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
+. lab/lib.sh
+
+: "${SUITE:=$(. /etc/os-release && echo "$VERSION_CODENAME")}"
+guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,libjson-c5
+guest+=,libpam-systemd,libsmartcols1,lxc,podman,procps,runc,systemd-sysv,tmux,udev,uidmap,valgrind
+
+disk=$CACHE/debian/$SUITE-$(sha256sum lab/debian.sh | cut -c1-16)
+if [ ! -e "$disk" ]; then
+	mkdir -p "$CACHE/debian"
+	exec 9>"$CACHE/debian/lock"
+	flock 9
+fi
+if [ ! -e "$disk" ]; then
+	say "Installing Debian $SUITE with container runtimes; this takes minutes"
+	work=$(mktemp -d "$CACHE/debian/new.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	chmod 755 "$work"
+	# shellcheck disable=SC2016
+	apt-get indextargets --format 'deb $(SIGNED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+		awk -v own="$(. /etc/os-release && echo "$VERSION_CODENAME")" -v suite="$SUITE" '
+		{ signed = $2 ~ /^\// ? " [signed-by=" $2 "]" : ""; $2 = ""; sub(own, suite); sub(/^deb/, "deb" signed); print }' |
+		sort -u >"$work/sources"
+	apt-config dump | grep -E '^Acquire::[^ ]+ "' >"$work/apt.conf"
+	mmdebstrap --variant=minbase --include="$guest" --aptopt="$work/apt.conf" \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		"$SUITE" "$work/root.tar" "$work/sources" >&2
+	say "Making its disk"
+	cat >"$work/disk.sh" <<-'END'
+		cd "$1"
+		mkdir root
+		tar -xf root.tar -C root --exclude='./dev/*' --exclude='./var/lib/apt/lists/*'
+		cat >root/etc/systemd/system/lab.service <<-'UNIT'
+			# What the lab hands over, on the second disk, as an archive.
+			[Unit]
+			Description=What the lab wants of this guest
+			After=multi-user.target systemd-user-sessions.service
+			FailureAction=poweroff-force
+			[Service]
+			Type=oneshot
+			Slice=lab.slice
+			Environment=HOME=/root
+			ExecStart=/bin/sh -c 'mkdir -p /run/lab && cd /run/lab && tar -xf /dev/vdb && exec ./guest.sh'
+			TimeoutStartSec=infinity
+			[Install]
+			WantedBy=default.target
+		UNIT
+		mkdir -p root/etc/systemd/system/default.target.wants
+		ln -s ../lab.service root/etc/systemd/system/default.target.wants
+		for unit in getty@tty1 serial-getty@ttyS0 apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+			e2scrub_reap e2scrub_all.timer fstrim.timer lxc lxc-net lxc-monitord \
+			podman podman.socket podman-auto-update podman-auto-update.timer podman-restart; do
+			case $unit in *.*) ;; *) unit=$unit.service ;; esac
+			ln -sf /dev/null "root/etc/systemd/system/$unit"
+		done
+		echo '/dev/vda / ext4 defaults 0 1' >root/etc/fstab
+		echo lab >root/etc/hostname
+		: >root/etc/machine-id
+		truncate -s 4G disk
+		mke2fs -q -t ext4 -L lab -d root disk
+	END
+	fakeroot sh -eu "$work/disk.sh" "$work"
+	rm -f "$CACHE/debian/$SUITE"-*
+	mv "$work/disk" "$disk"
+fi
+echo "$disk"

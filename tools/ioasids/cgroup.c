@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "cgroup.h"
+
+const char *cgroup_root = "/sys/fs/cgroup";
+int root_fd = -1;
+
+static void complain(const char *format, va_list arguments)
+{
+	fflush(stdout);
+	fprintf(stderr, "%s: ", program_invocation_short_name);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+}
+
+noreturn void die(int status, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain(format, arguments);
+	va_end(arguments);
+	exit(status);
+}
+
+void warn(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	complain(format, arguments);
+	va_end(arguments);
+}
+
+noreturn void die_of_off(const char *cgroup)
+{
+	die(NO_CONTROLLER, "the controller is off in /%s: 'ioasidctl enable /%s' switches it on",
+	    cgroup, cgroup);
+}
+
+/* What printf would print, in memory that is the caller's. */
+char *format(const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) < 0)
+		die(FAILED, "no memory");
+	va_end(arguments);
+	return text;
+}
+
+void *grow(void *array, size_t count, size_t size)
+{
+	array = reallocarray(array, count, size);
+	if (!array)
+		die(FAILED, "no memory");
+	return array;
+}
+
+bool is_word_of(const char *list, const char *word)
+{
+	size_t length = strlen(word);
+	const char *at = list;
+
+	while ((at = strstr(at, word))) {
+		if ((at == list || isspace(at[-1])) &&
+		    (!at[length] || isspace(at[length])))
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+/* Like the kernel: nothing but decimal digits, and no more than fits. */
+bool parse_number(const char *text, __u64 *number)
+{
+	char *rest;
+
+	errno = 0;
+	*number = strtoull(text, &rest, 10);
+	return isdigit(*text) && !*rest && !errno && *number <= LLONG_MAX;
+}
+
+bool parse_max(const char *text, __u64 *max)
+{
+	if (strcmp(text, "max"))
+		return parse_number(text, max);
+	*max = NO_LIMIT;
+	return true;
+}
+
+void open_root(void)
+{
+	struct statfs fs;
+
+	root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
+	if (fstatfs(root_fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
+		die(FAILED, "%s is not a cgroup v2 hierarchy; --root says where there is one",
+		    cgroup_root);
+}
+
+bool kernel_has_controller(void)
+{
+	char list[4096];
+
+	return read_file(root_fd, "cgroup.controllers", list, sizeof(list)) >= 0 &&
+		is_word_of(list, "ioasids");
+}
+
+void need_controller(void)
+{
+	if (!kernel_has_controller())
+		die(NO_CONTROLLER,
+		    "%s/cgroup.controllers does not have ioasids: 'ioasidctl check' says why",
+		    cgroup_root);
+}
+
+/* Reads a file that is not longer than @size - 1, and ends it with a NUL. */
+ssize_t read_file(int dir, const char *name, char *buffer, size_t size)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t length;
+	int error;
+
+	if (fd < 0)
+		return -1;
+	length = read(fd, buffer, size - 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	if (length >= 0)
+		buffer[length] = '\0';
+	return length;
+}
+
+/* Reads a file of any length; NULL, and errno, if that fails. */
+char *read_all(int dir, const char *name)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	size_t length = 0, size = 4096;
+	char *buffer = grow(NULL, size, 1);
+	ssize_t part = -1;
+	int error;
+
+	while (fd >= 0 && (part = read(fd, buffer + length, size - length - 1)) > 0) {
+		length += part;
+		if (length == size - 1) {
+			size *= 2;
+			buffer = grow(buffer, size, 1);
+		}
+	}
+	error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	buffer[length] = '\0';
+	if (part < 0) {
+		free(buffer);
+		return NULL;
+	}
+	return buffer;
+}
+
+static char *path_of(const char *cgroup, const char *file)
+{
+	return format("%s%s%s", cgroup, *cgroup ? "/" : "", file);
+}
+
+/* Returns 0 or an errno. */
+int write_file(const char *cgroup, const char *file, const char *text)
+{
+	char *path = path_of(cgroup, file);
+	int fd = openat(root_fd, path, O_WRONLY | O_CLOEXEC);
+	int error = 0;
+
+	free(path);
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+bool cgroup_exists(const char *cgroup)
+{
+	char *path = path_of(cgroup, "cgroup.procs");
+	bool exists = !faccessat(root_fd, path, F_OK, 0);
+
+	free(path);
+	return exists;
+}
+
+/* The root has no limit, but it has a file that says what there is. */
+bool cgroup_has_controller(const char *cgroup)
+{
+	char *path = path_of(cgroup, *cgroup ? "ioasids.max" : "ioasids.capacity");
+	bool has = !faccessat(root_fd, path, F_OK, 0);
+
+	free(path);
+	return has;
+}
+
+bool cgroup_is_populated(const char *cgroup)
+{
+	char *path = path_of(cgroup, "cgroup.procs");
+	char pid[2];
+	bool is = read_file(root_fd, path, pid, sizeof(pid)) > 0;
+
+	free(path);
+	return is;
+}
+
+/* Whether the children of @cgroup have the controller. */
+bool cgroup_passes_on(const char *cgroup)
+{
+	char *path = path_of(cgroup, "cgroup.subtree_control");
+	char list[4096];
+	bool does = read_file(root_fd, path, list, sizeof(list)) >= 0 &&
+		is_word_of(list, "ioasids");
+
+	free(path);
+	return does;
+}
+
+char *cgroup_parent(const char *cgroup)
+{
+	const char *slash = strrchr(cgroup, '/');
+
+	return format("%.*s", slash ? (int)(slash - cgroup) : 0, cgroup);
+}
+
+char *cgroup_of_process(pid_t pid)
+{
+	char *file = format("/proc/%d/cgroup", pid);
+	char *text = read_all(AT_FDCWD, file);
+	char *line, *cgroup;
+
+	free(file);
+	if (!text)
+		die(NOT_FOUND, "there is no process %d", pid);
+	line = *text == '0' ? text : strstr(text, "\n0::");
+	if (!line)
+		die(NOT_FOUND, "process %d is in no cgroup of the v2 hierarchy", pid);
+	line = strchr(line, '/') + 1;
+	cgroup = format("%.*s", (int)strcspn(line, "\n"), line);
+	free(text);
+	return cgroup;
+}
+
+/* a-b.slice is in a.slice; -.slice is the root. */
+char *cgroup_of_slice(const char *slice)
+{
+	size_t length = strlen(slice) - strlen(".slice");
+	char *cgroup = format("%s", ""), *longer;
+	size_t i;
+
+	if (!strcmp(slice, "-.slice"))
+		return cgroup;
+	for (i = 1; i <= length; i++) {
+		if (i != length && slice[i] != '-')
+			continue;
+		longer = format("%s%s%.*s.slice", cgroup, *cgroup ? "/" : "", (int)i, slice);
+		free(cgroup);
+		cgroup = longer;
+	}
+	return cgroup;
+}
+
+/* The highest cgroup below the root that is called @name. */
+static char *search(const char *name)
+{
+	char **queue = NULL, *found = NULL;
+	size_t next = 0, count = 0;
+	struct dirent *entry;
+	DIR *dir;
+	int fd;
+
+	queue = grow(queue, 1, sizeof(*queue));
+	queue[count++] = format("%s", "");
+	for (; next < count && !found; next++) {
+		fd = openat(root_fd, *queue[next] ? queue[next] : ".",
+			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		dir = fd < 0 ? NULL : fdopendir(fd);
+		if (!dir)
+			continue;
+		while (!found && (entry = readdir(dir))) {
+			if (entry->d_type != DT_DIR || *entry->d_name == '.')
+				continue;
+			queue = grow(queue, count + 1, sizeof(*queue));
+			queue[count++] = path_of(queue[next], entry->d_name);
+			if (!strcmp(entry->d_name, name))
+				found = format("%s", queue[count - 1]);
+		}
+		closedir(dir);
+	}
+	while (count)
+		free(queue[--count]);
+	free(queue);
+	return found;
+}
+
+/* NULL if @unit has no cgroup. */
+char *cgroup_of_unit(const char *unit)
+{
+	const char *suffix = strrchr(unit, '.');
+	char *cgroup;
+
+	if (!suffix || strcmp(suffix, ".slice"))
+		return search(unit);
+	cgroup = cgroup_of_slice(unit);
+	if (!cgroup_exists(cgroup)) {
+		free(cgroup);
+		cgroup = NULL;
+	}
+	return cgroup;
+}
+
+/* Dies if @name is no cgroup, process, slice or other unit that is there. */
+char *cgroup_find(const char *name)
+{
+	size_t length = strlen(cgroup_root);
+	char *cgroup;
+	__u64 pid;
+
+	if (parse_number(name, &pid) && pid <= INT_MAX)
+		return cgroup_of_process(pid);
+	if (!strncmp(name, cgroup_root, length) && (!name[length] || name[length] == '/'))
+		name += length;
+	if (strchr(name, '/') || !*name) {
+		cgroup = format("%s", name + strspn(name, "/"));
+		length = strlen(cgroup);
+		while (length && cgroup[length - 1] == '/')
+			cgroup[--length] = '\0';
+	} else {
+		cgroup = cgroup_of_unit(name);
+	}
+	if (!cgroup || strstr(cgroup, "..") || !cgroup_exists(cgroup))
+		die(NOT_FOUND, "there is no cgroup, running unit or process '%s'", name);
+	return cgroup;
+}
+
+static __u64 value_of(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
+/* Reads one of the files of the cgroup that is called @name in @dir. */
+static bool read_of(int dir, const char *name, const char *file, char *text, size_t size)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", name, file) >= (int)sizeof(path))
+		return false;
+	return read_file(dir, path, text, size) >= 0;
+}
+
+/*
+ * Fills in the limit, and those of @values that @wanted has, of the cgroup that is
+ * called @name in @dir. Each file costs time, so none is read that need not be. False
+ * if the controller is off there, or the cgroup is gone.
+ */
+bool read_values(int dir, const char *name, unsigned int wanted, __u64 *values)
+{
+	char text[256];
+
+	memset(values, 0, VALUES * sizeof(*values));
+	if (!read_of(dir, name, "ioasids.max", text, sizeof(text)))
+		return false;
+	values[MAX] = *text == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
+	if (wanted & BIT(PEAK)) {
+		if (!read_of(dir, name, "ioasids.peak", text, sizeof(text)))
+			return false;
+		values[PEAK] = strtoull(text, NULL, 10);
+		if (!values[PEAK])
+			wanted &= ~CHARGES;
+	}
+	if (wanted & CHARGES) {
+		if (!read_of(dir, name, "ioasids.current", text, sizeof(text)))
+			return false;
+		values[CURRENT] = strtoull(text, NULL, 10);
+	}
+	/* Nothing is reserved where nothing is charged, but there can be sets. */
+	if ((wanted & BIT(SETS)) ||
+	    (values[CURRENT] && (wanted & (BIT(RESERVED) | BIT(ALLOCATED))))) {
+		if (!read_of(dir, name, "ioasids.stat", text, sizeof(text)))
+			return false;
+		values[ALLOCATED] = value_of(text, "allocated ");
+		values[RESERVED] = value_of(text, "reserved ");
+		values[SETS] = value_of(text, "sets ");
+	}
+	if (wanted & EVENTS) {
+		if (!read_of(dir, name, "ioasids.events", text, sizeof(text)))
+			return false;
+		values[REFUSED] = value_of(text, "max ");
+		values[FAILURES] = value_of(text, "alloc_fail ");
+	}
+	if (wanted & LOCAL_EVENTS) {
+		if (!read_of(dir, name, "ioasids.events.local", text, sizeof(text)))
+			return false;
+		values[LOCAL_REFUSED] = value_of(text, "max ");
+		values[LOCAL_FAILURES] = value_of(text, "alloc_fail ");
+	}
+	return true;
+}
+
+/* Makes @cgroup, and those above it that do not exist. */
+void cgroup_make(const char *cgroup)
+{
+	char *parent;
+
+	if (cgroup_exists(cgroup))
+		return;
+	parent = cgroup_parent(cgroup);
+	cgroup_make(parent);
+	free(parent);
+	if (mkdirat(root_fd, cgroup, 0755) && errno != EEXIST)
+		die(FAILED, "cannot make %s/%s: %s", cgroup_root, cgroup, strerror(errno));
+}
+
+/* Switches the controller on for the children of @cgroup, if it is off. */
+void cgroup_pass_on(const char *cgroup)
+{
+	int error;
+
+	if (cgroup_passes_on(cgroup))
+		return;
+	error = write_file(cgroup, "cgroup.subtree_control", "+ioasids");
+	if (error == EBUSY)
+		die(FAILED,
+		    "/%s has processes of its own, so its children cannot have the controller: move them into a child first",
+		    cgroup);
+	if (error == EOPNOTSUPP)
+		die(FAILED, "/%s is threaded, and the controller is not", cgroup);
+	if (error)
+		die(FAILED, "cannot write +ioasids to %s/%s%scgroup.subtree_control: %s",
+		    cgroup_root, cgroup, *cgroup ? "/" : "", strerror(error));
+}
+
+/* Switches the controller on in @cgroup: in all above it, from the root down. */
+void cgroup_switch_on(const char *cgroup)
+{
+	char *parent;
+
+	if (cgroup_has_controller(cgroup))
+		return;
+	need_controller();
+	parent = cgroup_parent(cgroup);
+	cgroup_switch_on(parent);
+	cgroup_pass_on(parent);
+	free(parent);
+}
+
+void cgroup_limit(const char *cgroup, __u64 max)
+{
+	char *text;
+	int error;
+
+	if (!*cgroup)
+		die(FAILED, "the root has no limit: ioasids.capacity says what there is");
+	text = max == NO_LIMIT ? format("max") : format("%llu", max);
+	error = write_file(cgroup, "ioasids.max", text);
+	if (error == ENOENT && cgroup_exists(cgroup))
+		die_of_off(cgroup);
+	if (error)
+		die(FAILED, "cannot write %s to %s/%s/ioasids.max: %s", text, cgroup_root,
+		    cgroup, strerror(error));
+	free(text);
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <getopt.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ioasidctl.h"
+#include "limits.h"
+#include "tree.h"
+
+#define DEVICE		"/dev/ioasid"
+#define SUBGROUP	"run.oci.systemd.subgroup="
+
+static bool wrong;
+
+/* Says whether what @claim says is so, and if not, @why and what to do. */
+static bool expect(bool so, const char *claim, const char *why)
+{
+	printf("%s: %s%s%s\n", so ? "ok" : "WRONG", claim, so ? "" : ": ", so ? "" : why);
+	wrong |= !so;
+	return so;
+}
+
+static bool exists(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+static bool file_has(const char *path, const char *text)
+{
+	char *content = read_all(AT_FDCWD, path);
+	bool has = content && strstr(content, text);
+
+	free(content);
+	return has;
+}
+
+static void check_kernel(void)
+{
+	const char *why = "it was built without CGROUP_IOASIDS, or is older";
+
+	if (!kernel_has_controller()) {
+		if (file_has("/proc/cmdline", "cgroup_disable=ioasids"))
+			why = "cgroup_disable=ioasids is on its command line";
+		else if (file_has("/proc/cgroups", "ioasids"))
+			why = "a cgroup v1 mount has it: unmount that";
+	}
+	if (!expect(kernel_has_controller(), "the kernel has the controller", why))
+		exit(NO_CONTROLLER);
+	expect(exists(DEVICE), DEVICE " exists", "the kernel was built without IOASID_USER");
+}
+
+/* Whether those that start units in @cgroup can limit them. */
+static void check_passes_on(const char *cgroup)
+{
+	char *claim = format("the controller is on below /%s", cgroup);
+	char *why = format("'ioasidctl enable -c /%s' does it now, %s", cgroup,
+			   "ioasids-enable.service when the machine starts");
+
+	if (cgroup_exists(cgroup))
+		expect(cgroup_passes_on(cgroup), claim, why);
+	free(claim);
+	free(why);
+}
+
+static void wrong_limit(const char *message)
+{
+	expect(false, message, "the line is ignored");
+}
+
+static void check_limit(const struct limit *limit)
+{
+	char *cgroup = cgroup_of_unit(limit->unit), *claim, *why, *file;
+	char text[32] = "";
+	__u64 max = 0;
+
+	if (!cgroup)
+		return;
+	file = format("%s/ioasids.max", cgroup);
+	if (read_file(root_fd, file, text, sizeof(text)) < 0)
+		snprintf(text, sizeof(text), "not there");
+	text[strcspn(text, "\n")] = '\0';
+	if (limit->max == NO_LIMIT)
+		claim = format("%s has no limit, as %s says", limit->unit, limit->file);
+	else
+		claim = format("%s is limited to %llu, as %s says", limit->unit, limit->max,
+			       limit->file);
+	why = format("it is %s; 'ioasidctl apply' makes it so", text);
+	expect(parse_max(text, &max) && max == limit->max, claim, why);
+	free(why);
+	free(claim);
+	free(file);
+	free(cgroup);
+}
+
+static void check_limits(void)
+{
+	struct limit *limits;
+	size_t count = read_limits(&limits, wrong_limit), i;
+
+	for (i = 0; i < count; i++)
+		check_limit(&limits[i]);
+	free_limits(limits, count);
+}
+
+/* What crun and podman, which know nothing of the controller, must be told. */
+static void check_crun(void)
+{
+	bool told = file_has("/etc/containers/containers.conf", SUBGROUP);
+	glob_t files;
+	size_t i;
+
+	if (!exists("/usr/bin/crun") || !exists("/usr/bin/podman"))
+		return;
+	if (!glob("/etc/containers/containers.conf.d/*.conf", 0, NULL, &files)) {
+		for (i = 0; i < files.gl_pathc; i++)
+			told |= file_has(files.gl_pathv[i], SUBGROUP);
+		globfree(&files);
+	}
+	expect(told, "podman has crun put containers where --cgroup-conf can limit them",
+	       "[containers] in /etc/containers/containers.conf.d/50-ioasids.conf should have annotations=[\""
+	       SUBGROUP "\"]");
+}
+
+/* A container that crun has put below its scope, which does not pass the controller on. */
+static void check_containers(const struct cgroup *cgroup)
+{
+	const struct cgroup *child;
+	char *inner, *claim, *why;
+
+	for (child = cgroup->child; child; child = child->next) {
+		check_containers(child);
+		inner = format("%s/container", child->path);
+		if (strstr(child->name, ".scope") && cgroup_exists(inner)) {
+			claim = format("the container in /%s has the controller", child->path);
+			why = format("crun made a cgroup in it that has not; %s /%s MAX'",
+				     "what limits it all the same is 'ioasidctl set",
+				     child->path);
+			expect(cgroup_has_controller(inner), claim, why);
+			free(why);
+			free(claim);
+		}
+		free(inner);
+	}
+}
+
+int command_check(int argc, char **argv)
+{
+	struct cgroup *tree;
+
+	if (getopt_long(argc, argv, "", &(struct option){ }, NULL) != -1)
+		return BAD_USAGE;
+	need_arguments(argc, argv, 0, 0);
+	check_kernel();
+	check_passes_on("");
+	check_passes_on("system.slice");
+	check_passes_on("user.slice");
+	check_passes_on("machine.slice");
+	check_limits();
+	check_crun();
+	tree = read_tree("", 0);
+	check_containers(tree);
+	free_tree(tree);
+	return wrong ? FAILED : EXIT_SUCCESS;
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ioasidctl.h"
+#include "tree.h"
+
+/* In which order they are read matters: see tell_changes(). */
+#define WANTED	(EVENTS | LOCAL_EVENTS)
+
+/* New cgroups are found when something happens, or after so many ms. */
+#define RESCAN	1000
+
+static void tell_all(const struct cgroup *cgroup)
+{
+	const __u64 *values = cgroup->values;
+	const struct cgroup *child;
+
+	if (values[LOCAL_REFUSED] || values[LOCAL_FAILURES])
+		printf("/%s max %llu alloc_fail %llu\n", cgroup->path,
+		       values[LOCAL_REFUSED], values[LOCAL_FAILURES]);
+	for (child = cgroup->child; child; child = child->next)
+		tell_all(child);
+}
+
+static void tell_one(const char *path, const char *which, __s64 refused, __s64 failed)
+{
+	time_t now = time(NULL);
+	char clock[16];
+
+	if (refused <= 0 && failed <= 0)
+		return;
+	strftime(clock, sizeof(clock), "%T", localtime(&now));
+	printf("%s /%s%s max +%lld alloc_fail +%lld\n", clock, path, which,
+	       refused > 0 ? refused : 0, failed > 0 ? failed : 0);
+}
+
+static struct cgroup *find_child(struct cgroup *cgroup, const char *path)
+{
+	struct cgroup *child = cgroup ? cgroup->child : NULL;
+
+	while (child && strcmp(child->path, path))
+		child = child->next;
+	return child;
+}
+
+/*
+ * What is new in a cgroup and neither its own nor a child's is of a cgroup that has
+ * gone meanwhile. A cgroup is read before its children, so they may already know of
+ * something that it is told only the next time: that is the surplus.
+ */
+static void tell_changes(struct cgroup *cgroup, struct cgroup *old)
+{
+	static const struct cgroup none;
+	const __u64 *then = old ? old->values : none.values, *now = cgroup->values;
+	__s64 refused = now[LOCAL_REFUSED] - then[LOCAL_REFUSED];
+	__s64 failed = now[LOCAL_FAILURES] - then[LOCAL_FAILURES];
+	__s64 *surplus = cgroup->surplus;
+	struct cgroup *child, *before;
+
+	tell_one(cgroup->path, "", refused, failed);
+	surplus[0] = now[REFUSED] - then[REFUSED] - refused + (old ? old->surplus[0] : 0);
+	surplus[1] = now[FAILURES] - then[FAILURES] - failed + (old ? old->surplus[1] : 0);
+	for (child = cgroup->child; child; child = child->next) {
+		before = find_child(old, child->path);
+		tell_changes(child, before);
+		surplus[0] -= child->values[REFUSED] - (before ? before->values[REFUSED] : 0);
+		surplus[1] -= child->values[FAILURES] - (before ? before->values[FAILURES] : 0);
+	}
+	/* The root has no events of its own. */
+	if (!*cgroup->path)
+		return;
+	tell_one(cgroup->path, "/... (gone)", surplus[0], surplus[1]);
+	for (int i = 0; i < 2; i++)
+		if (surplus[i] > 0)
+			surplus[i] = 0;
+}
+
+static void watch(int notifier, const struct cgroup *cgroup)
+{
+	const struct cgroup *child;
+	char *file;
+
+	if (!*cgroup->path) {
+		for (child = cgroup->child; child; child = child->next)
+			watch(notifier, child);
+		return;
+	}
+	/* It tells of all below, too. To add what is watched already does nothing. */
+	file = format("%s/%s/ioasids.events", cgroup_root, cgroup->path);
+	inotify_add_watch(notifier, file, IN_MODIFY);
+	free(file);
+}
+
+static noreturn void follow(const char *path)
+{
+	struct cgroup *old = read_tree(path, WANTED), *cgroup;
+	struct pollfd notifier = { .events = POLLIN };
+	char ignored[4096];
+
+	notifier.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (notifier.fd < 0)
+		die(FAILED, "events: no inotify");
+	setlinebuf(stdout);
+	while (true) {
+		watch(notifier.fd, old);
+		poll(&notifier, 1, RESCAN);
+		while (read(notifier.fd, ignored, sizeof(ignored)) > 0)
+			;
+		cgroup = read_tree(path, WANTED);
+		tell_changes(cgroup, old);
+		free_tree(old);
+		old = cgroup;
+	}
+}
+
+int command_events(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "follow", no_argument, NULL, 'f' },
+		{ }
+	};
+	bool following = false;
+	struct cgroup *tree;
+	char *path;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1) {
+		if (option != 'f')
+			return BAD_USAGE;
+		following = true;
+	}
+	need_arguments(argc, argv, 0, 1);
+	need_controller();
+	path = cgroup_find(optind < argc ? argv[optind] : "/");
+	if (following)
+		follow(path);
+	tree = read_tree(path, WANTED);
+	tell_all(tree);
+	free_tree(tree);
+	free(path);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A createRuntime hook for OCI runtimes: limits a container that has the annotation
+ * ioasids.max. The runtime has made the container's cgroup and put its first process
+ * there, which waits; what the runtime knows comes as JSON from standard input.
+ */
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+
+#define ANNOTATION	"ioasids.max"
+
+int main(void)
+{
+	struct json_object *state = json_object_from_fd(STDIN_FILENO), *annotations, *value, *pid;
+	const char *text;
+	__u64 max;
+	char *cgroup;
+
+	if (!json_object_object_get_ex(state, "pid", &pid) || json_object_get_int(pid) <= 0)
+		die(FAILED, "the runtime should send its state, with a pid, to standard input");
+	/* It may be called for a container that wants no limit. */
+	if (!json_object_object_get_ex(state, "annotations", &annotations) ||
+	    !json_object_object_get_ex(annotations, ANNOTATION, &value))
+		return EXIT_SUCCESS;
+	text = json_object_get_string(value);
+	if (!parse_max(text, &max))
+		die(FAILED, "the annotation " ANNOTATION " is '%s'; it should be 'max' or a number",
+		    text);
+	open_root();
+	need_controller();
+	cgroup = cgroup_of_process(json_object_get_int(pid));
+	cgroup_switch_on(cgroup);
+	cgroup_limit(cgroup, max);
+	free(cgroup);
+	json_object_put(state);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ioasidctl.h"
+#include "tree.h"
+
+#define SHOWN		"CGROUP,MAX,CURRENT,USE,PEAK,RESERVED,REFUSED"
+#define KEYS		"q quit  arrows, j k move  space fold  sort: c current u use p peak r refused n name, i inverts"
+#define DELAY		2
+#define HOME		"\033[H"
+#define END_OF_LINE	"\033[K\n"
+#define END_OF_SCREEN	"\033[K\033[J"
+#define BOLD		"\033[1m"
+#define REVERSE		"\033[7m"
+#define NORMAL		"\033[0m"
+
+static struct termios before;
+
+/* What the user has chosen. A cgroup can go, so it is known by its path. */
+static struct selection selection;
+static char *chosen;
+static char **folded;
+static size_t folds;
+static bool help;
+
+static void restore(void)
+{
+	printf("\033[?25h");
+	fflush(stdout);
+	tcsetattr(STDIN_FILENO, TCSANOW, &before);
+}
+
+/* Returns a descriptor that tells of signals. */
+static int take_terminal(void)
+{
+	struct termios raw;
+	sigset_t signals;
+	int fd;
+
+	if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before))
+		die(FAILED, "top: this is no terminal; 'ioasidctl ls' works without");
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGWINCH);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (fd < 0)
+		die(FAILED, "top: %s", strerror(errno));
+	raw = before;
+	raw.c_lflag &= ~(ICANON | ECHO);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	atexit(restore);
+	printf("\033[?25l\033[H\033[2J");
+	return fd;
+}
+
+static size_t fold_of(const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < folds && strcmp(folded[i], path); i++)
+		;
+	return i;
+}
+
+static void fold_or_unfold(const char *path)
+{
+	size_t i = fold_of(path);
+
+	if (i < folds) {
+		free(folded[i]);
+		folded[i] = folded[--folds];
+	} else {
+		folded = grow(folded, folds + 1, sizeof(*folded));
+		folded[folds++] = format("%s", path);
+	}
+}
+
+/* Puts all that is shown into @list, which may be NULL; returns how many it is. */
+static size_t flatten(struct cgroup *cgroup, struct cgroup **list, size_t count)
+{
+	struct cgroup *child;
+
+	if (list)
+		list[count] = cgroup;
+	count++;
+	cgroup->folded = fold_of(cgroup->path) < folds;
+	for (child = cgroup->child; child && !cgroup->folded; child = child->next)
+		count = flatten(child, list, count);
+	return count;
+}
+
+/*
+ * Draws a frame over the one before: nothing is erased before it is written anew,
+ * and it all goes out in one piece, so it does not flicker.
+ */
+static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
+{
+	struct libscols_table *table = new_table(&selection);
+	size_t rows = size->ws_row > 3 ? size->ws_row - 3 : 1;
+	size_t first = at < rows ? 0 : at - rows + 1;
+	char *text, *line, *rest, *frame, clock[16];
+	time_t now = time(NULL);
+	size_t length, n = 0;
+	const char *how;
+	FILE *out;
+
+	scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+	scols_table_set_termwidth(table, size->ws_col);
+	add_lines(table, &selection, tree);
+	out = open_memstream(&frame, &length);
+	if (!out || scols_print_table_to_string(table, &text))
+		die(FAILED, "no memory");
+	strftime(clock, sizeof(clock), "%T", localtime(&now));
+	line = format("%s  /%s: %llu IDs  by %s%s  h: keys", clock, tree->path,
+		      tree->values[CURRENT], columns[selection.sort].name,
+		      selection.reversed ? ", inverted" : "");
+	fprintf(out, HOME "%.*s" END_OF_LINE, size->ws_col, help ? KEYS : line);
+	free(line);
+	rest = text;
+	for (n = 0; (line = strsep(&rest, "\n")) && *line; n++) {
+		/* The first is the heading. */
+		if (n && (n - 1 < first || n - 1 >= first + rows))
+			continue;
+		how = !n ? BOLD : n - 1 == at ? REVERSE : "";
+		fprintf(out, "%s%s" NORMAL END_OF_LINE, how, line);
+	}
+	fputs(END_OF_SCREEN, out);
+	fclose(out);
+	fwrite(frame, 1, length, stdout);
+	fflush(stdout);
+	free(frame);
+	free(text);
+	scols_unref_table(table);
+}
+
+/* What one key asks for; false to end. */
+static bool obey(int key, struct cgroup **list, size_t count, size_t *at)
+{
+	static const struct {
+		char key;
+		const char *column;
+	} *s, sorts[] = {
+		{ 'n', "CGROUP" },
+		{ 'c', "CURRENT" },
+		{ 'u', "USE" },
+		{ 'p', "PEAK" },
+		{ 'r', "REFUSED" },
+		{ }
+	};
+
+	for (s = sorts; s->key; s++)
+		if (key == s->key)
+			select_sort(&selection, s->column);
+	switch (key) {
+	case 'q':
+		return false;
+	case 'h':
+		help = !help;
+		break;
+	case 'i':
+		selection.reversed = !selection.reversed;
+		break;
+	case 'j':
+		*at += *at + 1 < count;
+		break;
+	case 'k':
+		*at -= *at > 0;
+		break;
+	case ' ':
+		if (list[*at]->child)
+			fold_or_unfold(list[*at]->path);
+		break;
+	}
+	return true;
+}
+
+/* Waits for keys and signals, @delay seconds at most; false if one of them was to end. */
+static bool obey_user(int signals, int delay, struct cgroup **list, size_t count, size_t *at)
+{
+	/* Arrows send three characters; right and left fold, as space does. */
+	static const char arrows[] = "kj  ";
+	struct pollfd both[] = {
+		{ .fd = STDIN_FILENO, .events = POLLIN },
+		{ .fd = signals, .events = POLLIN },
+	};
+	struct signalfd_siginfo signal;
+	ssize_t length, i;
+	char keys[64];
+
+	if (poll(both, 2, delay * 1000) <= 0)
+		return true;
+	if (both[1].revents && read(signals, &signal, sizeof(signal)) > 0 &&
+	    signal.ssi_signo != SIGWINCH)
+		return false;
+	if (!both[0].revents)
+		return true;
+	length = read(STDIN_FILENO, keys, sizeof(keys));
+	if (length <= 0)
+		return false;
+	for (i = 0; i < length; i++) {
+		if (keys[i] == '\033' && i + 2 < length && keys[i + 2] >= 'A' &&
+		    keys[i + 2] <= 'D') {
+			i += 2;
+			keys[i] = arrows[keys[i] - 'A'];
+		}
+		if (!obey(keys[i], list, count, at))
+			return false;
+	}
+	return true;
+}
+
+static bool look(const char *path, int signals, int delay)
+{
+	struct cgroup *tree = read_tree(path, wanted_values(&selection)), **list;
+	struct winsize size;
+	size_t count, at;
+	bool go_on;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
+		size = (struct winsize) { .ws_row = 24, .ws_col = 80 };
+	sort_tree(tree, &selection);
+	count = flatten(tree, NULL, 0);
+	list = grow(NULL, count, sizeof(*list));
+	flatten(tree, list, 0);
+	for (at = 0; at < count && chosen && strcmp(list[at]->path, chosen); at++)
+		;
+	if (at == count)
+		at = 0;
+	draw(tree, at, &size);
+	go_on = obey_user(signals, delay, list, count, &at);
+	free(chosen);
+	chosen = format("%s", list[at]->path);
+	free(list);
+	free_tree(tree);
+	return go_on;
+}
+
+int command_top(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "delay", required_argument, NULL, 'd' },
+		{ "sort", required_argument, NULL, 's' },
+		{ }
+	};
+	__u64 delay = DELAY;
+	int option, signals;
+	char *path;
+
+	select_columns(&selection, SHOWN);
+	select_sort(&selection, "CURRENT");
+	while ((option = getopt_long(argc, argv, "d:s:", options, NULL)) != -1) {
+		switch (option) {
+		case 'd':
+			if (!parse_number(optarg, &delay) || !delay || delay > 3600)
+				die(BAD_USAGE, "the delay is '%s'; it should be 1 to 3600 seconds",
+				    optarg);
+			break;
+		case 's':
+			select_sort(&selection, optarg);
+			break;
+		default:
+			return BAD_USAGE;
+		}
+	}
+	need_arguments(argc, argv, 0, 1);
+	need_controller();
+	path = cgroup_find(optind < argc ? argv[optind] : "/");
+	signals = take_terminal();
+	while (look(path, signals, delay))
+		;
+	free(path);
+	free(chosen);
+	while (folds)
+		free(folded[--folds]);
+	free(folded);
+	return EXIT_SUCCESS;
+}

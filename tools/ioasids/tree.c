@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tree.h"
+
+#define BAR_WIDTH	10
+
+/* In the order of the enum. */
+const struct column columns[COLUMNS] = {
+	{ "CGROUP", "name, as a tree", 0, SCOLS_FL_TREE | SCOLS_FL_TRUNC, 0.4 },
+	{ "PATH", "path below the root of the hierarchy", 0, SCOLS_FL_TRUNC, 0.4 },
+	{ "MAX", "the limit; of the root: what the machine has", BIT(MAX), SCOLS_FL_RIGHT },
+	{ "CURRENT", "what is charged", BIT(CURRENT), SCOLS_FL_RIGHT },
+	{ "USE", "a bar: CURRENT of MAX", BIT(CURRENT) | BIT(MAX), 0, BAR_WIDTH },
+	{ "PEAK", "the highest CURRENT so far", BIT(PEAK), SCOLS_FL_RIGHT },
+	{ "ALLOCATED", "IDs that exist", BIT(ALLOCATED), SCOLS_FL_RIGHT },
+	{ "RESERVED", "charged, and not allocated yet", BIT(RESERVED), SCOLS_FL_RIGHT },
+	{ "SETS", "owners of IDs", BIT(SETS), SCOLS_FL_RIGHT },
+	{ "REFUSED", "requests refused by this limit, or one below", BIT(REFUSED), SCOLS_FL_RIGHT },
+	{ "FAILED", "requests made here or below, and refused", BIT(FAILURES), SCOLS_FL_RIGHT },
+};
+
+int find_column(const char *name, size_t length)
+{
+	int i;
+
+	for (i = 0; i < COLUMNS; i++)
+		if (!strncasecmp(columns[i].name, name, length) && !columns[i].name[length])
+			return i;
+	die(BAD_USAGE, "there is no column '%.*s'; --help lists them", (int)length, name);
+}
+
+void select_columns(struct selection *selection, const char *list)
+{
+	size_t length;
+
+	selection->count = 0;
+	while (true) {
+		length = strcspn(list, ",");
+		if (selection->count == COLUMNS)
+			die(BAD_USAGE, "no more than %d columns can be shown", COLUMNS);
+		selection->shown[selection->count++] = find_column(list, length);
+		if (!list[length])
+			break;
+		list += length + 1;
+	}
+}
+
+void select_sort(struct selection *selection, const char *name)
+{
+	selection->reversed = *name == '-';
+	name += selection->reversed;
+	selection->sort = find_column(name, strlen(name));
+}
+
+unsigned int wanted_values(const struct selection *selection)
+{
+	unsigned int wanted = columns[selection->sort].values;
+	int i;
+
+	for (i = 0; i < selection->count; i++)
+		wanted |= columns[selection->shown[i]].values;
+	return wanted;
+}
+
+/* What is charged to nobody below is the kernel's, or of processes in the root. */
+static void read_capacity(__u64 *values)
+{
+	char *text = read_all(root_fd, "ioasids.capacity");
+	__u64 kernel = 0, user = 0;
+
+	memset(values, 0, VALUES * sizeof(*values));
+	if (text)
+		sscanf(text, "total %llu kernel %llu user %llu",
+		       &values[MAX], &kernel, &user);
+	values[CURRENT] = kernel + user;
+	free(text);
+}
+
+/* Takes @path; NULL if that has not the controller, and so nothing below it has. */
+static struct cgroup *read_cgroup_at(int dir, const char *name, char *path,
+				     struct cgroup *parent, unsigned int wanted)
+{
+	struct cgroup *cgroup = grow(NULL, 1, sizeof(*cgroup));
+	const char *slash = strrchr(path, '/');
+
+	*cgroup = (struct cgroup) {
+		.path = path, .name = slash ? slash + 1 : path, .parent = parent,
+	};
+	if (!*path) {
+		read_capacity(cgroup->values);
+	} else if (!read_values(dir, name, wanted, cgroup->values)) {
+		free(path);
+		free(cgroup);
+		cgroup = NULL;
+	}
+	return cgroup;
+}
+
+struct cgroup *read_cgroup(const char *path, unsigned int wanted)
+{
+	return read_cgroup_at(root_fd, path, format("%s", path), NULL, wanted);
+}
+
+/*
+ * What need be read below @cgroup. A value that includes the descendants, and is 0,
+ * is 0 in each of them; where there are many cgroups that is most of them.
+ */
+static unsigned int wanted_below(const struct cgroup *cgroup, unsigned int wanted)
+{
+	const __u64 *values = cgroup->values;
+
+	/* The root has no such values. */
+	if (!*cgroup->path)
+		return wanted;
+	if ((wanted & BIT(PEAK)) && !values[PEAK])
+		wanted &= ~(BIT(PEAK) | CHARGES);
+	if ((wanted & EVENTS) && !values[REFUSED] && !values[FAILURES])
+		wanted &= ~(EVENTS | LOCAL_EVENTS);
+	return wanted;
+}
+
+/* Reads what is below @cgroup, which is called @name in @dir. */
+static void read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted)
+{
+	struct cgroup **end = &cgroup->child;
+	struct dirent *entry;
+	struct stat about;
+	DIR *children;
+	int fd;
+
+	/* A directory has a link from each child: most have none to look for. */
+	name = *name ? name : ".";
+	if (!fstatat(dir, name, &about, 0) && about.st_nlink == 2)
+		return;
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	children = fd < 0 ? NULL : fdopendir(fd);
+	/* It may have gone meanwhile. */
+	if (!children)
+		return;
+	wanted = wanted_below(cgroup, wanted);
+	while ((entry = readdir(children))) {
+		if (entry->d_type != DT_DIR || *entry->d_name == '.')
+			continue;
+		*end = read_cgroup_at(fd, entry->d_name,
+				      format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "",
+					     entry->d_name),
+				      cgroup, wanted);
+		if (*end) {
+			read_children(fd, entry->d_name, *end, wanted);
+			end = &(*end)->next;
+		}
+	}
+	closedir(children);
+}
+
+struct cgroup *read_tree(const char *path, unsigned int wanted)
+{
+	struct cgroup *cgroup = read_cgroup(path, wanted);
+
+	if (!cgroup)
+		die_of_off(path);
+	read_children(root_fd, path, cgroup, wanted);
+	return cgroup;
+}
+
+static double use_of(const struct cgroup *cgroup)
+{
+	const __u64 *values = cgroup->values;
+
+	if (values[MAX] == NO_LIMIT)
+		return 0;
+	if (!values[MAX])
+		return values[CURRENT] ? 2 : 1;
+	return (double)values[CURRENT] / values[MAX];
+}
+
+/* Names go up, numbers go down: the first is what one looks for. */
+static int compare(const void *a, const void *b, void *data)
+{
+	const struct cgroup *left = *(struct cgroup **)a, *right = *(struct cgroup **)b;
+	const struct selection *selection = data;
+	int sort = selection->sort, result = 0;
+	unsigned int value;
+
+	if (sort == USE_COLUMN) {
+		result = (use_of(left) < use_of(right)) - (use_of(left) > use_of(right));
+	} else if (columns[sort].values) {
+		value = __builtin_ctz(columns[sort].values);
+		result = (left->values[value] < right->values[value]) -
+			 (left->values[value] > right->values[value]);
+	}
+	if (!result)
+		result = strcmp(left->path, right->path);
+	return selection->reversed ? -result : result;
+}
+
+void sort_tree(struct cgroup *cgroup, const struct selection *selection)
+{
+	struct cgroup **array = NULL, *child;
+	size_t count = 0, i;
+
+	for (child = cgroup->child; child; child = child->next) {
+		if (!(count & (count - 1)))
+			array = grow(array, count ? 2 * count : 1, sizeof(*array));
+		array[count++] = child;
+		sort_tree(child, selection);
+	}
+	if (!count)
+		return;
+	qsort_r(array, count, sizeof(*array), compare, (void *)selection);
+	for (i = 0; i < count; i++)
+		array[i]->next = i + 1 < count ? array[i + 1] : NULL;
+	cgroup->child = array[0];
+	free(array);
+}
+
+void free_tree(struct cgroup *cgroup)
+{
+	struct cgroup *child, *next;
+
+	for (child = cgroup->child; child; child = next) {
+		next = child->next;
+		free_tree(child);
+	}
+	free(cgroup->path);
+	free(cgroup);
+}
+
+struct libscols_table *new_table(const struct selection *selection)
+{
+	struct libscols_table *table = scols_new_table();
+	struct libscols_column *made;
+	const struct column *column;
+	int i;
+
+	if (!table)
+		die(FAILED, "no memory");
+	scols_table_set_name(table, "cgroups");
+	for (i = 0; i < selection->count; i++) {
+		column = &columns[selection->shown[i]];
+		made = scols_table_new_column(table, column->name, column->width, column->flags);
+		if (!made)
+			die(FAILED, "no memory");
+		if (column->flags & SCOLS_FL_RIGHT)
+			scols_column_set_json_type(made, SCOLS_JSON_NUMBER);
+	}
+	return table;
+}
+
+/* A bar for people, a percentage for programs; nothing where there is no limit. */
+static char *bar(const struct cgroup *cgroup, bool json)
+{
+	double use = use_of(cgroup);
+	int full = use >= 1 ? BAR_WIDTH : (int)(use * BAR_WIDTH);
+
+	if (cgroup->values[MAX] == NO_LIMIT)
+		return NULL;
+	/* One ID of a million is to be seen, too. */
+	full += full < BAR_WIDTH && full < use * BAR_WIDTH;
+	if (json)
+		return format("%.0f%%", use * 100);
+	return format("%.*s%.*s%s", full, "##########", BAR_WIDTH - full, "..........",
+		      use > 1 ? "!" : "");
+}
+
+static char *cell(const struct cgroup *cgroup, int column, bool json)
+{
+	__u64 value;
+
+	if (column == NAME_COLUMN)
+		return format("%s%s", cgroup->parent ? "" : "/",
+			      cgroup->parent ? cgroup->name : cgroup->path);
+	if (column == PATH_COLUMN)
+		return format("/%s", cgroup->path);
+	if (column == USE_COLUMN)
+		return bar(cgroup, json);
+	/* The root has neither peak nor events. */
+	if (!*cgroup->path && column != MAX_COLUMN && column != CURRENT_COLUMN)
+		return json ? NULL : format("-");
+	value = cgroup->values[__builtin_ctz(columns[column].values)];
+	if (column == MAX_COLUMN && value == NO_LIMIT)
+		return json ? NULL : format("max");
+	return format("%llu", value);
+}
+
+void add_line(struct libscols_table *table, const struct selection *selection,
+	      struct cgroup *cgroup, struct cgroup *below)
+{
+	bool json = scols_table_is_json(table);
+	char *data;
+	int i;
+
+	cgroup->line = scols_table_new_line(table, below ? below->line : NULL);
+	if (!cgroup->line)
+		die(FAILED, "no memory");
+	for (i = 0; i < selection->count; i++) {
+		data = cell(cgroup, selection->shown[i], json);
+		if (data)
+			scols_line_refer_data(cgroup->line, i, data);
+	}
+}
+
+/* Adds a line for @cgroup, and for all below that are not folded away. */
+void add_lines(struct libscols_table *table, const struct selection *selection,
+	       struct cgroup *cgroup)
+{
+	struct cgroup *child;
+
+	add_line(table, selection, cgroup, cgroup->parent);
+	for (child = cgroup->child; child && !cgroup->folded; child = child->next)
+		add_lines(table, selection, child);
+}

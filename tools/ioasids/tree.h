@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The tree of cgroups that have the controller, and a table of it.
+ */
+#ifndef _TREE_H
+#define _TREE_H
+
+#include <libsmartcols/libsmartcols.h>
+
+#include "cgroup.h"
+
+struct cgroup {
+	char *path;		/* below the root, without a slash in front */
+	const char *name;	/* its last part */
+	struct cgroup *parent;
+	struct cgroup *child;	/* the first one */
+	struct cgroup *next;	/* of the same parent */
+	__u64 values[VALUES];
+	__s64 surplus[2];	/* only events uses it */
+	bool folded;		/* only top sets it */
+	struct libscols_line *line;
+};
+
+struct column {
+	const char *name;
+	const char *about;
+	unsigned int values;	/* those that it needs */
+	int flags;		/* of libsmartcols */
+	double width;
+};
+
+enum {
+	NAME_COLUMN,
+	PATH_COLUMN,
+	MAX_COLUMN,
+	CURRENT_COLUMN,
+	USE_COLUMN,
+	PEAK_COLUMN,
+	ALLOCATED_COLUMN,
+	RESERVED_COLUMN,
+	SETS_COLUMN,
+	REFUSED_COLUMN,
+	FAILURES_COLUMN,
+	COLUMNS
+};
+
+extern const struct column columns[COLUMNS];
+
+/* Which columns are shown, in which order. */
+struct selection {
+	int shown[COLUMNS];
+	int count;
+	int sort;
+	bool reversed;
+};
+
+int find_column(const char *name, size_t length);
+void select_columns(struct selection *selection, const char *list);
+void select_sort(struct selection *selection, const char *name);
+unsigned int wanted_values(const struct selection *selection);
+
+struct cgroup *read_cgroup(const char *path, unsigned int wanted);
+struct cgroup *read_tree(const char *path, unsigned int wanted);
+void sort_tree(struct cgroup *cgroup, const struct selection *selection);
+void free_tree(struct cgroup *cgroup);
+
+struct libscols_table *new_table(const struct selection *selection);
+void add_line(struct libscols_table *table, const struct selection *selection,
+	      struct cgroup *cgroup, struct cgroup *below);
+void add_lines(struct libscols_table *table, const struct selection *selection,
+	       struct cgroup *cgroup);
+
+#endif
