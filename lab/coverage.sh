@@ -30,6 +30,7 @@ reasons='
 ioasid_set_bound        the command line is parsed before KUnit: .ci/check boots with it
 ioasid_set_show_cgroup  for fdinfo: device.fdinfo_shows_set_quota_allocated_and_cgroup
 DEFINE_SEQ_ATTRIBUTE    opening debugfs takes a process: device.debugfs_shows_the_set_to_root
+set_make                the xarray asks for memory twice, and one n-th fails: fault.with_all_that_follow.open_makes_no_set
 ioasid_mm_free          SVA frees only what it has
 ioasid_init             there is memory when the machine boots
 __ioasid_alloc          a capacity would have to be installed at that very moment
