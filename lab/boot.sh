@@ -61,7 +61,7 @@ fault+='|(circular|recursive) locking|inconsistent lock state|(UBSAN|KASAN|KCSAN
 # KCSAN also tells of races in which nothing of ours takes part: those are counted.
 awk '/^======/ { open = !open; if (!open && report ~ /KCSAN:/ && stacks !~ /ioasid/) { others++; report = "" } }
 	!open { printf "%s", report; report = stacks = ""; print; next }
-	{ report = report $0 "\n" } !/Comm: / { stacks = stacks $0 }
+	{ report = report $0 "\n" } /\+0x[0-9a-f]+\// { stacks = stacks $0 }
 	END { printf "%s", report; if (others) print "# " others " data races elsewhere in the kernel" >"/dev/stderr" }' \
 	"$work/console" >"$work/faults" 2>"$work/elsewhere"
 cat "$work/elsewhere"

@@ -87,7 +87,8 @@ test)	# all tests, or those that are called $only
 	;;
 stress)	# what user space can do, and what the kernel can do meanwhile
 	while [ ! -e /tmp/ended ] && echo run >/sys/kernel/debug/kunit/ioasid_stress/run; do
-		grep '^ *not ok' /sys/kernel/debug/kunit/ioasid_stress/results
+		! grep -q '^ *not ok' /sys/kernel/debug/kunit/ioasid_stress/results ||
+			cat /sys/kernel/debug/kunit/ioasid_stress/results
 	done &
 	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
 	: >/tmp/ended
