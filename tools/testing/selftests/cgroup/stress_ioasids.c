@@ -13,7 +13,8 @@
  *			instant. They bind where there is a mock IOMMU
  *			(CONFIG_IOASID_MOCK) and the kernel does not refuse it
  *	disturbers	one changes limits, one makes and removes subtrees, one
- *			switches the controller off and on, one freezes, one reads
+ *			switches the controller off and on, one freezes, one reads, one
+ *			has the kernel run its own stress (ioasid_stress of KUnit)
  *
  * and where, with the limits that never change:
  *
@@ -87,6 +88,7 @@
 #define DEVICE		"/dev/ioasid"
 #define TREE		"ioasids_stress"
 
+#define KUNIT		"/sys/kernel/debug/kunit/ioasid_stress"
 #define SETS		"/sys/kernel/debug/ioasid/sets"
 #define MOCK		"/dev/ioasid-mock-"
 #define MOCK_TABLE	"/sys/kernel/debug/ioasid_mock/pasids"
@@ -109,7 +111,7 @@
 #define put(p, v)	__atomic_store_n(p, v, __ATOMIC_SEQ_CST)
 #define add(p, n)	__atomic_add_fetch(p, n, __ATOMIC_SEQ_CST)
 
-enum check { ANSWERS, IDS, LIMITED, AT_REST, FROZEN, CAPACITY, END, COVERAGE, HANG, NR_CHECKS };
+enum check { ANSWERS, IDS, LIMITED, AT_REST, FROZEN, CAPACITY, KERNEL, END, COVERAGE, HANG, NR_CHECKS };
 
 static const char *const check_names[NR_CHECKS] = {
 	[ANSWERS]  = "every answer is one that the caller's state allows",
@@ -118,6 +120,7 @@ static const char *const check_names[NR_CHECKS] = {
 	[AT_REST]  = "with moves and limits at rest, nothing rises over a limit",
 	[FROZEN]   = "with all frozen, accounts make up the counts, and the model agrees",
 	[CAPACITY] = "the capacity adds up",
+	[KERNEL]   = "the kernel's own stress passes beside this one",
 	[END]	   = "in the end nothing is left",
 	[COVERAGE] = "everything has happened",
 	[HANG]	   = "nothing hung",
@@ -236,17 +239,18 @@ struct slot {
 	unsigned long steps;
 };
 
-enum disturber { LIMITER, CHURNER, SWITCHER, FREEZER, READER, NR_DISTURBERS };
+/* The last two change nothing in the tree, and are never paused. */
+enum disturber { LIMITER, CHURNER, SWITCHER, FREEZER, READER, STARTER, NR_DISTURBERS };
 
 static const char *const disturber_names[] = {
-	"limiter", "churner", "switcher", "freezer", "reader",
+	"limiter", "churner", "switcher", "freezer", "reader", "starter",
 };
 
 static struct shared {
 	char root[256];
 	__u64 seed;
 	int processes, threads;
-	bool has_mock, has_sva;
+	bool has_kunit, has_mock, has_sva;
 	unsigned int stop;
 	unsigned int paused;		/* nobody moves, nothing is set */
 	unsigned int hold;		/* workers begin nothing */
@@ -259,6 +263,7 @@ static struct shared {
 	} disturbers[NR_DISTURBERS];
 	struct slot slots[MAX_WORKERS];
 	unsigned long done[NR_DEEDS];
+	unsigned int nr_kunit;
 	unsigned int failed[NR_CHECKS];
 	unsigned int nr_failures;
 	struct {
@@ -1597,8 +1602,29 @@ static void reader(struct actor *me)
 	did(DID_READ);
 }
 
+static void starter(struct actor *me)
+{
+	char results[16 * PAGE_SIZE], *line, *rest = results;
+
+	if (!shared->has_kunit) {
+		usleep(100000);
+		return;
+	}
+	must(set(KUNIT, "run", "run"), "start", KUNIT);
+	if (read_text(KUNIT "/results", results, sizeof(results)) <= 0) {
+		fail(KERNEL, KUNIT "/results cannot be read");
+	} else if (strstr(results, "not ok")) {
+		while ((line = strsep(&rest, "\n")))
+			ksft_print_msg("%s\n", line);
+		fail(KERNEL, "the kernel's own stress, as above");
+	}
+	add(&shared->nr_kunit, 1);
+	/* It leaves little to others. */
+	usleep(between(me, 0, 2000000));
+}
+
 static void (*const disturbers[NR_DISTURBERS])(struct actor *me) = {
-	limiter, churner, switcher, freezer, reader,
+	limiter, churner, switcher, freezer, reader, starter,
 };
 
 static void disturb(enum disturber who)
@@ -1607,8 +1633,7 @@ static void disturb(enum disturber who)
 
 	while (!get(&shared->stop)) {
 		put(&shared->disturbers[who].busy, 1);
-		/* The reader changes nothing. */
-		if (who == READER || !get(&shared->paused))
+		if (who >= READER || !get(&shared->paused))
 			disturbers[who](&me);
 		put(&shared->disturbers[who].busy, 0);
 		add(&shared->disturbers[who].steps, 1);
@@ -1735,8 +1760,8 @@ static bool pause_others(void)
 
 	going_to("let the others come to rest");
 	put(&shared->paused, 1);
-	for (i = 0; i < NR_DISTURBERS; i++)
-		while (i != READER && get(&shared->disturbers[i].busy)) {
+	for (i = 0; i < READER; i++)
+		while (get(&shared->disturbers[i].busy)) {
 			if (now_ms() > end) {
 				fail(HANG, "the %s", disturber_names[i]);
 				return false;
@@ -2250,9 +2275,9 @@ static void finish(const pid_t *pids, long user, long dying)
 		fail(END, "the mock IOMMU has entries for %ld PASIDs", number_of_file(MOCK_TABLE));
 	nftw(place_path(TOP, path), expect_nothing, 16, FTW_PHYS);
 	/* What others have, if there are any, comes and goes. */
-	for (end = now_ms() + 10000; user_of_capacity() != user && now_ms() < end; )
+	for (end = now_ms() + 10000; user_of_capacity() > user && now_ms() < end; )
 		usleep(10000);
-	if (now_ms() >= end)
+	if (user_of_capacity() > user)
 		fail(END, "ioasids.capacity: user %ld, before %ld", user_of_capacity(), user);
 	check_capacity();
 	if (!remove_tree())
@@ -2439,6 +2464,7 @@ int main(int argc, char **argv)
 	if (access(DEVICE, F_OK))
 		ksft_exit_skip("no " DEVICE "\n");
 	ksft_set_plan(NR_CHECKS);
+	shared->has_kunit = !access(KUNIT "/run", W_OK);
 	shared->has_mock = !access(MOCK "kernel", F_OK);
 	shared->has_sva = shared->has_mock && try_sva();
 	if (!shared->has_sva)
@@ -2470,6 +2496,9 @@ int main(int argc, char **argv)
 		check_coverage();
 	print_failures();
 	for (i = 0; i < NR_CHECKS; i++)
-		ksft_test_result(!shared->failed[i], "%s\n", check_names[i]);
+		if (i == KERNEL && !shared->nr_kunit)
+			ksft_test_result_skip("%s: there is no " KUNIT "\n", check_names[i]);
+		else
+			ksft_test_result(!shared->failed[i], "%s\n", check_names[i]);
 	ksft_finished();
 }
