@@ -18,17 +18,20 @@ endif
 # What a guest reports, and that it could not; the arguments of boot.sh, and ARCH=.
 guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 900)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
 
-NATIVE = { tools/testing/ioasids/test.sh || echo 'not ok - the native tests'; }
-CHECKS = .ci/check $(T)
-GUEST = $(call guest,test '' $(ONLY))
-DEBUG = $(call guest,test debug $(ONLY))
-STRESSES = $(call guest,$(call STRESS,debug)); $(call guest,$(call STRESS,kcsan))
-ARM64 = $(call guest,test '' $(ONLY),ARCH=arm64)$(if $(T),,; $(call guest,$(call STRESS,''),ARCH=arm64))
-CLIENTS = { echo '\# clients'; lab/clients.sh || echo 'not ok - the guests of the clients'; }
-OTHERS = { lab/compare.sh || echo 'not ok - the comparison'; }
+# A lane prints results, and does not fail itself. These take turns on two processors;
+# the longest is not last.
+LANES = native clients check debug stress arm64 others guest
+lane.native = { tools/testing/ioasids/test.sh || echo 'not ok - the native tests'; }
+lane.check = .ci/check $(T)
+lane.guest = $(call guest,test '' $(ONLY))
+lane.debug = $(call guest,test debug $(ONLY))
+lane.stress = $(call guest,$(call STRESS,debug)); $(call guest,$(call STRESS,kcsan))
+lane.arm64 = $(call guest,test '' $(ONLY),ARCH=arm64)$(if $(T),,; $(call guest,$(call STRESS,''),ARCH=arm64))
+lane.others = { lab/compare.sh || echo 'not ok - the comparison'; }
+lane.clients = { echo '\# clients'; lab/clients.sh || echo 'not ok - the guests of the clients'; }
 
 .PHONY: help run shell test check test-native test-guest test-debug test-stress test-arm64 test-others test-clients
-.PHONY: stress coverage bench kernel shell-debian deb install clean clean-cache
+.PHONY: $(LANES:%=lane-%) stress coverage bench kernel shell-debian deb install clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -44,34 +47,42 @@ shell-debian: ## the same in a Debian guest with container runtimes and our pack
 	@lab/clients.sh shell
 
 test: ## run all checks and all tests
-	@{ $(if $(T),,$(NATIVE);) $(CHECKS) && [ '$(T)' ] || { $(GUEST); [ '$(T)' ] || { $(DEBUG); $(STRESSES); $(ARM64); $(OTHERS); $(CLIENTS); }; }; } | .ci/count $(T)
+ifdef T
+	@{ $(lane.check) || $(lane.guest); } | .ci/count $(T)
+else
+	@exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(LANES:%=lane-%) | .ci/count
+endif
+
+# Their results are shown when they end; 8 is where progress goes.
+$(LANES:%=lane-%): lane-%:
+	@echo 'The lane $* begins' >&8; { $(lane.$*); }; echo "The lane $* has ended after $$SECONDS s" >&8
 
 check: ## check the sources, and kernels without some part of ours
-	@$(CHECKS) | .ci/count $(T)
+	@$(lane.check) | .ci/count $(T)
 
 test-native: ## run the same source in user space: a model, sanitizers, fuzzers
-	@$(NATIVE) | .ci/count
+	@$(lane.native) | .ci/count
 
 test-guest: ## run the tests in a guest: KUnit, then kselftests
-	@$(GUEST) | .ci/count $(T)
+	@$(lane.guest) | .ci/count $(T)
 
 test-debug: ## run them on a kernel with KASAN, lockdep, kmemleak and more
-	@$(DEBUG) | .ci/count $(T)
+	@$(lane.debug) | .ci/count $(T)
 
 test-stress: ## run the stress for 30 s on that one, and on one with KCSAN
-	@{ $(STRESSES); } | .ci/count
+	@{ $(lane.stress); } | .ci/count
 
 test-arm64: ## run the tests, and the stress, on arm64, where SVA can be had
-	@{ $(ARM64); } | .ci/count $(T)
+	@{ $(lane.arm64); } | .ci/count $(T)
 
 stress: ## run it for DURATION s with SEED on the kernel ON: debug, kcsan or nothing
 	@$(call guest,$(call STRESS,'$(ON)')) | .ci/count
 
 test-others: ## compare what the kernel's own cgroup tests say with ours and without
-	@$(OTHERS) | .ci/count
+	@$(lane.others) | .ci/count
 
 test-clients: ## run systemd, podman, LXC and others in a Debian guest, with limits
-	@$(CLIENTS) | .ci/count
+	@$(lane.clients) | .ci/count
 
 coverage: ## print which lines of the controller and the allocator KUnit runs
 	@lab/coverage.sh

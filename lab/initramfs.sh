@@ -4,14 +4,14 @@
 # Packs the guest's user space, and prints the archive's name.
 
 cd "$(dirname "$0")/.." || exit
-. lab/tree.sh
+. lab/source.sh
 
 # Past the lists and the architectures that this machine's package manager knows.
 # Debian calls the architecture what kbuild does.
 fetch_busybox() (
 	say "Fetching busybox-static for $ARCH"
-	new=$busybox.new
-	rm -rf "$new"
+	mkdir -p "$CACHE/initramfs"
+	new=$(mktemp -d "$busybox.XXXXXX")
 	mkdir -p "$new"/lists/partial
 	cd "$new"
 	apt=(apt-get -o "APT::Architecture=$ARCH" -o "APT::Architectures=$ARCH" -o APT::Sandbox::User=root
@@ -32,10 +32,18 @@ fi
 tools=(tools/ioasids/ioasid-hold.c)
 tests=(tools/testing/selftests/*/test_*.c)
 programs=(tools/testing/selftests/*/{bench,stress}_*.c)
-mapfile -t others < <(cd "$source" && ls tools/testing/selftests/cgroup/test_*.c)
-result=$CACHE/initramfs/$(key_of lab/init{ramfs.sh,.c} lab/{guest,session}.sh "${tools[@]}" \
-	"$busybox" "$ours"/{include,tools})
+name_result() {
+	result=$CACHE/initramfs/$(key_of lab/init{ramfs.sh,.c} lab/{guest,session}.sh "${tools[@]}" \
+		"$busybox" "patches/$KERNEL" include tools/testing/selftests)
+}
+name_result
 if [ ! -e "$result" ]; then
+	. lab/tree.sh
+	# What was waited for may have been this.
+	name_result
+fi
+if [ ! -e "$result" ]; then
+	mapfile -t others < <(cd "$source" && ls tools/testing/selftests/cgroup/test_*.c)
 	say "Building the guest's user space"
 	build_in user
 	kmake -s headers >&2

@@ -8,7 +8,7 @@
 cd "$(dirname "$0")/.." || exit
 # What makes the types that BPF programs need
 [ "${1:-}" != debian ] || MORE_PACKAGES=dwarves
-. lab/tree.sh
+. lab/source.sh
 
 fragments=(lab/kernel.config "lab/arch/$ARCH.config")
 asked=("${fragments[@]}")
@@ -18,12 +18,15 @@ if [ "${1:-}" ]; then
 	fragments+=("${asked[@]}")
 fi
 parts=()
-if [ "${1:-}" = stock ]; then
-	tree=$source
-else
-	mapfile -t parts < <(find "$ours" -mindepth 1 -maxdepth 1 ! -name Documentation ! -name tools)
+[ "${1:-}" = stock ] || parts=("patches/$KERNEL" drivers include kernel)
+name_result() { result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}"); }
+name_result
+if [ ! -d "$result" ]; then
+	. lab/tree.sh
+	# What was waited for may have been this.
+	name_result
+	[ "${1:-}" != stock ] || tree=$source
 fi
-result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}")
 if [ ! -d "$result" ]; then
 	say "Building a kernel${1:+ ($1)}; every 100th step is shown"
 	# Those that lack something share a directory: make rebuilds what differs.

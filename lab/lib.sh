@@ -33,13 +33,26 @@ arm64)
 esac
 
 command -v dpkg-query >/dev/null || die "The lab needs Debian or Ubuntu: its kernel comes from a package"
-# shellcheck disable=SC2086,SC2016
-missing=$(sort <(printf '%s\n' $PACKAGES) <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $PACKAGES 2>/dev/null |
-	sed -n 's/ installed$//p') | uniq -u | xargs)
-if [ "$missing" ]; then
-	install="apt-get install -y --no-install-recommends $missing"
+# The lists of packages and what is installed: lanes that run side by side take turns.
+alone() (
+	mkdir -p "$CACHE"
+	exec 7>"$CACHE/packages"
+	flock 7
+	"$@" 7>&-
+)
+find_missing() {
+	# shellcheck disable=SC2086,SC2016
+	missing=$(sort <(printf '%s\n' $PACKAGES) <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $PACKAGES 2>/dev/null |
+		sed -n 's/ installed$//p') | uniq -u | xargs)
+}
+install_missing() {
+	find_missing
+	[ "$missing" ] || return 0
+	local install="apt-get install -y --no-install-recommends $missing"
 	[ "$(id -u)" = 0 ] || die "Packages are missing: $missing. As root: $install"
 	say "Installing $missing"
 	export DEBIAN_FRONTEND=noninteractive
 	$install >&2 || { apt-get update >&2 && $install >&2; }
-fi
+}
+find_missing
+[ ! "$missing" ] || alone install_missing

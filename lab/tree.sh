@@ -5,15 +5,11 @@
 # checkout changes or adds ($ours). The cache stays locked until the script that
 # sourced this ends.
 
-. lab/lib.sh
+. lab/source.sh
 
 mkdir -p "$CACHE"/{source,tree,build,kernel,initramfs}
 exec 9>"$CACHE/lock"
 flock -n 9 || { say "Waiting for another make to leave $CACHE"; flock 9; }
-
-package=linux-source-$KERNEL
-version=$({ apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p')
-source=$CACHE/source/${package}_$version
 
 fetch() {
 	say "Fetching $package $version"
@@ -68,15 +64,6 @@ while read -r file; do
 		cp --remove-destination "$from" "$tree/$file"
 	fi
 done <"$tree.files"
-
-# A name for what is built from these files and directories.
-key_of() {
-	{
-		echo "$version $ARCH"
-		"${CROSS}gcc" --version
-		find "$@" -type f | sort | xargs sha256sum
-	} | sha256sum | cut -c1-16
-}
 
 # Chooses a build directory. One in which make did not come to an end, good or
 # bad, is thrown away.

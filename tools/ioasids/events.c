@@ -136,9 +136,7 @@ int command_events(int argc, char **argv)
 			return BAD_USAGE;
 		following = true;
 	}
-	need_arguments(argc, argv, 0, 1);
-	need_controller();
-	path = cgroup_find(optind < argc ? argv[optind] : "/");
+	path = need_subtree(argc, argv);
 	if (following)
 		follow(path);
 	tree = read_tree(path, WANTED);

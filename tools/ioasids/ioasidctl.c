@@ -78,6 +78,13 @@ void need_arguments(int argc, char **argv, int least, int most)
 		die(BAD_USAGE, "%s: '%s' is one argument too many", argv[0], argv[optind + most]);
 }
 
+char *need_subtree(int argc, char **argv)
+{
+	need_arguments(argc, argv, 0, 1);
+	need_controller();
+	return cgroup_find(optind < argc ? argv[optind] : "/");
+}
+
 static __u64 need_max(const char *text)
 {
 	__u64 max;

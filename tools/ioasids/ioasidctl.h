@@ -15,4 +15,7 @@ int command_check(int argc, char **argv);
 /* The arguments that getopt_long() has left must be between so and so many. */
 void need_arguments(int argc, char **argv, int least, int most);
 
+/* The one that is left, if any: a cgroup. Else the root. */
+char *need_subtree(int argc, char **argv);
+
 #endif

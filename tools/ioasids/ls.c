@@ -47,9 +47,7 @@ int command_ls(int argc, char **argv)
 			return BAD_USAGE;
 		}
 	}
-	need_arguments(argc, argv, 0, 1);
-	need_controller();
-	path = cgroup_find(optind < argc ? argv[optind] : "/");
+	path = need_subtree(argc, argv);
 	tree = read_tree(path, wanted_values(&selection));
 	sort_tree(tree, &selection);
 	table = new_table(&selection);

@@ -276,9 +276,7 @@ int command_top(int argc, char **argv)
 			return BAD_USAGE;
 		}
 	}
-	need_arguments(argc, argv, 0, 1);
-	need_controller();
-	path = cgroup_find(optind < argc ? argv[optind] : "/");
+	path = need_subtree(argc, argv);
 	signals = take_terminal();
 	while (look(path, signals, delay))
 		;

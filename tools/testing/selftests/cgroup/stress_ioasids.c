@@ -83,6 +83,7 @@
 #include <linux/ioasid.h>
 
 #include "cgroup_util.h"
+#include "every_cpu.h"
 
 #define CONTROLLER	"ioasids"
 #define DEVICE		"/dev/ioasid"
@@ -2055,26 +2056,7 @@ static void compare(int n, unsigned int number)
 		check_payer(s->pid, seen[i].path);
 }
 
-static void run_on_every_cpu(void)
-{
-	cpu_set_t all, one;
-	int cpu;
-
-	sched_getaffinity(0, sizeof(all), &all);
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-	}
-	sched_setaffinity(0, sizeof(all), &all);
-}
-
-/*
- * The memory of the dead, and its PASID, is kept by a CPU that has run nothing else
- * since. Until there is no more of that
- */
+/* Until the memory of the dead, with its PASIDs, is gone */
 static void see_the_dead_off(void)
 {
 	char before[PAGE_SIZE] = "", now[PAGE_SIZE] = "";

@@ -47,6 +47,7 @@
 
 #include "../kselftest_harness.h"
 #include "cgroup_util.h"
+#include "every_cpu.h"
 
 #define CONTROLLER	"ioasids"
 #define DEVICE		"/dev/ioasid"
@@ -3798,24 +3799,8 @@ TEST_F_TIMEOUT(fault, file_is_not_read, 120)
  * PASIDs that drivers take for processes: host SVA
  *
  * A PASID is given back when the memory of its process is, which can be later than
- * the process's end: a CPU that has run nothing else since still refers to it.
+ * the process's end.
  */
-
-static void run_on_every_cpu(void)
-{
-	cpu_set_t all, one;
-	int cpu;
-
-	sched_getaffinity(0, sizeof(all), &all);
-	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-	}
-	sched_setaffinity(0, sizeof(all), &all);
-}
 
 #define is_given_back(cond)	eventually((run_on_every_cpu(), cond))
 
