@@ -9,6 +9,8 @@
  * runs the sequences in the files first. A sequence that fails is shortened, and
  * printed in the form in which a file has it: one to keep in sequences/.
  */
+#include <malloc.h>
+#include <sanitizer/asan_interface.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -562,6 +564,32 @@ static void do_close(int process)
 	set_check_end(set);
 }
 
+/*
+ * What is reserved is charged already: to take it or to give it back touches no
+ * cgroup. Meanwhile AddressSanitizer takes them for freed.
+ */
+static void hide_cgroups(const struct set *set)
+{
+	int i;
+
+	for (i = 0; set->quota && i < CGROUPS; i++) {
+		if (cgroups[i].css)
+			ASAN_POISON_MEMORY_REGION(cgroups[i].css,
+						  malloc_usable_size(cgroups[i].css));
+	}
+}
+
+static void show_cgroups(void)
+{
+	int i;
+
+	for (i = 0; i < CGROUPS; i++) {
+		if (cgroups[i].css)
+			ASAN_UNPOISON_MEMORY_REGION(cgroups[i].css,
+						    malloc_usable_size(cgroups[i].css));
+	}
+}
+
 static void do_alloc(int process, u32 low, u32 high, bool failing)
 {
 	struct process_model *p = &processes[process];
@@ -570,7 +598,9 @@ static void do_alloc(int process, u32 low, u32 high, bool failing)
 	if (!p->alive || !p->process.file)
 		return;
 	should = id_new(p->set, low, high);
+	hide_cgroups(p->set);
 	is = device_alloc(&p->process, low, high);
+	show_cgroups();
 	if (!expect_or_enomem("allocating", is, should, failing))
 		return;
 	if (is == -EAGAIN)
@@ -582,7 +612,7 @@ static void do_alloc(int process, u32 low, u32 high, bool failing)
 static void do_free(int process, u32 id)
 {
 	struct process_model *p = &processes[process];
-	int should = 0;
+	int is, should = 0;
 
 	if (!p->alive || !p->process.file)
 		return;
@@ -594,7 +624,10 @@ static void do_free(int process, u32 id)
 		should = -EACCES;
 	else if (ids[id].freed)
 		should = -EBUSY;
-	expect("freeing", device_free(&p->process, id), should);
+	hide_cgroups(p->set);
+	is = device_free(&p->process, id);
+	show_cgroups();
+	expect("freeing", is, should);
 	if (!should)
 		id_free(id);
 }
