@@ -55,6 +55,7 @@ ask_lockdep() {
 		sets.xa_lock -.-.
 		mms_lock -.-.
 		capacity_mutex +.+.
+		stat_mutex +.+.
 		&set->spid_mutex +.+.
 	EOF
 }

@@ -218,11 +218,17 @@ static int __init ioasid_set_bound(char *arg)
 }
 early_param("ioasid_capacity", ioasid_set_bound);
 
-/* A limit is asked before the capacity: -EAGAIN when both are used up. */
+/*
+ * A limit is asked before the capacity: -EAGAIN when both are used up. What the
+ * machine does not have should not be charged, not even for an instant.
+ */
 static int set_charge(struct ioasid_set *set, u32 n)
 {
-	int ret = ioasids_try_charge(&set->account, n);
+	int ret;
 
+	if (n > (u32)atomic_read(&capacity_left) && n <= ioasids_available(&set->account))
+		return -ENOSPC;
+	ret = ioasids_try_charge(&set->account, n);
 	if (ret)
 		return ret;
 	if (!capacity_take(set, n)) {
@@ -395,8 +401,6 @@ static struct ioasid_set *set_make(struct ioasid_mm *known)
 	mutex_init(&set->spid_mutex);
 	xa_init_flags(&set->spids, XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
 	chain_init(&set->chain);
-	set->id = atomic_long_inc_return(&last_id);
-
 	if (known) {
 		refcount_inc(&known->refs);
 		set->mm = known;
@@ -404,7 +408,11 @@ static struct ioasid_set *set_make(struct ioasid_mm *known)
 		ioasids_account_open(&set->account);
 	}
 
-	ret = xa_err(xa_store_irq(&sets, set->id, set, GFP_KERNEL));
+	/* A long of 32 bits may come round. */
+	do {
+		set->id = atomic_long_inc_return(&last_id);
+		ret = xa_insert_irq(&sets, set->id, set, GFP_KERNEL);
+	} while (ret == -EBUSY);
 	if (ret) {
 		ioasid_set_put(set);
 		return ERR_PTR(ret);

@@ -324,14 +324,13 @@ static int guest_bind(struct example_guest *guest, u32 spid)
 	struct example_use *use;
 	int id, ret;
 
-	use = kzalloc(sizeof(*use), GFP_KERNEL);
-	if (!use)
-		return -ENOMEM;
 	id = ioasid_find_by_spid(guest->set, spid);
-	if (id < 0) {
-		kfree(use);
+	if (id < 0)
 		return id;
-	}
+	use = kzalloc(sizeof(*use), GFP_KERNEL);
+	ret = use ? ioasid_get(guest->set, id) : -ENOMEM;
+	if (ret)
+		goto out;
 	kref_init(&use->ref);
 	use->set = guest->set;
 	use->id = id;
@@ -341,11 +340,16 @@ static int guest_bind(struct example_guest *guest, u32 spid)
 	spin_unlock_irq(&guest->lock);
 	if (ret) {
 		ioasid_put(id);
-		kfree(use);
-		return ret;
+		goto out;
 	}
-	/* @use has the reference to the ID now. If this is refused it ends by itself. */
-	return ioasid_notify(guest->set, id, IOASID_NOTIFY_BIND);
+	/* @use has its reference now. If this is refused it ends by itself. */
+	use = NULL;
+	ret = ioasid_notify(guest->set, id, IOASID_NOTIFY_BIND);
+out:
+	kfree(use);
+	/* Until here: @use may have ended, and its ID would be another's. */
+	ioasid_put(id);
+	return ret;
 }
 
 static int guest_unbind(struct example_guest *guest, u32 spid)
@@ -459,19 +463,24 @@ static int file_bind(struct example_file *file, u32 id)
 		return -EPERM;
 
 	guard(mutex)(&file->mutex);
+	ret = ioasid_get_if_owned(id);
+	if (ret)
+		return ret;
+	set = ioasid_find_set(id);
+
 	spin_lock_irq(&file->lock);
-	ret = file->id ? -EBUSY : ioasid_get_if_owned(id);
+	ret = file->id ? -EBUSY : ioasid_get(set, id);
 	if (!ret) {
-		set = ioasid_find_set(id);
 		file->set = ioasid_set_get(set);
 		file->id = id;
 	}
 	spin_unlock_irq(&file->lock);
-	if (ret)
-		return ret;
 
 	/* If this is refused, FREE has found @file->id. */
-	ret = ioasid_notify(set, id, IOASID_NOTIFY_BIND);
+	if (!ret)
+		ret = ioasid_notify(set, id, IOASID_NOTIFY_BIND);
+	/* Until here: the file may have let go, and its ID would be another's. */
+	ioasid_put(id);
 	ioasid_set_put(set);
 	return ret;
 }

@@ -17,6 +17,7 @@
  * inside it, cgroup->lock the accounts that a cgroup pays for; and owners_lock,
  * alone, the table of open accounts. A payer changes under cgroup_mutex, or in
  * open and close. Accounts that were looked up are kept in memory by RCU only.
+ * Those who read ioasids.stat take turns by stat_mutex, outside cgroup->lock.
  *
  *   ioasids_...             sleeps  takes                        called from
  *   account_open            yes     all, threadgroup rwsem       the owner
@@ -24,7 +25,8 @@
  *   try_charge              no      locks of cgroup_file_notify  account->lock
  *   uncharge, cancel, available  no                              account->lock
  *   attach, css_offline     yes     account->lock, cgroup->lock  cgroup_mutex
- *   show_cgroup, stat_show  yes     the same                     process
+ *   show_cgroup             yes     account->lock                process
+ *   stat_show               yes     stat_mutex, cgroup->lock     process
  */
 
 #include <linux/cgroup.h>
@@ -33,6 +35,7 @@
 #include <linux/ioasid.h>
 #include <linux/ioasids_cgroup.h>
 #include <linux/pid.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate_wait.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
@@ -59,8 +62,9 @@ struct ioasids_cgroup {
 	struct ioasids_cgroup		*limiter;
 	unsigned int			level;
 
-	spinlock_t			lock;		/* guards @accounts */
+	spinlock_t			lock;		/* guards the lists */
 	struct list_head		accounts;	/* that it pays for */
+	struct list_head		uncounted;	/* so do these, see ioasids_count() */
 
 	struct cgroup_file		events_file;
 	struct cgroup_file		events_local_file;
@@ -70,6 +74,7 @@ struct ioasids_cgroup {
 
 static DEFINE_SPINLOCK(owners_lock);
 static DEFINE_HASHTABLE(owners, 10);
+static DEFINE_MUTEX(stat_mutex);
 
 static struct ioasids_cgroup *css_ioasids(struct cgroup_subsys_state *css)
 {
@@ -125,18 +130,25 @@ static struct ioasids_cgroup *ioasids_find_limit(struct ioasids_cgroup *cg, u32 
 /* Not inline: who is not refused saves no registers for it. */
 static noinline int ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit)
 {
+	static DEFINE_RATELIMIT_STATE(log_limit, 5 * HZ, 100);
 	struct ioasids_cgroup *p;
 	bool over = false;
 
 	if (READ_ONCE(cg->limiter) != limit)
 		WRITE_ONCE(cg->limiter, limit);
 
-	/* Only the first time: what a user can repeat does not print. */
-	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1) {
+	/*
+	 * Only the first time: what a user can repeat does not print. Who may make
+	 * cgroups can make many. Interrupts are off, so a console has to wait.
+	 */
+	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1 &&
+	    __ratelimit(&log_limit)) {
 		char *path = kmalloc(PATH_MAX, GFP_ATOMIC);
 
 		if (path && cgroup_path(cg->css.cgroup, path, PATH_MAX) >= 0)
-			pr_info("cgroup: request refused by ioasids controller in %s\n", path);
+			printk_deferred(KERN_INFO
+					"cgroup: request refused by ioasids controller in %s\n",
+					path);
 		kfree(path);
 	}
 	cgroup_file_notify(&cg->events_local_file);
@@ -300,24 +312,35 @@ void ioasids_account_close(struct ioasids_account *acct)
 	spin_unlock_irqrestore(&acct->lock, flags);
 }
 
+/* The leader of its thread group or, when that has exited, the eldest thread. */
+static bool is_eldest(struct task_struct *task)
+{
+	struct task_struct *t;
+
+	for_each_thread(task, t) {
+		if (!(READ_ONCE(t->flags) & PF_EXITING))
+			return t == task;
+	}
+	return false;
+}
+
 /*
- * The accounts of a thread group go where its leader goes or, when that has
- * exited, where any of its threads goes. (Only v1 moves threads one by one.) A
- * group without a leader is dead, and its accounts stay where they are.
+ * The accounts of a thread group go where its eldest thread goes; only v1 moves
+ * threads one by one. Nobody starts or ends meanwhile.
  */
 static void ioasids_attach(struct cgroup_taskset *tset)
 {
 	struct cgroup_subsys_state *css;
 	struct ioasids_account *acct;
+	struct pid *owner, *done = NULL;
 	struct task_struct *task;
 
 	rcu_read_lock();
 	cgroup_taskset_for_each(task, css, tset) {
-		struct pid *owner = task_tgid(task);
-		struct task_struct *leader = pid_task(owner, PIDTYPE_TGID);
-
-		if (!leader || (leader != task && !(READ_ONCE(leader->flags) & PF_EXITING)))
+		owner = task_tgid(task);
+		if (owner == done || !is_eldest(task))
 			continue;
+		done = owner;
 
 		hash_for_each_possible_rcu(owners, acct, owner_node, (unsigned long)owner) {
 			spin_lock_irq(&acct->lock);
@@ -343,8 +366,21 @@ ioasids_css_alloc(struct cgroup_subsys_state *parent)
 	cg->level = cg->parent ? cg->parent->level + 1 : 1;
 	spin_lock_init(&cg->lock);
 	INIT_LIST_HEAD(&cg->accounts);
+	INIT_LIST_HEAD(&cg->uncounted);
 	atomic64_set(&cg->max, IOASIDS_MAX);
 	return &cg->css;
+}
+
+/* Of either list, which are read as one. RCU keeps it in memory. */
+static struct ioasids_account *ioasids_any_account(struct ioasids_cgroup *cg)
+{
+	struct ioasids_account *acct;
+
+	spin_lock_irq(&cg->lock);
+	acct = list_first_entry_or_null(&cg->accounts, struct ioasids_account, cg_node) ?:
+	       list_first_entry_or_null(&cg->uncounted, struct ioasids_account, cg_node);
+	spin_unlock_irq(&cg->lock);
+	return acct;
 }
 
 /* Accounts may outlive the tasks of their cgroup: the parent takes them over. */
@@ -354,7 +390,7 @@ static void ioasids_css_offline(struct cgroup_subsys_state *css)
 	struct ioasids_account *acct;
 
 	rcu_read_lock();
-	while ((acct = list_first_or_null_rcu(&cg->accounts, struct ioasids_account, cg_node))) {
+	while ((acct = ioasids_any_account(cg))) {
 		spin_lock_irq(&acct->lock);
 		if (acct->cg == cg)
 			ioasids_move(acct, cg->parent);
@@ -423,29 +459,46 @@ static int ioasids_events_show(struct seq_file *m, void *v)
 	return 0;
 }
 
+struct ioasids_stat {
+	u64 allocated, charged, sets;
+};
+
+/* There may be many: now and then others get the lock, and interrupts are on. */
+static void ioasids_count(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
+{
+	struct ioasids_account *acct;
+
+	lockdep_assert_held(&stat_mutex);
+
+	spin_lock_irq(&cg->lock);
+	list_splice_init(&cg->accounts, &cg->uncounted);
+	while ((acct = list_first_entry_or_null(&cg->uncounted, struct ioasids_account, cg_node))) {
+		list_move_tail(&acct->cg_node, &cg->accounts);
+		stat->allocated += READ_ONCE(acct->allocated);
+		stat->charged += READ_ONCE(acct->charged);
+		if (!(++stat->sets % 256)) {
+			spin_unlock_irq(&cg->lock);
+			spin_lock_irq(&cg->lock);
+		}
+	}
+	spin_unlock_irq(&cg->lock);
+}
+
 /* A snapshot: what is taken, given back or moved meanwhile may count or not. */
 static int ioasids_stat_show(struct seq_file *m, void *v)
 {
-	u64 allocated = 0, charged = 0, sets = 0;
 	struct cgroup_subsys_state *css;
-	struct ioasids_account *acct;
+	struct ioasids_stat stat = {};
 
+	mutex_lock(&stat_mutex);
 	rcu_read_lock();
-	css_for_each_descendant_pre(css, seq_css(m)) {
-		struct ioasids_cgroup *cg = css_ioasids(css);
-
-		spin_lock_irq(&cg->lock);
-		list_for_each_entry(acct, &cg->accounts, cg_node) {
-			allocated += READ_ONCE(acct->allocated);
-			charged += READ_ONCE(acct->charged);
-			sets++;
-		}
-		spin_unlock_irq(&cg->lock);
-	}
+	css_for_each_descendant_pre(css, seq_css(m))
+		ioasids_count(css_ioasids(css), &stat);
 	rcu_read_unlock();
+	mutex_unlock(&stat_mutex);
 
-	seq_printf(m, "allocated %llu\nreserved %llu\nsets %llu\n", allocated,
-		   charged > allocated ? charged - allocated : 0, sets);
+	seq_printf(m, "allocated %llu\nreserved %llu\nsets %llu\n", stat.allocated,
+		   stat.charged > stat.allocated ? stat.charged - stat.allocated : 0, stat.sets);
 	return 0;
 }
 

@@ -363,6 +363,83 @@ static void offline_hands_accounts_to_the_parent(struct kunit *test)
 	}
 }
 
+static u64 sets_in(struct ioasids_cgroup *cg)
+{
+	struct ioasids_stat stat = {};
+
+	mutex_lock(&stat_mutex);
+	ioasids_count(cg, &stat);
+	mutex_unlock(&stat_mutex);
+	return stat.sets;
+}
+
+#define NR_COUNTED	1000
+
+struct counter {
+	struct ioasids_cgroup	*cg;
+	struct completion	done;
+	u64			least, most;
+};
+
+static int count_again(void *data)
+{
+	struct counter *counter = data;
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		u64 sets = sets_in(counter->cg);
+
+		counter->least = min(counter->least, sets);
+		counter->most = max(counter->most, sets);
+		cond_resched();
+	}
+	complete(&counter->done);
+	return 0;
+}
+
+/* ioasids.stat, of which others may read and change the accounts meanwhile */
+static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
+{
+	struct ioasids_tree *tree = test->priv;
+	struct ioasids_cgroup *cg = tree->c[1];
+	struct counter counter[2] = {};
+	struct ioasids_account **acct = kunit_kcalloc(test, NR_COUNTED, sizeof(*acct), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, acct);
+	for (i = 0; i < NR_COUNTED; i++)
+		acct[i] = account(test, cg);
+	KUNIT_EXPECT_EQ(test, sets_in(cg), NR_COUNTED);
+
+	for (i = 0; i < 2; i++) {
+		counter[i].cg = cg;
+		counter[i].least = U64_MAX;
+		init_completion(&counter[i].done);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(count_again, &counter[i], "count/%d", i));
+	}
+	for (i = 0; i < 2; i++) {
+		while (!try_wait_for_completion(&counter[i].done)) {
+			move(acct[i], tree->sibling);
+			move(acct[i], cg);
+			cond_resched();
+		}
+		KUNIT_EXPECT_GE(test, counter[i].least, NR_COUNTED - 1);
+		KUNIT_EXPECT_LE(test, counter[i].most, NR_COUNTED);
+	}
+	KUNIT_EXPECT_EQ(test, sets_in(cg), NR_COUNTED);
+
+	/* As who counts has left it when it lets go of the lock */
+	spin_lock_irq(&cg->lock);
+	list_splice_init(&cg->accounts, &cg->uncounted);
+	list_move(cg->uncounted.next, &cg->accounts);
+	spin_unlock_irq(&cg->lock);
+	ioasids_css_offline(&cg->css);
+	KUNIT_EXPECT_EQ(test, sets_in(cg), 0);
+	KUNIT_EXPECT_EQ(test, sets_in(tree->c[0]), NR_COUNTED);
+	for (i = 0; i < NR_COUNTED; i++)
+		ioasids_account_close(acct[i]);
+}
+
 static void closed_account_owes_nothing(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -486,6 +563,7 @@ static struct kunit_case ioasids_cases[] = {
 	KUNIT_CASE(move_touches_only_what_differs),
 	KUNIT_CASE(move_through_the_root_keeps_the_charge),
 	KUNIT_CASE(offline_hands_accounts_to_the_parent),
+	KUNIT_CASE(accounts_are_counted_while_they_come_and_go),
 	KUNIT_CASE(closed_account_owes_nothing),
 	KUNIT_CASE(charge_is_given_back_in_any_context),
 	KUNIT_CASE(races_end_at_zero),

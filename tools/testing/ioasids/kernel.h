@@ -141,6 +141,10 @@ extern unsigned long kernel_lines;
 void __printf(1, 2) kernel_print(const char *format, ...);
 
 #define pr_info(...)		kernel_print(__VA_ARGS__)
+#define KERN_INFO
+#define DEFINE_RATELIMIT_STATE(name, interval, burst)	bool name = true
+#define __ratelimit(state)	(*(state))
+#define printk_deferred(...)	kernel_print(__VA_ARGS__)
 #define pr_err(...)		kernel_print(__VA_ARGS__)
 #define pr_warn(...)		kernel_print(__VA_ARGS__)
 #define pr_cont(...)		do { } while (0)	/* goes on with a line */
@@ -598,6 +602,8 @@ struct task_struct {
 };
 
 #define PF_EXITING	4
+/* Each group has one thread. */
+#define for_each_thread(task, t)	for ((t) = (task); (t); (t) = NULL)
 
 extern __thread struct task_struct *current;
 

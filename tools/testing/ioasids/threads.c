@@ -129,6 +129,45 @@ static void administer(int threads, int seconds)
 	}
 }
 
+static void *ask_for_too_much(void *arg)
+{
+	rcu_register_thread();
+	while (!READ_ONCE(ending))
+		check(device_quota(arg, U32_MAX) == -ENOSPC, "there were so many");
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* Nobody sees, nor is refused for, what the machine does not have. */
+static void refuse_too_much(void)
+{
+	struct cgroup_subsys_state *wide = css_make(&ioasids_cgrp_subsys, root, 20);
+	pthread_t thread;
+	int i, id;
+
+	WRITE_ONCE(ending, false);
+	for (i = 0; i < 2; i++) {
+		process_start(&processes[i], wide, i + 1);
+		check(!device_open(&processes[i]), "the device cannot be opened");
+	}
+	pthread_create(&thread, NULL, ask_for_too_much, &processes[1]);
+	for (i = 0; i < 200000; i++) {
+		id = device_alloc(&processes[0], 1, U32_MAX);
+		check(id > 0, "an ID is refused");
+		check(!device_free(&processes[0], id), "freeing failed");
+	}
+	WRITE_ONCE(ending, true);
+	pthread_join(thread, NULL);
+	check(css_number(wide, "peak") == 1, "what was refused for want of capacity is the peak");
+	for (i = 0; i < 2; i++) {
+		device_close(&processes[i]);
+		process_exit(&processes[i]);
+	}
+	css_remove(wide);
+	kernel_rcu_barrier();
+	puts("ok - threads.what_the_machine_has_not_leaves_no_mark");
+}
+
 int main(int argc, char **argv)
 {
 	int option, i, threads, seconds = 30;
@@ -148,6 +187,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < PLACES; i++)
 		places[i] = css_make(&ioasids_cgrp_subsys, i ? places[i / 2] : top, i + 2);
 
+	refuse_too_much();
 	for (threads = 2; threads <= THREADS; threads *= 2) {
 		WRITE_ONCE(ending, false);
 		for (i = 0; i < threads; i++) {

@@ -919,6 +919,11 @@ static long start_thread(long a, long b)
 	return thread_id;
 }
 
+static long own_thread(long a, long b)
+{
+	return gettid();
+}
+
 static void kill_actor(struct actor *actor)
 {
 	kill(actor->pid, SIGKILL);
@@ -4412,6 +4417,25 @@ TEST_F(v1, charge_stays_when_one_thread_moves)
 
 	EXPECT_EQ(5, current_of(left));
 	EXPECT_EQ(0, current_of(right));
+}
+
+TEST_F(v1, charge_moves_with_the_eldest_of_the_threads_that_are_left)
+{
+	long eldest = ask(self->holder, start_thread), younger;
+
+	ASSERT_LT(0, eldest);
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_EQ(0, ask(self->holder, exit_leader));
+	younger = ask(self->holder, own_thread);
+	ASSERT_NE(eldest, younger);
+
+	ASSERT_EQ(0, move_task(younger, right, "tasks"));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+
+	ASSERT_EQ(0, move_task(eldest, right, "tasks"));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
 }
 
 TEST_F(v1, removed_cgroup_leaves_its_charge_to_its_parent)
