@@ -16,6 +16,7 @@
 #define THREADS		8
 #define PLACES		4
 #define LIMIT		10
+#define CAPACITY	16
 #define DURATIONS	3	/* with 2, 4 and 8 threads */
 
 static struct cgroup_subsys_state *root, *top, *places[PLACES];
@@ -129,43 +130,56 @@ static void administer(int threads, int seconds)
 	}
 }
 
-static void *ask_for_too_much(void *arg)
+static u32 asked;
+
+static void *reserve(void *arg)
 {
+	int ret;
+
 	rcu_register_thread();
-	while (!READ_ONCE(ending))
-		check(device_quota(arg, U32_MAX) == -ENOSPC, "there were so many");
+	while (!READ_ONCE(ending)) {
+		ret = device_quota(arg, asked);
+		check(ret == -ENOSPC || (!ret && asked <= CAPACITY), "reserving failed");
+		if (!ret)
+			check(!device_quota(arg, 0), "what was reserved cannot be given back");
+	}
 	rcu_unregister_thread();
 	return NULL;
 }
 
-/* Nobody sees, nor is refused for, what the machine does not have. */
-static void refuse_too_much(void)
+/* One takes an ID and gives it back; another reserves @n. Returns the peak of both. */
+static s64 reserve_while_another_allocates(u32 n)
 {
-	struct cgroup_subsys_state *wide = css_make(&ioasids_cgrp_subsys, root, 20);
+	struct cgroup_subsys_state *cgroup = css_make(&ioasids_cgrp_subsys, root, 20);
 	pthread_t thread;
 	int i, id;
+	s64 peak;
 
+	asked = n;
 	WRITE_ONCE(ending, false);
 	for (i = 0; i < 2; i++) {
-		process_start(&processes[i], wide, i + 1);
+		process_start(&processes[i], cgroup, i + 1);
 		check(!device_open(&processes[i]), "the device cannot be opened");
 	}
-	pthread_create(&thread, NULL, ask_for_too_much, &processes[1]);
-	for (i = 0; i < 200000; i++) {
+	pthread_create(&thread, NULL, reserve, &processes[1]);
+	for (i = 0; i < 100000; i++) {
 		id = device_alloc(&processes[0], 1, U32_MAX);
-		check(id > 0, "an ID is refused");
-		check(!device_free(&processes[0], id), "freeing failed");
+		check(id > 0 || (id == -ENOSPC && n <= CAPACITY), "allocating failed");
+		if (id > 0)
+			check(!device_free(&processes[0], id), "freeing failed");
 	}
 	WRITE_ONCE(ending, true);
 	pthread_join(thread, NULL);
-	check(css_number(wide, "peak") == 1, "what was refused for want of capacity is the peak");
+	check(!css_number(cgroup, "current"), "something is still charged");
+	peak = css_number(cgroup, "peak");
 	for (i = 0; i < 2; i++) {
 		device_close(&processes[i]);
 		process_exit(&processes[i]);
 	}
-	css_remove(wide);
+	css_remove(cgroup);
 	kernel_rcu_barrier();
-	puts("ok - threads.what_the_machine_has_not_leaves_no_mark");
+	check(!!strstr(css_read(root, "capacity"), "user 0\n"), "capacity was lost");
+	return peak;
 }
 
 int main(int argc, char **argv)
@@ -187,7 +201,11 @@ int main(int argc, char **argv)
 	for (i = 0; i < PLACES; i++)
 		places[i] = css_make(&ioasids_cgrp_subsys, i ? places[i / 2] : top, i + 2);
 
-	refuse_too_much();
+	check(!ioasid_install_capacity(CAPACITY), "there is no capacity");
+	check(reserve_while_another_allocates(CAPACITY + 1) == 1, "what is refused leaves a mark");
+	puts("ok - threads.more_than_there_is_leaves_no_mark");
+	reserve_while_another_allocates(CAPACITY);
+	puts("ok - threads.two_want_the_last");
 	for (threads = 2; threads <= THREADS; threads *= 2) {
 		WRITE_ONCE(ending, false);
 		for (i = 0; i < threads; i++) {
