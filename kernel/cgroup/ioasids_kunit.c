@@ -415,7 +415,8 @@ static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
 		counter[i].cg = cg;
 		counter[i].least = U64_MAX;
 		init_completion(&counter[i].done);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(count_again, &counter[i], "count/%d", i));
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(count_again, &counter[i],
+							       "count/%d", i));
 	}
 	for (i = 0; i < 2; i++) {
 		while (!try_wait_for_completion(&counter[i].done)) {

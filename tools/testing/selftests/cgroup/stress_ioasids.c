@@ -113,7 +113,9 @@
 #define put(p, v)	__atomic_store_n(p, v, __ATOMIC_SEQ_CST)
 #define add(p, n)	__atomic_add_fetch(p, n, __ATOMIC_SEQ_CST)
 
-enum check { ANSWERS, IDS, LIMITED, AT_REST, FROZEN, CAPACITY, KERNEL, END, COVERAGE, HANG, NR_CHECKS };
+enum check {
+	ANSWERS, IDS, LIMITED, AT_REST, FROZEN, CAPACITY, KERNEL, END, COVERAGE, HANG, NR_CHECKS,
+};
 
 static const char *const check_names[NR_CHECKS] = {
 	[ANSWERS]  = "every answer is one that the caller's state allows",
@@ -2307,9 +2309,11 @@ static void print_failures(void)
 		ksft_print_msg("WRONG: %s\n", shared->failures[n].text);
 }
 
-/* On a machine with other things to do, longer: until everything has happened. */
+/* On a machine with other things to do, later: when everything has happened. */
 static bool is_over(long duration, long now)
 {
+	if (get(&interrupted) || get(&shared->nr_failures))
+		return true;
 	if (now < duration * 1000)
 		return false;
 	return duration < ENOUGH_S || now > (duration + PATIENCE_S) * 1000 ||
@@ -2322,7 +2326,7 @@ static void run(long duration)
 	long start = now_ms(), now = start, kill_at = start, check_at = start, say_at = start;
 	bool frozen = false;
 
-	while (!is_over(duration, now - start) && !get(&interrupted) && !get(&shared->nr_failures)) {
+	while (!is_over(duration, now - start)) {
 		going_to("go round");
 		reap(&me);
 		check_progress();
