@@ -146,8 +146,7 @@ static noinline int ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cg
 		char *path = kmalloc(PATH_MAX, GFP_ATOMIC);
 
 		if (path && cgroup_path(cg->css.cgroup, path, PATH_MAX) >= 0)
-			printk_deferred(KERN_INFO
-					"cgroup: request refused by ioasids controller in %s\n",
+			printk_deferred(KERN_INFO "cgroup: request refused by ioasids controller in %s\n",
 					path);
 		kfree(path);
 	}
