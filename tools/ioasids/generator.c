@@ -17,17 +17,17 @@
 
 static const char *directory;
 
-/* The kernel's log is all there is. */
+/* The kernel's log is all there is. It takes a line by one write, and cannot seek. */
 static void say(const char *message)
 {
 	int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	char *line = format("<4>ioasids-generator: %s\n", message);
 
-	if (log >= 0) {
-		dprintf(log, "<4>ioasids-generator: %s", message);
-		close(log);
-	} else {
+	if (log < 0 || write(log, line, strlen(line)) < 0)
 		warn("%s", message);
-	}
+	if (log >= 0)
+		close(log);
+	free(line);
 }
 
 static void write_dropin(const char *unit, const char *content)
