@@ -201,23 +201,32 @@ int write_file(const char *cgroup, const char *file, const char *text)
 	return error;
 }
 
-bool cgroup_exists(const char *cgroup)
+static bool has_file(const char *cgroup, const char *file)
 {
-	char *path = path_of(cgroup, "cgroup.procs");
-	bool exists = !faccessat(root_fd, path, F_OK, 0);
-
-	free(path);
-	return exists;
-}
-
-/* The root has no limit, but it has a file that says what there is. */
-bool cgroup_has_controller(const char *cgroup)
-{
-	char *path = path_of(cgroup, *cgroup ? "ioasids.max" : "ioasids.capacity");
+	char *path = path_of(cgroup, file);
 	bool has = !faccessat(root_fd, path, F_OK, 0);
 
 	free(path);
 	return has;
+}
+
+bool cgroup_exists(const char *cgroup)
+{
+	return has_file(cgroup, "cgroup.procs");
+}
+
+/*
+ * Whether it is the root of the machine, which has no limit, but a file that says what
+ * there is. The root of a cgroup namespace is a cgroup like any other.
+ */
+bool cgroup_is_root(const char *cgroup)
+{
+	return !*cgroup && has_file(cgroup, "ioasids.capacity");
+}
+
+bool cgroup_has_controller(const char *cgroup)
+{
+	return cgroup_is_root(cgroup) || has_file(cgroup, "ioasids.max");
 }
 
 bool cgroup_is_populated(const char *cgroup)
@@ -371,7 +380,7 @@ static bool read_of(int dir, const char *name, const char *file, char *text, siz
 {
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/%s", name, file) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", *name ? name : ".", file) >= (int)sizeof(path))
 		return false;
 	return read_file(dir, path, text, size) >= 0;
 }
@@ -463,9 +472,8 @@ void cgroup_switch_on(const char *cgroup)
 {
 	char *parent;
 
-	if (cgroup_has_controller(cgroup))
+	if (!*cgroup || cgroup_has_controller(cgroup))
 		return;
-	need_controller();
 	parent = cgroup_parent(cgroup);
 	cgroup_switch_on(parent);
 	cgroup_pass_on(parent);
@@ -477,14 +485,14 @@ void cgroup_limit(const char *cgroup, __u64 max)
 	char *text;
 	int error;
 
-	if (!*cgroup)
+	if (cgroup_is_root(cgroup))
 		die(FAILED, "the root has no limit: ioasids.capacity says what there is");
 	text = max == NO_LIMIT ? format("max") : format("%llu", max);
 	error = write_file(cgroup, "ioasids.max", text);
 	if (error == ENOENT && cgroup_exists(cgroup))
 		die_of_off(cgroup);
 	if (error)
-		die(FAILED, "cannot write %s to %s/%s/ioasids.max: %s", text, cgroup_root,
-		    cgroup, strerror(error));
+		die(FAILED, "cannot write %s to %s/%s%sioasids.max: %s", text, cgroup_root,
+		    cgroup, *cgroup ? "/" : "", strerror(error));
 	free(text);
 }

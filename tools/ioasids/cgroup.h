@@ -67,6 +67,7 @@ char *read_all(int dir, const char *name);
 int write_file(const char *cgroup, const char *file, const char *text);
 
 bool cgroup_exists(const char *cgroup);
+bool cgroup_is_root(const char *cgroup);
 bool cgroup_has_controller(const char *cgroup);
 bool cgroup_is_populated(const char *cgroup);
 bool cgroup_passes_on(const char *cgroup);

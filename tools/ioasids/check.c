@@ -40,15 +40,31 @@ static bool file_has(const char *path, const char *text)
 	return has;
 }
 
+/* The number of the hierarchy that has the controller: 0 is v2. -1 if there is none. */
+static int hierarchy_of_controller(void)
+{
+	char *text = read_all(AT_FDCWD, "/proc/cgroups");
+	char *line = text ? strstr(text, "\nioasids\t") : NULL;
+	int hierarchy = -1;
+
+	if (line)
+		sscanf(line, " ioasids %d", &hierarchy);
+	free(text);
+	return hierarchy;
+}
+
 static void check_kernel(void)
 {
 	const char *why = "it was built without CGROUP_IOASIDS, or is older";
+	int hierarchy = hierarchy_of_controller();
 
 	if (!kernel_has_controller()) {
 		if (file_has("/proc/cmdline", "cgroup_disable=ioasids"))
 			why = "cgroup_disable=ioasids is on its command line";
-		else if (file_has("/proc/cgroups", "ioasids"))
+		else if (hierarchy > 0)
 			why = "a cgroup v1 mount has it: unmount that";
+		else if (!hierarchy)
+			why = "this cgroup namespace has not got it: switch it on from outside";
 	}
 	if (!expect(kernel_has_controller(), "the kernel has the controller", why))
 		exit(NO_CONTROLLER);

@@ -134,7 +134,10 @@ int command_show(int argc, char **argv)
 		if (strcmp(cgroup->path, path))
 			printf("The controller is off in /%s: /%s pays.\n", path, cgroup->path);
 		more = room(cgroup, &tightest);
-		printf("%llu more: /%s comes first to its limit.\n", more, tightest->path);
+		if (tightest)
+			printf("%llu more: /%s comes first to its limit.\n", more, tightest->path);
+		else
+			printf("No limit here; those above this cgroup namespace are not shown.\n");
 	}
 	for (; cgroup; cgroup = next) {
 		next = cgroup->parent;
