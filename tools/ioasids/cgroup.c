@@ -106,28 +106,39 @@ bool parse_max(const char *text, __u64 *max)
 	return true;
 }
 
-void open_root(void)
+/* Whether there is a v2 hierarchy at the root. */
+static bool find_root(void)
 {
 	struct statfs fs;
 
-	root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
-		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
-	if (fstatfs(root_fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
-		die(FAILED, "%s is not a cgroup v2 hierarchy; --root says where there is one",
-		    cgroup_root);
+		root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root_fd >= 0 && !fstatfs(root_fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
+void open_root(void)
+{
+	if (find_root())
+		return;
+	if (root_fd < 0)
+		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
+	die(FAILED, "%s is not a cgroup v2 hierarchy; --root says where there is one",
+	    cgroup_root);
+}
+
+/* Not either if there is no v2 hierarchy. */
 bool kernel_has_controller(void)
 {
 	char list[4096];
 
-	return read_file(root_fd, "cgroup.controllers", list, sizeof(list)) >= 0 &&
+	return find_root() &&
+		read_file(root_fd, "cgroup.controllers", list, sizeof(list)) >= 0 &&
 		is_word_of(list, "ioasids");
 }
 
 void need_controller(void)
 {
+	open_root();
 	if (!kernel_has_controller())
 		die(NO_CONTROLLER,
 		    "%s/cgroup.controllers does not have ioasids: 'ioasidctl check' says why",
@@ -351,6 +362,7 @@ char *cgroup_find(const char *name)
 	char *cgroup;
 	__u64 pid;
 
+	open_root();
 	if (parse_number(name, &pid) && pid <= INT_MAX)
 		return cgroup_of_process(pid);
 	if (!strncmp(name, cgroup_root, length) && (!name[length] || name[length] == '/'))

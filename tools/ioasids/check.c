@@ -172,6 +172,7 @@ int command_check(int argc, char **argv)
 	if (getopt_long(argc, argv, "", &(struct option){ }, NULL) != -1)
 		return BAD_USAGE;
 	need_arguments(argc, argv, 0, 0);
+	open_root();
 	check_kernel();
 	check_passes_on("");
 	check_passes_on("system.slice");

@@ -128,7 +128,7 @@ static bool give_up(const struct switches *switches)
 		return false;
 	if (!switches->try)
 		need_controller();
-	warn("the kernel has no ioasids controller: nothing is limited");
+	warn("%s/cgroup.controllers does not have ioasids: nothing is limited", cgroup_root);
 	return true;
 }
 
@@ -364,7 +364,6 @@ int main(int argc, char **argv)
 			continue;
 		/* So that getopt starts anew. */
 		optind = 0;
-		open_root();
 		return commands[i].run(argc, argv);
 	}
 	die(BAD_USAGE, "there is no command '%s'; 'ioasidctl --help' has a list", argv[0]);
