@@ -230,7 +230,7 @@ static int command_run(int argc, char **argv)
 		{ }
 	};
 	const char *max = NULL, *slice = NULL;
-	char **command = grow(NULL, argc + 12, sizeof(*command));
+	char **command = grow(NULL, argc + 13, sizeof(*command));
 	char *self = realpath("/proc/self/exe", NULL), *cgroup;
 	bool here = false;
 	int option, n = 0;
@@ -270,6 +270,7 @@ static int command_run(int argc, char **argv)
 		command[n++] = format("--slice=%s", slice);
 	command[n++] = "--";
 	command[n++] = self;
+	command[n++] = format("--root=%s", cgroup_root);
 	command[n++] = "run";
 	command[n++] = "--here";
 	command[n++] = format("--max=%s", max);
