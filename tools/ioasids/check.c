@@ -86,7 +86,7 @@ static void check_passes_on(const char *cgroup)
 
 static void wrong_limit(const char *message)
 {
-	expect(false, message, "the line is ignored");
+	expect(false, message, "this is ignored");
 }
 
 static void check_limit(const struct limit *limit)

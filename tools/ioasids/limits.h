@@ -16,7 +16,7 @@ struct limit {
 	char *file;		/* where it is written, for messages */
 };
 
-/* @wrong is called for each line that makes no sense. */
+/* The last limit of each unit. @wrong is called for each line that makes no sense. */
 size_t read_limits(struct limit **limits, void (*wrong)(const char *message));
 void free_limits(struct limit *limits, size_t count);
 
