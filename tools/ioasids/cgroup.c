@@ -287,6 +287,38 @@ char *cgroup_of_process(pid_t pid)
 	return cgroup;
 }
 
+/*
+ * @path, which may begin with where the hierarchy is mounted, as cgroups are named here;
+ * NULL if it leads out of the hierarchy.
+ */
+char *cgroup_of_path(const char *path)
+{
+	size_t length = strlen(cgroup_root);
+	char *cgroup, *end;
+
+	while (length && cgroup_root[length - 1] == '/')
+		length--;
+	if (!strncmp(path, cgroup_root, length) && (!path[length] || path[length] == '/'))
+		path += length;
+	cgroup = grow(NULL, strlen(path) + 1, 1);
+	end = cgroup;
+	while (*(path += strspn(path, "/"))) {
+		length = strcspn(path, "/");
+		if (length == 2 && !strncmp(path, "..", 2)) {
+			free(cgroup);
+			return NULL;
+		}
+		if (length != 1 || *path != '.') {
+			if (end != cgroup)
+				*end++ = '/';
+			end = mempcpy(end, path, length);
+		}
+		path += length;
+	}
+	*end = '\0';
+	return cgroup;
+}
+
 /* a-b.slice is in a.slice; -.slice is the root. */
 char *cgroup_of_slice(const char *slice)
 {
@@ -355,28 +387,41 @@ char *cgroup_of_unit(const char *unit)
 	return cgroup;
 }
 
-/* Dies if @name is no cgroup, process, slice or other unit that is there. */
-char *cgroup_find(const char *name)
+/* The cgroup that @name stands for, which need not be there; NULL if it stands for none. */
+static char *cgroup_named(const char *name, bool make)
 {
-	size_t length = strlen(cgroup_root);
-	char *cgroup;
+	const char *suffix = strrchr(name, '.');
 	__u64 pid;
 
 	open_root();
+	if (strchr(name, '/'))
+		return cgroup_of_path(name);
 	if (parse_number(name, &pid) && pid <= INT_MAX)
 		return cgroup_of_process(pid);
-	if (!strncmp(name, cgroup_root, length) && (!name[length] || name[length] == '/'))
-		name += length;
-	if (strchr(name, '/') || !*name) {
-		cgroup = format("%s", name + strspn(name, "/"));
-		length = strlen(cgroup);
-		while (length && cgroup[length - 1] == '/')
-			cgroup[--length] = '\0';
-	} else {
-		cgroup = cgroup_of_unit(name);
-	}
-	if (!cgroup || strstr(cgroup, "..") || !cgroup_exists(cgroup))
+	if (make && suffix && suffix != name && !strcmp(suffix, ".slice"))
+		return cgroup_of_slice(name);
+	return *name && suffix != name ? cgroup_of_unit(name) : NULL;
+}
+
+/* Dies if @name is no cgroup, process, slice or other unit that is there. */
+char *cgroup_find(const char *name)
+{
+	char *cgroup = cgroup_named(name, false);
+
+	if (!cgroup || !cgroup_exists(cgroup))
 		die(NOT_FOUND, "there is no cgroup, running unit or process '%s'", name);
+	return cgroup;
+}
+
+/* The same, but a path or a slice need not be there. */
+char *cgroup_find_or_make(const char *name)
+{
+	char *cgroup = cgroup_named(name, true);
+
+	if (!cgroup)
+		die(NOT_FOUND, "'%s' is not there, and what is made should be a path or a slice",
+		    name);
+	cgroup_make(cgroup);
 	return cgroup;
 }
 

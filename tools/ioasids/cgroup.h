@@ -74,7 +74,9 @@ bool cgroup_passes_on(const char *cgroup);
 char *cgroup_of_process(pid_t pid);
 char *cgroup_of_slice(const char *slice);
 char *cgroup_of_unit(const char *unit);
+char *cgroup_of_path(const char *path);
 char *cgroup_find(const char *name);
+char *cgroup_find_or_make(const char *name);
 char *cgroup_parent(const char *cgroup);
 bool read_values(int dir, const char *name, unsigned int wanted, __u64 *values);
 

@@ -132,22 +132,6 @@ static bool give_up(const struct switches *switches)
 	return true;
 }
 
-/* Not only what is there: a slice that will be, or a path. */
-static char *find_or_make(const char *name)
-{
-	const char *suffix = strrchr(name, '.');
-	char *cgroup;
-
-	if (suffix && !strcmp(suffix, ".slice") && !strchr(name, '/'))
-		cgroup = cgroup_of_slice(name);
-	else if (*name == '/' && strncmp(name, cgroup_root, strlen(cgroup_root)))
-		cgroup = format("%s", name + strspn(name, "/"));
-	else
-		return cgroup_find(name);
-	cgroup_make(cgroup);
-	return cgroup;
-}
-
 static int command_set(int argc, char **argv)
 {
 	struct switches switches = { };
@@ -160,7 +144,7 @@ static int command_set(int argc, char **argv)
 	max = need_max(argv[optind + 1]);
 	if (give_up(&switches))
 		return EXIT_SUCCESS;
-	cgroup = switches.c ? find_or_make(argv[optind]) : cgroup_find(argv[optind]);
+	cgroup = switches.c ? cgroup_find_or_make(argv[optind]) : cgroup_find(argv[optind]);
 	if (switches.c)
 		cgroup_switch_on(cgroup);
 	cgroup_limit(cgroup, max);
