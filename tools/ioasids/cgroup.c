@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -163,10 +162,9 @@ ssize_t read_file(int dir, const char *name, char *buffer, size_t size)
 	return length;
 }
 
-/* Reads a file of any length; NULL, and errno, if that fails. */
-char *read_all(int dir, const char *name)
+/* Reads what is left, and closes; NULL, and errno, if that fails. */
+char *read_to_end(int fd)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	size_t length = 0, size = 4096;
 	char *buffer = grow(NULL, size, 1);
 	ssize_t part = -1;
@@ -189,6 +187,12 @@ char *read_all(int dir, const char *name)
 		return NULL;
 	}
 	return buffer;
+}
+
+/* Reads a file of any length; NULL, and errno, if that fails. */
+char *read_all(int dir, const char *name)
+{
+	return read_to_end(openat(dir, name, O_RDONLY | O_CLOEXEC));
 }
 
 static char *path_of(const char *cgroup, const char *file)
@@ -316,112 +320,6 @@ char *cgroup_of_path(const char *path)
 		path += length;
 	}
 	*end = '\0';
-	return cgroup;
-}
-
-/* a-b.slice is in a.slice; -.slice is the root. */
-char *cgroup_of_slice(const char *slice)
-{
-	size_t length = strlen(slice) - strlen(".slice");
-	char *cgroup = format("%s", ""), *longer;
-	size_t i;
-
-	if (!strcmp(slice, "-.slice"))
-		return cgroup;
-	for (i = 1; i <= length; i++) {
-		if (i != length && slice[i] != '-')
-			continue;
-		longer = format("%s%s%.*s.slice", cgroup, *cgroup ? "/" : "", (int)i, slice);
-		free(cgroup);
-		cgroup = longer;
-	}
-	return cgroup;
-}
-
-/* The highest cgroup below the root that is called @name. */
-static char *search(const char *name)
-{
-	char **queue = NULL, *found = NULL;
-	size_t next = 0, count = 0;
-	struct dirent *entry;
-	DIR *dir;
-	int fd;
-
-	queue = grow(queue, 1, sizeof(*queue));
-	queue[count++] = format("%s", "");
-	for (; next < count && !found; next++) {
-		fd = openat(root_fd, *queue[next] ? queue[next] : ".",
-			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		dir = fd < 0 ? NULL : fdopendir(fd);
-		if (!dir)
-			continue;
-		while (!found && (entry = readdir(dir))) {
-			if (entry->d_type != DT_DIR || *entry->d_name == '.')
-				continue;
-			queue = grow(queue, count + 1, sizeof(*queue));
-			queue[count++] = path_of(queue[next], entry->d_name);
-			if (!strcmp(entry->d_name, name))
-				found = format("%s", queue[count - 1]);
-		}
-		closedir(dir);
-	}
-	while (count)
-		free(queue[--count]);
-	free(queue);
-	return found;
-}
-
-/* NULL if @unit has no cgroup. */
-char *cgroup_of_unit(const char *unit)
-{
-	const char *suffix = strrchr(unit, '.');
-	char *cgroup;
-
-	if (!suffix || strcmp(suffix, ".slice"))
-		return search(unit);
-	cgroup = cgroup_of_slice(unit);
-	if (!cgroup_exists(cgroup)) {
-		free(cgroup);
-		cgroup = NULL;
-	}
-	return cgroup;
-}
-
-/* The cgroup that @name stands for, which need not be there; NULL if it stands for none. */
-static char *cgroup_named(const char *name, bool make)
-{
-	const char *suffix = strrchr(name, '.');
-	__u64 pid;
-
-	open_root();
-	if (strchr(name, '/'))
-		return cgroup_of_path(name);
-	if (parse_number(name, &pid) && pid <= INT_MAX)
-		return cgroup_of_process(pid);
-	if (make && suffix && suffix != name && !strcmp(suffix, ".slice"))
-		return cgroup_of_slice(name);
-	return *name && suffix != name ? cgroup_of_unit(name) : NULL;
-}
-
-/* Dies if @name is no cgroup, process, slice or other unit that is there. */
-char *cgroup_find(const char *name)
-{
-	char *cgroup = cgroup_named(name, false);
-
-	if (!cgroup || !cgroup_exists(cgroup))
-		die(NOT_FOUND, "there is no cgroup, running unit or process '%s'", name);
-	return cgroup;
-}
-
-/* The same, but a path or a slice need not be there. */
-char *cgroup_find_or_make(const char *name)
-{
-	char *cgroup = cgroup_named(name, true);
-
-	if (!cgroup)
-		die(NOT_FOUND, "'%s' is not there, and what is made should be a path or a slice",
-		    name);
-	cgroup_make(cgroup);
 	return cgroup;
 }
 

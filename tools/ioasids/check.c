@@ -12,6 +12,7 @@
 #include "ioasidctl.h"
 #include "limits.h"
 #include "tree.h"
+#include "units.h"
 
 #define DEVICE		"/dev/ioasid"
 #define SUBGROUP	"run.oci.systemd.subgroup="
@@ -89,38 +90,40 @@ static void wrong_limit(const char *message)
 	expect(false, message, "this is ignored");
 }
 
-static void check_limit(const struct limit *limit)
+static void check_unit(const struct unit *unit, const struct limit *limit)
 {
-	char *cgroup = cgroup_of_unit(limit->unit), *claim, *why, *file;
+	char *file = format("%s/ioasids.max", unit->cgroup), *claim, *why;
 	char text[32] = "";
 	__u64 max = 0;
 
-	if (!cgroup)
-		return;
-	file = format("%s/ioasids.max", cgroup);
 	if (read_file(root_fd, file, text, sizeof(text)) < 0)
 		snprintf(text, sizeof(text), "not there");
 	text[strcspn(text, "\n")] = '\0';
 	if (limit->max == NO_LIMIT)
-		claim = format("%s has no limit, as %s says", limit->unit, limit->file);
+		claim = format("%s has no limit, as %s says", unit->name, limit->file);
 	else
-		claim = format("%s is limited to %llu, as %s says", limit->unit, limit->max,
+		claim = format("%s is limited to %llu, as %s says", unit->name, limit->max,
 			       limit->file);
 	why = format("it is %s; 'ioasidctl apply' makes it so", text);
 	expect(parse_max(text, &max) && max == limit->max, claim, why);
 	free(why);
 	free(claim);
 	free(file);
-	free(cgroup);
 }
 
 static void check_limits(void)
 {
 	struct limit *limits;
-	size_t count = read_limits(&limits, wrong_limit), i;
+	size_t count = read_limits(&limits, wrong_limit), found, i, j;
+	struct unit *units;
 
-	for (i = 0; i < count; i++)
-		check_limit(&limits[i]);
+	for (i = 0; i < count; i++) {
+		found = find_units(limits[i].unit, &units);
+		for (j = 0; j < found; j++)
+			if (limit_of(units[j].name, limits, count) == &limits[i])
+				check_unit(&units[j], &limits[i]);
+		free_units(units, found);
+	}
 	free_limits(limits, count);
 }
 

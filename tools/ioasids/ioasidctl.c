@@ -16,6 +16,7 @@
 #include "ioasidctl.h"
 #include "limits.h"
 #include "tree.h"
+#include "units.h"
 
 static const char usage[] =
 "Usage: ioasidctl [--root DIR] COMMAND [ARGUMENT]...\n"
@@ -272,32 +273,63 @@ static void wrong_limit(const char *message)
 	wrong_limits = true;
 }
 
+/* What goes wrong ends the process that does it, and not the limits of others. */
+static bool limit_unit(const struct unit *unit, __u64 max)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		die(FAILED, "no process for %s: %s", unit->name, strerror(errno));
+	if (!child) {
+		cgroup_switch_on(unit->cgroup);
+		cgroup_limit(unit->cgroup, max);
+		exit(EXIT_SUCCESS);
+	}
+	return waitpid(child, &status, 0) == child && !status;
+}
+
+/* Limits those units that are there. */
+static bool limit_units(const struct limit *limits, size_t count)
+{
+	size_t found, i, j;
+	struct unit *units;
+	bool done = true;
+
+	for (i = 0; i < count; i++) {
+		found = find_units(limits[i].unit, &units);
+		if (!found)
+			printf("%s has no cgroup now: limited when it starts\n", limits[i].unit);
+		fflush(stdout);
+		for (j = 0; j < found; j++)
+			if (limit_of(units[j].name, limits, count) == &limits[i])
+				done &= limit_unit(&units[j], limits[i].max);
+		free_units(units, found);
+	}
+	return done;
+}
+
 /* systemd reads the generator's units anew; what is there already is limited here. */
 static int command_apply(int argc, char **argv)
 {
+	static char *const reload[] = { "systemctl", "daemon-reload", NULL };
 	struct limit *limits;
-	size_t count, i;
-	char *cgroup;
+	size_t count;
+	char *text;
+	bool done;
 
 	if (getopt_long(argc, argv, "", &(struct option){ }, NULL) != -1)
 		return BAD_USAGE;
 	need_arguments(argc, argv, 0, 0);
 	need_controller();
 	count = read_limits(&limits, wrong_limit);
-	if (system("systemctl daemon-reload"))
+	text = output_of(reload);
+	if (!text)
 		die(FAILED, "'systemctl daemon-reload' failed");
-	for (i = 0; i < count; i++) {
-		cgroup = cgroup_of_unit(limits[i].unit);
-		if (cgroup) {
-			cgroup_switch_on(cgroup);
-			cgroup_limit(cgroup, limits[i].max);
-		} else {
-			printf("%s has no cgroup now: limited when it starts\n", limits[i].unit);
-		}
-		free(cgroup);
-	}
+	free(text);
+	done = limit_units(limits, count);
 	free_limits(limits, count);
-	return wrong_limits ? FAILED : EXIT_SUCCESS;
+	return done && !wrong_limits ? EXIT_SUCCESS : FAILED;
 }
 
 static const struct {

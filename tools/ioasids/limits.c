@@ -4,11 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cgroup.h"
 #include "limits.h"
+#include "units.h"
+
+/* ioasids-limit@NAME.service is to be a name, too. */
+#define LONGEST_NAME	(NAME_MAX - strlen("ioasids-limit@.service"))
 
 /* The limit that is being read. */
 struct reading {
@@ -30,14 +35,22 @@ static void complain(struct reading *r, const char *what, const char *value, con
 	free(message);
 }
 
-static bool is_unit(const char *name)
+/* A service, a slice, or all of a template or with a prefix: user@.service, user-.slice. */
+static bool can_be_limited(const char *name)
 {
 	const char *suffix = strrchr(name, '.');
+	char *slice;
+	bool can;
 
-	if (!suffix || suffix == name || strcspn(name, "/ \t\"'%$") != strlen(name))
+	if (!is_unit(name))
 		return false;
-	return !strcmp(suffix, ".service") ||
-		(!strcmp(suffix, ".slice") && strcmp(name, "-.slice"));
+	/* A drop-in for a-.service would be one for a-b.service, too. */
+	if (!strcmp(suffix, ".service"))
+		return suffix[-1] != '-';
+	slice = format("%.*s.slice", (int)(suffix - name) - stands_for_many(name), name);
+	can = !strcmp(suffix, ".slice") && is_slice(slice) && strcmp(slice, "-.slice");
+	free(slice);
+	return can;
 }
 
 static void add_limit(struct reading *r, __u64 max)
@@ -80,11 +93,18 @@ static void end_limit(struct reading *r)
 
 static void read_unit(struct reading *r, char *name)
 {
+	char *expected;
+
 	if (r->unit) {
 		complain(r, "a second Unit", name, "each limit but the first begins with [Limit]");
-	} else if (!is_unit(name)) {
+	} else if (!can_be_limited(name)) {
 		complain(r, "Unit is", name,
 			 "it should be a service or a slice, such as machine.slice");
+		r->bad = true;
+	} else if (strlen(name) > LONGEST_NAME) {
+		expected = format("it should have no more than %zu characters", LONGEST_NAME);
+		complain(r, "Unit is", name, expected);
+		free(expected);
 		r->bad = true;
 	} else {
 		r->unit = name;
@@ -157,6 +177,18 @@ size_t read_limits(struct limit **limits, void (*wrong)(const char *message))
 		read_limits_file(&r, files.gl_pathv[i]);
 	globfree(&files);
 	return r.count;
+}
+
+/* systemd does the same with drop-ins: the longest name counts. */
+const struct limit *limit_of(const char *unit, const struct limit *limits, size_t count)
+{
+	const struct limit *longest = NULL;
+
+	for (; count--; limits++)
+		if (stands_for(limits->unit, unit) &&
+		    (!longest || strlen(limits->unit) > strlen(longest->unit)))
+			longest = limits;
+	return longest;
 }
 
 void free_limits(struct limit *limits, size_t count)

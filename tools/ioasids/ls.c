@@ -6,6 +6,7 @@
 
 #include "ioasidctl.h"
 #include "tree.h"
+#include "units.h"
 
 #define DEFAULT_COLUMNS		"CGROUP,MAX,CURRENT,USE,PEAK,RESERVED,REFUSED"
 #define COLUMNS_OF_SHOW		"PATH,MAX,CURRENT,PEAK,ALLOCATED,RESERVED,REFUSED,FAILED"
