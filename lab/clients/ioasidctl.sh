@@ -53,6 +53,92 @@ sets() {
 	is 10 cat $root/job/ioasids.max
 }
 
+# However a path is written, it is that cgroup, and only those above it are switched on.
+takes_any_path() {
+	ioasidctl set -c job/by/path/ 3
+	is 3 cat $root/job/by/path/ioasids.max
+	is '' cat $root/job/by/path/cgroup.subtree_control
+	ioasidctl set -c $root//job/./by/path 2
+	is 2 cat $root/job/by/path/ioasids.max
+	ioasidctl set -c $root/job/by/other 4
+	is 4 cat $root/job/by/other/ioasids.max
+	is '*/job/by/path 2 *' ioasidctl show job/by/path//
+	rmdir $root/job/by/path $root/job/by/other $root/job/by
+	fails 3 "*'/../x'*" ioasidctl set -c /../x 3
+	fails 3 "*'job/../..'" ioasidctl show job/../..
+	mkdir $root/job/a..b
+	is '*/job/a..b *' ioasidctl show /job/a..b
+	rmdir $root/job/a..b
+}
+
+# in_cgroup CGROUP COMMAND...: it is in the cgroup before it begins.
+in_cgroup() {
+	(echo $BASHPID >"$root/$1/cgroup.procs" && shift && exec "$@")
+}
+
+limits_where_it_is() {
+	mkdir -p $root/here/unit/.control
+	in_cgroup here/unit ioasidctl set --here --create 3
+	is 3 cat $root/here/unit/ioasids.max
+	is '' cat $root/here/unit/cgroup.subtree_control
+	# Where systemd starts ExecStartPre= of a service whose main process goes elsewhere.
+	in_cgroup here/unit/.control ioasidctl set --here 4
+	is 4 cat $root/here/unit/ioasids.max
+	ioasidctl disable /here/unit
+	in_cgroup here/unit ioasidctl enable --here
+	is max cat $root/here/unit/ioasids.max
+	fails 2 "*'/job' is one argument too many" ioasidctl enable --here /job
+	fails 2 "*'5' is one argument too many" ioasidctl set --here /job 5
+	rmdir $root/here/unit/.control $root/here/unit $root/here
+}
+
+# Who has a part of the hierarchy can call a cgroup as he likes.
+is_not_misled_by_names() {
+	mkdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
+	fails 3 "*'twin' can be /twin or /job/twin: say which" ioasidctl set twin 5
+	is '*/lab.slice/lab.service*' ioasidctl show lab.service
+	fails 3 "*no cgroup, running unit or process 'none.service'" ioasidctl set none.service 5
+	fails 3 "*no cgroup, running unit or process 'user@.service'" ioasidctl set user@.service 5
+	rmdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
+}
+
+# It is given no capacity, and its root is a cgroup that has a limit.
+works_in_a_namespace() {
+	mkdir -p $root/job/ns/me
+	ioasidctl set /job/ns 7
+	in_cgroup job/ns unshare --cgroup --mount bash -eu <<-'END'
+		. ./lib.sh
+		umount $root
+		mount -t cgroup2 none $root
+		echo $$ >$root/me/cgroup.procs
+		ioasidctl enable --children --try /
+		ioasidctl set --create /new/er 3
+		is 3 cat $root/new/er/ioasids.max
+		ioasidctl set --create lab.slice 2
+		is 2 cat $root/lab.slice/ioasids.max
+		is '/ 7 0 /lab.slice 2 0 /me max 0 /new max 0 /new/er 3 0' ioasidctl ls -n -o PATH,MAX,CURRENT
+		is '*/ 7 0 * 7 more: / comes first to its limit.' ioasidctl show /
+		fails 1 "*cannot write 5 to $root/ioasids.max: Operation not permitted" ioasidctl set / 5
+		fails 1 '*cannot be off in the root*' ioasidctl disable /
+		rmdir $root/new/er $root/new $root/lab.slice
+	END
+	ioasidctl set /job/ns max
+	ioasidctl set /job max
+	in_cgroup job/ns/me unshare --cgroup --mount bash -eu <<-'END'
+		. ./lib.sh
+		umount $root
+		mount -t cgroup2 none $root
+		is '*/ max 0 * No limit here*' ioasidctl show /
+	END
+	ioasidctl set /job 10
+	rmdir $root/job/ns/me $root/job/ns
+	# Whoever made this one has not switched it on.
+	mkdir -p $root/bare/ns
+	fails 4 'WRONG: the kernel has the controller: this cgroup namespace has not got it*' \
+		in_cgroup bare/ns unshare --cgroup --mount sh -c "umount $root && mount -t cgroup2 none $root && exec ioasidctl check"
+	rmdir $root/bare/ns $root/bare
+}
+
 switches_on_and_off() {
 	mkdir -p $root/deep/er/est
 	ioasidctl enable /deep/er/est
@@ -95,6 +181,12 @@ runs() {
 	status=0
 	ioasidctl run -m 2 -- sh -c 'exit 42' || status=$?
 	[ $status = 42 ]
+	# Where the hierarchy is, the command in the scope is told.
+	mkdir -p /run/other
+	mount -t cgroup2 none /run/other
+	is 'refused' unshare --mount sh -c "mount -t tmpfs none $root &&
+		ioasidctl --root /run/other run -m 2 -- sh -c 'ioasid-hold -a 3 >/dev/null 2>&1 || echo refused'"
+	umount /run/other
 }
 
 refuses_what_is_wrong() {
@@ -102,7 +194,13 @@ refuses_what_is_wrong() {
 	fails 2 "*no command 'list'*" ioasidctl list
 	fails 2 '*unrecognized option*' ioasidctl --nonsense
 	fails 1 '*/nowhere: No such file*' ioasidctl --root /nowhere ls
-	fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp ls
+	for command in ls who check 'set -c a.slice 5' 'enable /' apply; do
+		fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp $command
+	done
+	# Units with a limit start there all the same.
+	for command in 'set -ct a.slice 5' 'set --here --try 5' 'enable -t /' 'apply -t a.slice'; do
+		fails 0 '*/tmp/cgroup.controllers does not have ioasids: nothing is limited' ioasidctl --root /tmp $command
+	done
 	for command in ls top show who events; do
 		fails 3 "*no cgroup, running unit or process '/none'" ioasidctl $command /none
 		fails 3 "*no cgroup, running unit or process 'none.slice'" ioasidctl $command none.slice
@@ -111,6 +209,10 @@ refuses_what_is_wrong() {
 	done
 	fails 3 '*no process 99999999' ioasidctl show 99999999
 	fails 3 "*'/../proc'" ioasidctl show /../proc
+	for name in '' .slice -a.slice a-.slice a--b.slice; do
+		fails 3 "*'$name'" ioasidctl disable -c -- "$name"
+		fails 3 "*'$name' is not there*" ioasidctl set -c -- "$name" 5
+	done
 	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl set /none 1
 	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl enable /none
 	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl disable /none
@@ -140,7 +242,7 @@ refuses_what_is_wrong() {
 	fails 1 '*cannot write +ioasids to *subtree_control: Permission denied' runuser -u nobody -- ioasidctl enable -c /job/part
 	is '*only descriptors that you may see*' runuser -u nobody -- ioasidctl who
 	fails 2 '*one argument too many*' ioasidctl check now
-	fails 2 '*one argument too many*' ioasidctl apply now
+	fails 2 "*'now' should be a slice, or nothing" ioasidctl apply now
 }
 
 checks() {
@@ -162,7 +264,17 @@ checks() {
 		is "*WRONG: /etc/ioasids.d/checked.conf:$complaint*" ioasidctl check
 	done
 	! ioasidctl apply
-	rm /etc/ioasids.d/checked.conf
+	for name in -.slice a--b.slice a-.service user@.slice @.service .slice /x.slice "$(printf 'n%.0s' {1..230}).service"; do
+		printf 'Unit=%s\nMax=1\n' "$name" >/etc/ioasids.d/checked.conf
+		is "*WRONG: /etc/ioasids.d/checked.conf:1: Unit is '$name'; it should *" ioasidctl check
+	done
+	# The last limit of a unit counts, and nobody misses the first.
+	limit checked checked.slice 7
+	limit checked2 checked.slice 6
+	ioasidctl apply
+	is 6 cat $root/checked.slice/ioasids.max
+	ioasidctl check
+	rm /etc/ioasids.d/checked.conf /etc/ioasids.d/checked2.conf
 	ioasidctl check
 	systemctl stop checked.slice
 	rmdir $root/checked.slice || true
@@ -252,12 +364,15 @@ leaks_nothing() {
 		show lab.service
 		who
 		set -c /job/new 5
+		set --here max
+		set -c a--b.slice 5
 		set /none 1
 		enable -c /job
 		disable -c /job/new
 		events
 		run -m 1 -- true
 		apply
+		apply leak.slice
 		check
 	EOF
 	$valgrind ioasidctl events -f /job &
@@ -268,6 +383,7 @@ leaks_nothing() {
 	$valgrind /lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
 	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 16 ]
 	! grep . /run/valgrind.*
+	rmdir $root/leak.slice
 }
 
 check 'ioasidctl set --create: makes and limits a cgroup' plant
@@ -275,6 +391,10 @@ check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
 check 'ioasidctl show: a cgroup, a unit, a process' shows_one
 check 'ioasidctl who: who holds IDs' shows_who
 check 'ioasidctl set: a limit' sets
+check 'ioasidctl set: any path' takes_any_path
+check 'ioasidctl set --here: the cgroup that it is in' limits_where_it_is
+check 'ioasidctl: a name that is a unit is that unit' is_not_misled_by_names
+check 'ioasidctl: in a cgroup namespace' works_in_a_namespace
 check 'ioasidctl enable, disable: the ancestors' switches_on_and_off
 check 'ioasidctl events: and as they happen' tells_of_events
 check 'ioasidctl run: a command with a limit' runs

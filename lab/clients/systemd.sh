@@ -73,14 +73,76 @@ service() {
 a_service() {
 	chmod 666 /dev/ioasid
 	service "$@"
-	systemctl start "$1"
+	# Another cgroup of that name is not it.
+	mkdir "$root/$1.service"
+	systemctl start -- "$1.service"
 	limited "system.slice/$1.service" 3
-	systemctl restart "$1"
+	systemctl restart -- "$1.service"
 	limited "system.slice/$1.service" 3
 	systemctl daemon-reload
 	is 3 cat "$root/system.slice/$1.service/ioasids.max"
-	systemctl stop "$1"
+	systemctl stop -- "$1.service"
 	gone "system.slice/$1.service"
+	rmdir "$root/$1.service"
+}
+
+# Files of the kernel could have the name of one, so that systemd calls its cgroup another.
+slices_with_odd_names() {
+	printf '[Limit]\nUnit=cpu.slice\nMax=2\n[Limit]\nUnit=odd..er-in.slice\nMax=3\n' >/etc/ioasids.d/odd.conf
+	ioasidctl apply
+	systemd-run --slice=cpu.slice --unit=odd1 sh -c "$inside" 2
+	systemd-run --slice=odd..er-in.slice --unit=odd2 sh -c "$inside" 3
+	limited _cpu.slice 2
+	limited odd..er.slice/odd..er-in.slice 3
+	systemctl stop cpu.slice odd..er.slice
+	gone _cpu.slice
+	gone odd..er.slice
+	rm /etc/ioasids.d/odd.conf
+}
+
+# What cannot be read, and what makes no sense, is said and hinders nothing else.
+what_is_wrong_in_one_file() {
+	ln -s /nowhere /etc/ioasids.d/wrong1.conf
+	mkdir /etc/ioasids.d/wrong2.conf
+	printf 'Unit=kept.slice\nMix=4\nMax=5\nUnit=lost.service\nMax=6\n' >/etc/ioasids.d/wrong3.conf
+	limit wrong4 "$(printf 'n%.0s' {1..230}).service" 1
+	limit wrong5 right.slice 1
+	dmesg --clear
+	systemctl daemon-reload
+	dmesg >/run/complaints
+	for complaint in '1.conf: cannot be read: No such file or directory' '2.conf: cannot be read: Is a directory' \
+		"3.conf:2: unknown line 'Mix=4'; there are [[]Limit], Unit= and Max=" \
+		"3.conf:4: a second Unit 'lost.service'; each limit but the first begins with [[]Limit]" \
+		"3.conf:5: a second Max '6'; *" "4.conf:1: Unit is 'nnnn*'; it should have no more than 233 characters"; do
+		is "*ioasids-generator: /etc/ioasids.d/wrong$complaint*" cat /run/complaints
+	done
+	[ -e /run/systemd/generator/kept.slice.d/50-ioasids.conf ]
+	[ -e /run/systemd/generator/right.slice.d/50-ioasids.conf ]
+	[ ! -e /run/systemd/generator/lost.service.d ]
+	rm -r /etc/ioasids.d/wrong?.conf
+	systemctl daemon-reload
+}
+
+# All others are, be it that they run already.
+one_that_cannot_be_limited() {
+	local status=0
+	mkdir -p $root/busy.slice/busy-in.slice $root/plain.service
+	sleep infinity &
+	echo $! >$root/busy.slice/cgroup.procs
+	systemctl start plain
+	limit apply1 busy-in.slice 3
+	limit plain plain.service 4
+	ioasidctl apply >/run/applied 2>&1 || status=$?
+	is '*/busy.slice has processes of its own*' cat /run/applied
+	[ $status = 1 ]
+	is 4 cat $root/system.slice/plain.service/ioasids.max
+	kill %sleep
+	wait
+	systemctl stop plain
+	rm /etc/ioasids.d/apply1.conf
+	limit plain plain.service 3
+	rmdir $root/busy.slice/busy-in.slice $root/busy.slice $root/plain.service
+	systemctl daemon-reload
 }
 
 # A service that cannot be limited must not run without a limit.
@@ -105,6 +167,35 @@ users() {
 	is 6 cat "$root/$manager/ioasids.max"
 	as_user systemctl --user stop hold
 	eventually is 0 cat "$root/$manager/ioasids.current"
+	# Those that run already, too.
+	limit users user@.service 7
+	is '*WRONG: user@1000.service is limited to 7, as /etc/ioasids.d/users.conf says: it is 6*' ioasidctl check
+	ioasidctl apply
+	is 7 cat "$root/$manager/ioasids.max"
+	limit users user@.service 6
+	ioasidctl apply
+	is 6 cat "$root/$manager/ioasids.max"
+}
+
+# All that is theirs, and one of them has another limit.
+users_with_their_sessions() {
+	local slice=user.slice/user-1000.slice
+	limit all user-.slice 9
+	limit one user-1000.slice 8
+	ioasidctl apply
+	is 8 cat $root/$slice/ioasids.max
+	rm /etc/ioasids.d/one.conf
+	systemctl daemon-reload
+	systemctl stop user-1000.slice
+	systemctl start user@1000.service
+	is 9 cat $root/$slice/ioasids.max
+	is 6 cat "$root/$manager/ioasids.max"
+	systemd-run --slice=user-1000.slice --unit=session sh -c "$inside" 9
+	limited $slice 9
+	systemctl stop session
+	rm /etc/ioasids.d/all.conf
+	systemctl daemon-reload
+	ioasidctl set user-1000.slice max
 }
 
 users_cannot_raise_it() {
@@ -142,10 +233,15 @@ check 'systemd: the limit survives units that start and stop' survives starts_an
 check 'systemd: a slice that was stopped has its limit when it starts again' stop_and_start
 check 'systemd: a limit is changed while the slice is in use' changed_while_it_runs
 check 'systemd: slices in slices, each with its limit' nested
+check 'systemd: slices with odd names' slices_with_odd_names
+check 'systemd: what is wrong in one file hinders no other' what_is_wrong_in_one_file
 check 'systemd: a service' a_service plain
+check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
+check 'systemd: a service whose name begins with a dash' a_service -dash
 check 'systemd: a service of a user, with ProtectControlGroups' a_service guarded User=nobody ProtectControlGroups=yes
 check 'systemd: a service with Delegate' a_service delegated Delegate=yes
 check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start
 check 'systemd: the manager of each user' users
+check 'systemd: each user, with his sessions' users_with_their_sessions
 check 'systemd: a user cannot raise his limit, and can set lower ones' users_cannot_raise_it
 check 'systemd: it does not know the controller' facts

@@ -13,7 +13,10 @@ nothing_fails() {
 	is 'active' systemctl is-active idle
 	systemctl stop idle
 	systemd-run --slice=web.slice --wait true
-	is '*the kernel has no ioasids controller: nothing is limited*' journalctl --no-pager
+	# He lingers, and his manager has a limit.
+	eventually is 'active' systemctl is-active user@1000.service
+	is '*ioasidctl*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u user@1000.service
+	is '*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u ioasids-limit@web.slice.service
 }
 
 is_told() {

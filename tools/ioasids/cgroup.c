@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -106,28 +105,39 @@ bool parse_max(const char *text, __u64 *max)
 	return true;
 }
 
-void open_root(void)
+/* Whether there is a v2 hierarchy at the root. */
+static bool find_root(void)
 {
 	struct statfs fs;
 
-	root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
-		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
-	if (fstatfs(root_fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
-		die(FAILED, "%s is not a cgroup v2 hierarchy; --root says where there is one",
-		    cgroup_root);
+		root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root_fd >= 0 && !fstatfs(root_fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
+void open_root(void)
+{
+	if (find_root())
+		return;
+	if (root_fd < 0)
+		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
+	die(FAILED, "%s is not a cgroup v2 hierarchy; --root says where there is one",
+	    cgroup_root);
+}
+
+/* Not either if there is no v2 hierarchy. */
 bool kernel_has_controller(void)
 {
 	char list[4096];
 
-	return read_file(root_fd, "cgroup.controllers", list, sizeof(list)) >= 0 &&
+	return find_root() &&
+		read_file(root_fd, "cgroup.controllers", list, sizeof(list)) >= 0 &&
 		is_word_of(list, "ioasids");
 }
 
 void need_controller(void)
 {
+	open_root();
 	if (!kernel_has_controller())
 		die(NO_CONTROLLER,
 		    "%s/cgroup.controllers does not have ioasids: 'ioasidctl check' says why",
@@ -152,10 +162,9 @@ ssize_t read_file(int dir, const char *name, char *buffer, size_t size)
 	return length;
 }
 
-/* Reads a file of any length; NULL, and errno, if that fails. */
-char *read_all(int dir, const char *name)
+/* Reads what is left, and closes; NULL, and errno, if that fails. */
+char *read_to_end(int fd)
 {
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	size_t length = 0, size = 4096;
 	char *buffer = grow(NULL, size, 1);
 	ssize_t part = -1;
@@ -180,6 +189,12 @@ char *read_all(int dir, const char *name)
 	return buffer;
 }
 
+/* Reads a file of any length; NULL, and errno, if that fails. */
+char *read_all(int dir, const char *name)
+{
+	return read_to_end(openat(dir, name, O_RDONLY | O_CLOEXEC));
+}
+
 static char *path_of(const char *cgroup, const char *file)
 {
 	return format("%s%s%s", cgroup, *cgroup ? "/" : "", file);
@@ -201,23 +216,32 @@ int write_file(const char *cgroup, const char *file, const char *text)
 	return error;
 }
 
-bool cgroup_exists(const char *cgroup)
+static bool has_file(const char *cgroup, const char *file)
 {
-	char *path = path_of(cgroup, "cgroup.procs");
-	bool exists = !faccessat(root_fd, path, F_OK, 0);
-
-	free(path);
-	return exists;
-}
-
-/* The root has no limit, but it has a file that says what there is. */
-bool cgroup_has_controller(const char *cgroup)
-{
-	char *path = path_of(cgroup, *cgroup ? "ioasids.max" : "ioasids.capacity");
+	char *path = path_of(cgroup, file);
 	bool has = !faccessat(root_fd, path, F_OK, 0);
 
 	free(path);
 	return has;
+}
+
+bool cgroup_exists(const char *cgroup)
+{
+	return has_file(cgroup, "cgroup.procs");
+}
+
+/*
+ * Whether it is the root of the machine, which has no limit, but a file that says what
+ * there is. The root of a cgroup namespace is a cgroup like any other.
+ */
+bool cgroup_is_root(const char *cgroup)
+{
+	return !*cgroup && has_file(cgroup, "ioasids.capacity");
+}
+
+bool cgroup_has_controller(const char *cgroup)
+{
+	return cgroup_is_root(cgroup) || has_file(cgroup, "ioasids.max");
 }
 
 bool cgroup_is_populated(const char *cgroup)
@@ -267,95 +291,35 @@ char *cgroup_of_process(pid_t pid)
 	return cgroup;
 }
 
-/* a-b.slice is in a.slice; -.slice is the root. */
-char *cgroup_of_slice(const char *slice)
-{
-	size_t length = strlen(slice) - strlen(".slice");
-	char *cgroup = format("%s", ""), *longer;
-	size_t i;
-
-	if (!strcmp(slice, "-.slice"))
-		return cgroup;
-	for (i = 1; i <= length; i++) {
-		if (i != length && slice[i] != '-')
-			continue;
-		longer = format("%s%s%.*s.slice", cgroup, *cgroup ? "/" : "", (int)i, slice);
-		free(cgroup);
-		cgroup = longer;
-	}
-	return cgroup;
-}
-
-/* The highest cgroup below the root that is called @name. */
-static char *search(const char *name)
-{
-	char **queue = NULL, *found = NULL;
-	size_t next = 0, count = 0;
-	struct dirent *entry;
-	DIR *dir;
-	int fd;
-
-	queue = grow(queue, 1, sizeof(*queue));
-	queue[count++] = format("%s", "");
-	for (; next < count && !found; next++) {
-		fd = openat(root_fd, *queue[next] ? queue[next] : ".",
-			    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		dir = fd < 0 ? NULL : fdopendir(fd);
-		if (!dir)
-			continue;
-		while (!found && (entry = readdir(dir))) {
-			if (entry->d_type != DT_DIR || *entry->d_name == '.')
-				continue;
-			queue = grow(queue, count + 1, sizeof(*queue));
-			queue[count++] = path_of(queue[next], entry->d_name);
-			if (!strcmp(entry->d_name, name))
-				found = format("%s", queue[count - 1]);
-		}
-		closedir(dir);
-	}
-	while (count)
-		free(queue[--count]);
-	free(queue);
-	return found;
-}
-
-/* NULL if @unit has no cgroup. */
-char *cgroup_of_unit(const char *unit)
-{
-	const char *suffix = strrchr(unit, '.');
-	char *cgroup;
-
-	if (!suffix || strcmp(suffix, ".slice"))
-		return search(unit);
-	cgroup = cgroup_of_slice(unit);
-	if (!cgroup_exists(cgroup)) {
-		free(cgroup);
-		cgroup = NULL;
-	}
-	return cgroup;
-}
-
-/* Dies if @name is no cgroup, process, slice or other unit that is there. */
-char *cgroup_find(const char *name)
+/*
+ * @path, which may begin with where the hierarchy is mounted, as cgroups are named here;
+ * NULL if it leads out of the hierarchy.
+ */
+char *cgroup_of_path(const char *path)
 {
 	size_t length = strlen(cgroup_root);
-	char *cgroup;
-	__u64 pid;
+	char *cgroup, *end;
 
-	if (parse_number(name, &pid) && pid <= INT_MAX)
-		return cgroup_of_process(pid);
-	if (!strncmp(name, cgroup_root, length) && (!name[length] || name[length] == '/'))
-		name += length;
-	if (strchr(name, '/') || !*name) {
-		cgroup = format("%s", name + strspn(name, "/"));
-		length = strlen(cgroup);
-		while (length && cgroup[length - 1] == '/')
-			cgroup[--length] = '\0';
-	} else {
-		cgroup = cgroup_of_unit(name);
+	while (length && cgroup_root[length - 1] == '/')
+		length--;
+	if (!strncmp(path, cgroup_root, length) && (!path[length] || path[length] == '/'))
+		path += length;
+	cgroup = grow(NULL, strlen(path) + 1, 1);
+	end = cgroup;
+	while (*(path += strspn(path, "/"))) {
+		length = strcspn(path, "/");
+		if (length == 2 && !strncmp(path, "..", 2)) {
+			free(cgroup);
+			return NULL;
+		}
+		if (length != 1 || *path != '.') {
+			if (end != cgroup)
+				*end++ = '/';
+			end = mempcpy(end, path, length);
+		}
+		path += length;
 	}
-	if (!cgroup || strstr(cgroup, "..") || !cgroup_exists(cgroup))
-		die(NOT_FOUND, "there is no cgroup, running unit or process '%s'", name);
+	*end = '\0';
 	return cgroup;
 }
 
@@ -371,7 +335,7 @@ static bool read_of(int dir, const char *name, const char *file, char *text, siz
 {
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/%s", name, file) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", *name ? name : ".", file) >= (int)sizeof(path))
 		return false;
 	return read_file(dir, path, text, size) >= 0;
 }
@@ -463,9 +427,8 @@ void cgroup_switch_on(const char *cgroup)
 {
 	char *parent;
 
-	if (cgroup_has_controller(cgroup))
+	if (!*cgroup || cgroup_has_controller(cgroup))
 		return;
-	need_controller();
 	parent = cgroup_parent(cgroup);
 	cgroup_switch_on(parent);
 	cgroup_pass_on(parent);
@@ -477,14 +440,14 @@ void cgroup_limit(const char *cgroup, __u64 max)
 	char *text;
 	int error;
 
-	if (!*cgroup)
+	if (cgroup_is_root(cgroup))
 		die(FAILED, "the root has no limit: ioasids.capacity says what there is");
 	text = max == NO_LIMIT ? format("max") : format("%llu", max);
 	error = write_file(cgroup, "ioasids.max", text);
 	if (error == ENOENT && cgroup_exists(cgroup))
 		die_of_off(cgroup);
 	if (error)
-		die(FAILED, "cannot write %s to %s/%s/ioasids.max: %s", text, cgroup_root,
-		    cgroup, strerror(error));
+		die(FAILED, "cannot write %s to %s/%s%sioasids.max: %s", text, cgroup_root,
+		    cgroup, *cgroup ? "/" : "", strerror(error));
 	free(text);
 }

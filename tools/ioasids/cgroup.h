@@ -63,17 +63,17 @@ bool kernel_has_controller(void);
 void need_controller(void);
 
 ssize_t read_file(int dir, const char *name, char *buffer, size_t size);
+char *read_to_end(int fd);
 char *read_all(int dir, const char *name);
 int write_file(const char *cgroup, const char *file, const char *text);
 
 bool cgroup_exists(const char *cgroup);
+bool cgroup_is_root(const char *cgroup);
 bool cgroup_has_controller(const char *cgroup);
 bool cgroup_is_populated(const char *cgroup);
 bool cgroup_passes_on(const char *cgroup);
 char *cgroup_of_process(pid_t pid);
-char *cgroup_of_slice(const char *slice);
-char *cgroup_of_unit(const char *unit);
-char *cgroup_find(const char *name);
+char *cgroup_of_path(const char *path);
 char *cgroup_parent(const char *cgroup);
 bool read_values(int dir, const char *name, unsigned int wanted, __u64 *values);
 

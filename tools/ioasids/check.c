@@ -12,6 +12,7 @@
 #include "ioasidctl.h"
 #include "limits.h"
 #include "tree.h"
+#include "units.h"
 
 #define DEVICE		"/dev/ioasid"
 #define SUBGROUP	"run.oci.systemd.subgroup="
@@ -40,15 +41,31 @@ static bool file_has(const char *path, const char *text)
 	return has;
 }
 
+/* The number of the hierarchy that has the controller: 0 is v2. -1 if there is none. */
+static int hierarchy_of_controller(void)
+{
+	char *text = read_all(AT_FDCWD, "/proc/cgroups");
+	char *line = text ? strstr(text, "\nioasids\t") : NULL;
+	int hierarchy = -1;
+
+	if (line)
+		sscanf(line, " ioasids %d", &hierarchy);
+	free(text);
+	return hierarchy;
+}
+
 static void check_kernel(void)
 {
 	const char *why = "it was built without CGROUP_IOASIDS, or is older";
+	int hierarchy = hierarchy_of_controller();
 
 	if (!kernel_has_controller()) {
 		if (file_has("/proc/cmdline", "cgroup_disable=ioasids"))
 			why = "cgroup_disable=ioasids is on its command line";
-		else if (file_has("/proc/cgroups", "ioasids"))
+		else if (hierarchy > 0)
 			why = "a cgroup v1 mount has it: unmount that";
+		else if (!hierarchy)
+			why = "this cgroup namespace has not got it: switch it on from outside";
 	}
 	if (!expect(kernel_has_controller(), "the kernel has the controller", why))
 		exit(NO_CONTROLLER);
@@ -70,41 +87,43 @@ static void check_passes_on(const char *cgroup)
 
 static void wrong_limit(const char *message)
 {
-	expect(false, message, "the line is ignored");
+	expect(false, message, "this is ignored");
 }
 
-static void check_limit(const struct limit *limit)
+static void check_unit(const struct unit *unit, const struct limit *limit)
 {
-	char *cgroup = cgroup_of_unit(limit->unit), *claim, *why, *file;
+	char *file = format("%s/ioasids.max", unit->cgroup), *claim, *why;
 	char text[32] = "";
 	__u64 max = 0;
 
-	if (!cgroup)
-		return;
-	file = format("%s/ioasids.max", cgroup);
 	if (read_file(root_fd, file, text, sizeof(text)) < 0)
 		snprintf(text, sizeof(text), "not there");
 	text[strcspn(text, "\n")] = '\0';
 	if (limit->max == NO_LIMIT)
-		claim = format("%s has no limit, as %s says", limit->unit, limit->file);
+		claim = format("%s has no limit, as %s says", unit->name, limit->file);
 	else
-		claim = format("%s is limited to %llu, as %s says", limit->unit, limit->max,
+		claim = format("%s is limited to %llu, as %s says", unit->name, limit->max,
 			       limit->file);
 	why = format("it is %s; 'ioasidctl apply' makes it so", text);
 	expect(parse_max(text, &max) && max == limit->max, claim, why);
 	free(why);
 	free(claim);
 	free(file);
-	free(cgroup);
 }
 
 static void check_limits(void)
 {
 	struct limit *limits;
-	size_t count = read_limits(&limits, wrong_limit), i;
+	size_t count = read_limits(&limits, wrong_limit), found, i, j;
+	struct unit *units;
 
-	for (i = 0; i < count; i++)
-		check_limit(&limits[i]);
+	for (i = 0; i < count; i++) {
+		found = find_units(limits[i].unit, &units);
+		for (j = 0; j < found; j++)
+			if (limit_of(units[j].name, limits, count) == &limits[i])
+				check_unit(&units[j], &limits[i]);
+		free_units(units, found);
+	}
 	free_limits(limits, count);
 }
 
@@ -156,6 +175,7 @@ int command_check(int argc, char **argv)
 	if (getopt_long(argc, argv, "", &(struct option){ }, NULL) != -1)
 		return BAD_USAGE;
 	need_arguments(argc, argv, 0, 0);
+	open_root();
 	check_kernel();
 	check_passes_on("");
 	check_passes_on("system.slice");

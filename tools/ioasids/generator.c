@@ -15,67 +15,72 @@
 #include "cgroup.h"
 #include "limits.h"
 
+#define SET	IOASIDCTL " set --here --create --try "
+
 static const char *directory;
 
-/* The kernel's log is all there is. */
+/* The kernel's log is all there is. It takes a line by one write, and cannot seek. */
 static void say(const char *message)
 {
 	int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	char *line = format("<4>ioasids-generator: %s\n", message);
 
-	if (log >= 0) {
-		dprintf(log, "<4>ioasids-generator: %s", message);
-		close(log);
-	} else {
+	if (log < 0 || write(log, line, strlen(line)) < 0)
 		warn("%s", message);
-	}
+	if (log >= 0)
+		close(log);
+	free(line);
 }
 
-static void write_dropin(const char *unit, const char *content)
+static bool write_file_at(const char *path, const char *content)
+{
+	FILE *file = fopen(path, "we");
+	bool written;
+
+	if (!file)
+		return false;
+	written = fprintf(file, "# Made from " LIMITS_DIRECTORY ".\n%s", content) > 0;
+	return !fclose(file) && written;
+}
+
+/* Whatever hinders one limit, the others are to be. */
+static bool write_dropin(const char *unit, const char *content)
 {
 	char *where = format("%s/%s.d", directory, unit);
-	char *path = format("%s/50-ioasids.conf", where);
-	FILE *file;
+	char *path = format("%s/50-ioasids.conf", where), *message;
+	bool written = (!mkdir(where, 0755) || errno == EEXIST) && write_file_at(path, content);
 
-	if (mkdir(where, 0755) && errno != EEXIST)
-		die(FAILED, "cannot make %s: %s", where, strerror(errno));
-	file = fopen(path, "we");
-	if (!file || fprintf(file, "# Made from " LIMITS_DIRECTORY ".\n%s", content) < 0 ||
-	    fclose(file))
-		die(FAILED, "cannot write %s: %s", path, strerror(errno));
+	if (!written) {
+		message = format("cannot write %s: %s", path, strerror(errno));
+		say(message);
+		free(message);
+	}
 	free(path);
 	free(where);
+	return written;
 }
 
-static void limit_unit(const struct limit *limit)
+static bool limit_unit(const struct limit *limit)
 {
-	char *max = limit->max == NO_LIMIT ? format("max") : format("%llu", limit->max);
-	const char *when = "ExecStartPre";
-	char *content, *service;
+	char *content;
+	bool written;
 
-	if (strstr(limit->unit, ".slice")) {
-		/* A slice runs nothing, but can want a service that comes before it. */
-		service = format("ioasids-limit@%s.service", limit->unit);
-		content = format("[Unit]\nWants=%s\n", service);
-		write_dropin(limit->unit, content);
-		free(content);
-		content = format("[Service]\nEnvironment=MAX=%s\n", max);
-		write_dropin(service, content);
-		free(service);
-	} else {
-		/* A user's manager has its cgroup, and those above it, when it is up. */
-		if (!strncmp(limit->unit, "user@", 5))
-			when = "ExecStartPost";
-		content = format("[Service]\n%s=+" IOASIDCTL " set --create --try %%n %s\n",
-				 when, max);
-		write_dropin(limit->unit, content);
-	}
+	/* A slice runs nothing, but can want a service that comes before it. */
+	if (!strcmp(strrchr(limit->unit, '.'), ".slice"))
+		content = format("[Unit]\nWants=ioasids-limit@%%n.service\n");
+	else if (limit->max == NO_LIMIT)
+		content = format("[Service]\nExecStartPre=+" SET "max\n");
+	else
+		content = format("[Service]\nExecStartPre=+" SET "%llu\n", limit->max);
+	written = write_dropin(limit->unit, content);
 	free(content);
-	free(max);
+	return written;
 }
 
 int main(int argc, char **argv)
 {
 	struct limit *limits;
+	int status = EXIT_SUCCESS;
 	size_t count, i;
 
 	if (argc != 4)
@@ -83,7 +88,8 @@ int main(int argc, char **argv)
 	directory = argv[1];
 	count = read_limits(&limits, say);
 	for (i = 0; i < count; i++)
-		limit_unit(&limits[i]);
+		if (!limit_unit(&limits[i]))
+			status = FAILED;
 	free_limits(limits, count);
-	return EXIT_SUCCESS;
+	return status;
 }

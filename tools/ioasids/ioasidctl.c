@@ -16,6 +16,7 @@
 #include "ioasidctl.h"
 #include "limits.h"
 #include "tree.h"
+#include "units.h"
 
 static const char usage[] =
 "Usage: ioasidctl [--root DIR] COMMAND [ARGUMENT]...\n"
@@ -29,21 +30,22 @@ static const char usage[] =
 "                          the same, live; h there explains the keys\n"
 "  show [-J] CGROUP        one cgroup, and the limits above it\n"
 "  who [-J] [-n] [CGROUP]  the processes that hold IDs\n"
-"  set [-c] [-t] CGROUP MAX\n"
+"  set [-c] [-t] CGROUP|--here MAX\n"
 "                          limit a cgroup to MAX IDs; 'max': no limit\n"
-"  enable [-c] [-t] CGROUP...\n"
+"  enable [-c] [-t] CGROUP...|--here\n"
 "                          switch the controller on in all cgroups above\n"
 "  disable [-c] CGROUP     switch it off, in CGROUP and its siblings\n"
 "  events [-f] [CGROUP]    refused requests; -f: as they happen\n"
 "  run -m MAX [-S SLICE] -- COMMAND...\n"
 "                          run a command that may hold MAX IDs\n"
-"  apply                   put what is in " LIMITS_DIRECTORY " into effect\n"
+"  apply [-t] [SLICE]      put what is in " LIMITS_DIRECTORY " into effect\n"
 "  check                   is all as it should be, and if not, what to do\n"
 "\n"
 "  -c, --create            of set: make the cgroup, switch the controller on\n"
 "  -c, --children          of enable and disable: in the children of CGROUP\n"
 "  -d, --delay SECONDS     between two looks (2)\n"
 "  -f, --follow            wait for more\n"
+"      --here              the cgroup that this command is in\n"
 "  -J, --json              for programs\n"
 "  -m, --max MAX           the limit\n"
 "  -n, --noheadings        no line with the names of the columns\n"
@@ -95,25 +97,23 @@ static __u64 need_max(const char *text)
 	return max;
 }
 
-/* Options that set, enable and disable have. */
+/* Options that set, enable, disable and apply have. */
 struct switches {
 	bool c;
+	bool here;
 	bool try;
 };
 
-static bool parse_switches(int argc, char **argv, struct switches *switches)
+static bool parse_switches(int argc, char **argv, const char *letters,
+			   const struct option *options, struct switches *switches)
 {
-	const struct option options[] = {
-		{ strcmp(argv[0], "set") ? "children" : "create", no_argument, NULL, 'c' },
-		{ "try", no_argument, NULL, 't' },
-		{ }
-	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, strcmp(argv[0], "disable") ? "+ct" : "+c",
-				     options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		if (option == 'c')
 			switches->c = true;
+		else if (option == 'H')
+			switches->here = true;
 		else if (option == 't')
 			switches->try = true;
 		else
@@ -128,39 +128,51 @@ static bool give_up(const struct switches *switches)
 		return false;
 	if (!switches->try)
 		need_controller();
-	warn("the kernel has no ioasids controller: nothing is limited");
+	warn("%s/cgroup.controllers does not have ioasids: nothing is limited", cgroup_root);
 	return true;
 }
 
-/* Not only what is there: a slice that will be, or a path. */
-static char *find_or_make(const char *name)
+/*
+ * The one that this command is in; a unit's own if it is run before the unit's main
+ * process. systemd starts it one below if that process will not be in the unit's own.
+ */
+static char *cgroup_here(void)
 {
-	const char *suffix = strrchr(name, '.');
-	char *cgroup;
+	char *cgroup = cgroup_of_process(getpid());
+	const char *slash = strrchr(cgroup, '/');
+	char *above;
 
-	if (suffix && !strcmp(suffix, ".slice") && !strchr(name, '/'))
-		cgroup = cgroup_of_slice(name);
-	else if (*name == '/' && strncmp(name, cgroup_root, strlen(cgroup_root)))
-		cgroup = format("%s", name + strspn(name, "/"));
-	else
-		return cgroup_find(name);
-	cgroup_make(cgroup);
-	return cgroup;
+	if (!slash || strcmp(slash, "/.control"))
+		return cgroup;
+	above = cgroup_parent(cgroup);
+	free(cgroup);
+	return above;
 }
 
 static int command_set(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "create", no_argument, NULL, 'c' },
+		{ "here", no_argument, NULL, 'H' },
+		{ "try", no_argument, NULL, 't' },
+		{ }
+	};
 	struct switches switches = { };
 	__u64 max;
 	char *cgroup;
 
-	if (!parse_switches(argc, argv, &switches))
+	if (!parse_switches(argc, argv, "+ct", options, &switches))
 		return BAD_USAGE;
-	need_arguments(argc, argv, 2, 2);
-	max = need_max(argv[optind + 1]);
+	need_arguments(argc, argv, 2 - switches.here, 2 - switches.here);
+	max = need_max(argv[argc - 1]);
 	if (give_up(&switches))
 		return EXIT_SUCCESS;
-	cgroup = switches.c ? find_or_make(argv[optind]) : cgroup_find(argv[optind]);
+	if (switches.here)
+		cgroup = cgroup_here();
+	else if (switches.c)
+		cgroup = cgroup_find_or_make(argv[optind]);
+	else
+		cgroup = cgroup_find(argv[optind]);
 	if (switches.c)
 		cgroup_switch_on(cgroup);
 	cgroup_limit(cgroup, max);
@@ -168,34 +180,48 @@ static int command_set(int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+static void enable(char *cgroup, bool children)
+{
+	cgroup_switch_on(cgroup);
+	if (children)
+		cgroup_pass_on(cgroup);
+	free(cgroup);
+}
+
 static int command_enable(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "children", no_argument, NULL, 'c' },
+		{ "here", no_argument, NULL, 'H' },
+		{ "try", no_argument, NULL, 't' },
+		{ }
+	};
 	struct switches switches = { };
-	char *cgroup;
 	int i;
 
-	if (!parse_switches(argc, argv, &switches))
+	if (!parse_switches(argc, argv, "+ct", options, &switches))
 		return BAD_USAGE;
-	need_arguments(argc, argv, 1, argc);
+	need_arguments(argc, argv, !switches.here, switches.here ? 0 : argc);
 	if (give_up(&switches))
 		return EXIT_SUCCESS;
-	for (i = optind; i < argc; i++) {
-		cgroup = cgroup_find(argv[i]);
-		cgroup_switch_on(cgroup);
-		if (switches.c)
-			cgroup_pass_on(cgroup);
-		free(cgroup);
-	}
+	if (switches.here)
+		enable(cgroup_here(), switches.c);
+	for (i = optind; i < argc; i++)
+		enable(cgroup_find(argv[i]), switches.c);
 	return EXIT_SUCCESS;
 }
 
 static int command_disable(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "children", no_argument, NULL, 'c' },
+		{ }
+	};
 	struct switches switches = { };
 	char *cgroup, *above;
 	int error;
 
-	if (!parse_switches(argc, argv, &switches))
+	if (!parse_switches(argc, argv, "+c", options, &switches))
 		return BAD_USAGE;
 	need_arguments(argc, argv, 1, 1);
 	need_controller();
@@ -230,7 +256,7 @@ static int command_run(int argc, char **argv)
 		{ }
 	};
 	const char *max = NULL, *slice = NULL;
-	char **command = grow(NULL, argc + 12, sizeof(*command));
+	char **command = grow(NULL, argc + 13, sizeof(*command));
 	char *self = realpath("/proc/self/exe", NULL), *cgroup;
 	bool here = false;
 	int option, n = 0;
@@ -256,7 +282,7 @@ static int command_run(int argc, char **argv)
 	need_arguments(argc, argv, 1, argc);
 	need_controller();
 	if (here) {
-		cgroup = cgroup_of_process(getpid());
+		cgroup = cgroup_here();
 		cgroup_switch_on(cgroup);
 		cgroup_limit(cgroup, need_max(max));
 		execvp(argv[optind], argv + optind);
@@ -270,6 +296,7 @@ static int command_run(int argc, char **argv)
 		command[n++] = format("--slice=%s", slice);
 	command[n++] = "--";
 	command[n++] = self;
+	command[n++] = format("--root=%s", cgroup_root);
 	command[n++] = "run";
 	command[n++] = "--here";
 	command[n++] = format("--max=%s", max);
@@ -287,32 +314,88 @@ static void wrong_limit(const char *message)
 	wrong_limits = true;
 }
 
+/* What goes wrong ends the process that does it, and not the limits of others. */
+static bool limit_unit(const struct unit *unit, __u64 max)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		die(FAILED, "no process for %s: %s", unit->name, strerror(errno));
+	if (!child) {
+		cgroup_switch_on(unit->cgroup);
+		cgroup_limit(unit->cgroup, max);
+		exit(EXIT_SUCCESS);
+	}
+	return waitpid(child, &status, 0) == child && !status;
+}
+
+/* Limits those units that are there. */
+static bool limit_units(const struct limit *limits, size_t count)
+{
+	size_t found, i, j;
+	struct unit *units;
+	bool done = true;
+
+	for (i = 0; i < count; i++) {
+		found = find_units(limits[i].unit, &units);
+		if (!found)
+			printf("%s has no cgroup now: limited when it starts\n", limits[i].unit);
+		fflush(stdout);
+		for (j = 0; j < found; j++)
+			if (limit_of(units[j].name, limits, count) == &limits[i])
+				done &= limit_unit(&units[j], limits[i].max);
+		free_units(units, found);
+	}
+	return done;
+}
+
+/* A slice that is to be started gets its cgroup here, and whatever limit it has. */
+static void prepare_slice(const char *slice, const struct limit *limits, size_t count)
+{
+	const struct limit *limit = limit_of(slice, limits, count);
+	char *cgroup = cgroup_find_or_make(slice);
+
+	cgroup_switch_on(cgroup);
+	if (limit)
+		cgroup_limit(cgroup, limit->max);
+	free(cgroup);
+}
+
 /* systemd reads the generator's units anew; what is there already is limited here. */
 static int command_apply(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "try", no_argument, NULL, 't' },
+		{ }
+	};
+	static char *const reload[] = { "systemctl", "daemon-reload", NULL };
+	struct switches switches = { };
+	int status = EXIT_SUCCESS;
 	struct limit *limits;
-	size_t count, i;
-	char *cgroup;
+	size_t count;
+	char *text;
 
-	if (getopt_long(argc, argv, "", &(struct option){ }, NULL) != -1)
+	if (!parse_switches(argc, argv, "+t", options, &switches))
 		return BAD_USAGE;
-	need_arguments(argc, argv, 0, 0);
-	need_controller();
+	need_arguments(argc, argv, 0, 1);
+	if (optind < argc && !is_slice(argv[optind]))
+		die(BAD_USAGE, "apply: '%s' should be a slice, or nothing", argv[optind]);
+	if (give_up(&switches))
+		return EXIT_SUCCESS;
 	count = read_limits(&limits, wrong_limit);
-	if (system("systemctl daemon-reload"))
-		die(FAILED, "'systemctl daemon-reload' failed");
-	for (i = 0; i < count; i++) {
-		cgroup = cgroup_of_unit(limits[i].unit);
-		if (cgroup) {
-			cgroup_switch_on(cgroup);
-			cgroup_limit(cgroup, limits[i].max);
-		} else {
-			printf("%s has no cgroup now: limited when it starts\n", limits[i].unit);
-		}
-		free(cgroup);
+	if (optind < argc) {
+		prepare_slice(argv[optind], limits, count);
+	} else {
+		text = output_of(reload);
+		if (!text)
+			die(FAILED, "'systemctl daemon-reload' failed");
+		free(text);
+		if (!limit_units(limits, count) || wrong_limits)
+			status = FAILED;
 	}
 	free_limits(limits, count);
-	return wrong_limits ? FAILED : EXIT_SUCCESS;
+	return status;
 }
 
 static const struct {
@@ -364,7 +447,6 @@ int main(int argc, char **argv)
 			continue;
 		/* So that getopt starts anew. */
 		optind = 0;
-		open_root();
 		return commands[i].run(argc, argv);
 	}
 	die(BAD_USAGE, "there is no command '%s'; 'ioasidctl --help' has a list", argv[0]);

@@ -16,8 +16,12 @@ struct limit {
 	char *file;		/* where it is written, for messages */
 };
 
-/* @wrong is called for each line that makes no sense. */
+/* The last limit of each unit. @wrong is called for each line that makes no sense. */
 size_t read_limits(struct limit **limits, void (*wrong)(const char *message));
+
+/* The limit that @unit has: its own, or else that of those which it is one of; or NULL. */
+const struct limit *limit_of(const char *unit, const struct limit *limits, size_t count);
+
 void free_limits(struct limit *limits, size_t count);
 
 #endif

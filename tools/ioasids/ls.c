@@ -6,6 +6,7 @@
 
 #include "ioasidctl.h"
 #include "tree.h"
+#include "units.h"
 
 #define DEFAULT_COLUMNS		"CGROUP,MAX,CURRENT,USE,PEAK,RESERVED,REFUSED"
 #define COLUMNS_OF_SHOW		"PATH,MAX,CURRENT,PEAK,ALLOCATED,RESERVED,REFUSED,FAILED"
@@ -134,7 +135,10 @@ int command_show(int argc, char **argv)
 		if (strcmp(cgroup->path, path))
 			printf("The controller is off in /%s: /%s pays.\n", path, cgroup->path);
 		more = room(cgroup, &tightest);
-		printf("%llu more: /%s comes first to its limit.\n", more, tightest->path);
+		if (tightest)
+			printf("%llu more: /%s comes first to its limit.\n", more, tightest->path);
+		else
+			printf("No limit here; those above this cgroup namespace are not shown.\n");
 	}
 	for (; cgroup; cgroup = next) {
 		next = cgroup->parent;

@@ -94,7 +94,7 @@ static struct cgroup *read_cgroup_at(int dir, const char *name, char *path,
 	*cgroup = (struct cgroup) {
 		.path = path, .name = slash ? slash + 1 : path, .parent = parent,
 	};
-	if (!*path) {
+	if (cgroup_is_root(path)) {
 		read_capacity(cgroup->values);
 	} else if (!read_values(dir, name, wanted, cgroup->values)) {
 		free(path);
@@ -118,7 +118,7 @@ static unsigned int wanted_below(const struct cgroup *cgroup, unsigned int wante
 	const __u64 *values = cgroup->values;
 
 	/* The root has no such values. */
-	if (!*cgroup->path)
+	if (cgroup_is_root(cgroup->path))
 		return wanted;
 	if ((wanted & BIT(PEAK)) && !values[PEAK])
 		wanted &= ~(BIT(PEAK) | CHARGES);
@@ -283,7 +283,7 @@ static char *cell(const struct cgroup *cgroup, int column, bool json)
 	if (column == USE_COLUMN)
 		return bar(cgroup, json);
 	/* The root has neither peak nor events. */
-	if (!*cgroup->path && column != MAX_COLUMN && column != CURRENT_COLUMN)
+	if (cgroup_is_root(cgroup->path) && column != MAX_COLUMN && column != CURRENT_COLUMN)
 		return json ? NULL : format("-");
 	value = cgroup->values[__builtin_ctz(columns[column].values)];
 	if (column == MAX_COLUMN && value == NO_LIMIT)

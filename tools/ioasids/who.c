@@ -12,6 +12,7 @@
 
 #include "ioasidctl.h"
 #include "tree.h"
+#include "units.h"
 
 #define SETS_FILE	"/sys/kernel/debug/ioasid/sets"
 
