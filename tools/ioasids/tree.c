@@ -147,7 +147,8 @@ static void read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 		return;
 	wanted = wanted_below(cgroup, wanted);
 	while ((entry = readdir(children))) {
-		if (entry->d_type != DT_DIR || *entry->d_name == '.')
+		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, ".."))
 			continue;
 		*end = read_cgroup_at(fd, entry->d_name,
 				      format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "",
