@@ -25,6 +25,32 @@ shows_the_tree() {
 	rmdir $root/job/all
 }
 
+# Names that a shell, a terminal or JSON would change, or a look at all would miss.
+shows_names() {
+	local unit='a\x2db.slice' escape=$'esc\e[2J' latin=$'lat\xe9n' name holder
+	for name in .hidden "$unit" "$escape" "$latin"; do
+		ioasidctl set -c "/job/$name" 2
+	done
+	is '/job 10 /job/.hidden 2 /job/a\\x2db.slice 2 /job/esc\\x1b\[2J 2 /job/lat\\xe9n 2 /job/part 4' \
+		ioasidctl ls -n -o PATH,MAX /job
+	is '*?.hidden 2 *?a\\x2db.slice 2 *?esc\\x1b\[2J 2 *' ioasidctl ls -n -o CGROUP,MAX /job
+	is '/job/a\\x2db.slice 2' ioasidctl ls -n -o PATH,MAX "$(ioasidctl ls -n -o PATH /job | grep x2d)"
+	is '*"path": "/job/a\\\\x2db.slice"*"path": "/job/esc\\u001b\[2J"*"path": "/job/lat'$'\ufffd''n"*' ioasidctl ls -J -o PATH /job
+	ioasidctl ls -J /job | iconv -f UTF-8 -t UTF-8 >/dev/null
+	LC_ALL=C ioasidctl ls -J /job | iconv -f UTF-8 -t UTF-8 >/dev/null
+	(echo $BASHPID >"$root/job/$escape/cgroup.procs" && exec sh -c "$inside" 2) &
+	holder=$!
+	eventually is 2 cat "$root/job/$escape/ioasids.current"
+	is '*/job/esc\\x1b\[2J max 1 alloc_fail 1*' ioasidctl events /job
+	is "$holder * /job/esc\\\\x1b\\[2J $holder:?*" ioasidctl who -n "/job/$escape"
+	is '*/job/esc\\x1b\[2J 2 2 *0 more: /job/esc\\x1b\[2J comes first*' ioasidctl show "$holder"
+	kill $holder
+	wait $holder || true
+	for name in .hidden "$unit" "$escape" "$latin"; do
+		eventually rmdir "$root/job/$name"
+	done
+}
+
 shows_one() {
 	is '*/job/part 4 4 4 4 0 1 1 /job 10 4 *0 more: /job/part comes first*' ioasidctl show /job/part
 	is '*6 more: /job comes first to its limit.' ioasidctl show /job
@@ -272,6 +298,7 @@ leaks_nothing() {
 
 check 'ioasidctl set --create: makes and limits a cgroup' plant
 check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
+check 'ioasidctl: names that are hard to show' shows_names
 check 'ioasidctl show: a cgroup, a unit, a process' shows_one
 check 'ioasidctl who: who holds IDs' shows_who
 check 'ioasidctl set: a limit' sets

@@ -21,10 +21,14 @@ static void tell_all(const struct cgroup *cgroup)
 {
 	const __u64 *values = cgroup->values;
 	const struct cgroup *child;
+	char *name;
 
-	if (values[LOCAL_REFUSED] || values[LOCAL_FAILURES])
-		printf("/%s max %llu alloc_fail %llu\n", cgroup->path,
+	if (values[LOCAL_REFUSED] || values[LOCAL_FAILURES]) {
+		name = printable(cgroup->path, false);
+		printf("/%s max %llu alloc_fail %llu\n", name,
 		       values[LOCAL_REFUSED], values[LOCAL_FAILURES]);
+		free(name);
+	}
 	for (child = cgroup->child; child; child = child->next)
 		tell_all(child);
 }
@@ -32,13 +36,15 @@ static void tell_all(const struct cgroup *cgroup)
 static void tell_one(const char *path, const char *which, __s64 refused, __s64 failed)
 {
 	time_t now = time(NULL);
-	char clock[16];
+	char clock[16], *name;
 
 	if (refused <= 0 && failed <= 0)
 		return;
 	strftime(clock, sizeof(clock), "%T", localtime(&now));
-	printf("%s /%s%s max +%lld alloc_fail +%lld\n", clock, path, which,
+	name = printable(path, false);
+	printf("%s /%s%s max +%lld alloc_fail +%lld\n", clock, name, which,
 	       refused > 0 ? refused : 0, failed > 0 ? failed : 0);
+	free(name);
 }
 
 static struct cgroup *find_child(struct cgroup *cgroup, const char *path)

@@ -109,10 +109,10 @@ static size_t flatten(struct cgroup *cgroup, struct cgroup **list, size_t count)
  */
 static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 {
-	struct libscols_table *table = new_table(&selection);
+	struct libscols_table *table = new_table(&selection, false);
 	size_t rows = size->ws_row > 3 ? size->ws_row - 3 : 1;
 	size_t first = at < rows ? 0 : at - rows + 1;
-	char *text, *line, *rest, *frame, clock[16];
+	char *text, *line, *rest, *frame, *name, clock[16];
 	time_t now = time(NULL);
 	size_t length, n = 0;
 	const char *how;
@@ -125,7 +125,8 @@ static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 	if (!out || scols_print_table_to_string(table, &text))
 		die(FAILED, "no memory");
 	strftime(clock, sizeof(clock), "%T", localtime(&now));
-	line = format("%s  /%s: %llu IDs  by %s%s  h: keys", clock, tree->path,
+	name = printable(tree->path, false);
+	line = format("%s  /%s: %llu IDs  by %s%s  h: keys", clock, name,
 		      tree->values[CURRENT], columns[selection.sort].name,
 		      selection.reversed ? ", inverted" : "");
 	fprintf(out, HOME "%.*s" END_OF_LINE, size->ws_col, help ? KEYS : line);

@@ -2,11 +2,13 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wctype.h>
 
 #include "tree.h"
 
@@ -235,16 +237,52 @@ void free_tree(struct cgroup *cgroup)
 	free(cgroup);
 }
 
-struct libscols_table *new_table(const struct selection *selection)
+/*
+ * @text without what a terminal would obey: what is no printable character is written as
+ * \xHH. In JSON, which libsmartcols takes care of, what is no UTF-8 is replaced.
+ */
+char *printable(const char *text, bool json)
+{
+	char *result = grow(NULL, 4 * strlen(text) + 1, 1), *end = result;
+	wchar_t character;
+	int length;
+
+	for (; *text; text += length) {
+		length = mbtowc(&character, text, MB_CUR_MAX);
+		if (length > 0 && (json || iswprint(character))) {
+			end = mempcpy(end, text, length);
+			continue;
+		}
+		length = 1;
+		end += json ? sprintf(end, "\ufffd") : sprintf(end, "\\x%02hhx", *text);
+	}
+	*end = '\0';
+	return result;
+}
+
+struct libscols_table *new_empty_table(const char *name, bool json)
 {
 	struct libscols_table *table = scols_new_table();
+
+	if (!table)
+		die(FAILED, "no memory");
+	scols_table_set_name(table, name);
+	scols_table_enable_json(table, json);
+	/* It would change the backslashes in the names of units: printable() does not. */
+	scols_table_enable_noencoding(table, true);
+	/* JSON is UTF-8 everywhere. */
+	if (json)
+		setlocale(LC_CTYPE, "C.UTF-8");
+	return table;
+}
+
+struct libscols_table *new_table(const struct selection *selection, bool json)
+{
+	struct libscols_table *table = new_empty_table("cgroups", json);
 	struct libscols_column *made;
 	const struct column *column;
 	int i;
 
-	if (!table)
-		die(FAILED, "no memory");
-	scols_table_set_name(table, "cgroups");
 	for (i = 0; i < selection->count; i++) {
 		column = &columns[selection->shown[i]];
 		made = scols_table_new_column(table, column->name, column->width, column->flags);
@@ -274,13 +312,17 @@ static char *bar(const struct cgroup *cgroup, bool json)
 
 static char *cell(const struct cgroup *cgroup, int column, bool json)
 {
+	char *path, *text;
 	__u64 value;
 
-	if (column == NAME_COLUMN)
-		return format("%s%s", cgroup->parent ? "" : "/",
-			      cgroup->parent ? cgroup->name : cgroup->path);
-	if (column == PATH_COLUMN)
-		return format("/%s", cgroup->path);
+	if (column == NAME_COLUMN && cgroup->parent)
+		return printable(cgroup->name, json);
+	if (column == NAME_COLUMN || column == PATH_COLUMN) {
+		path = printable(cgroup->path, json);
+		text = format("/%s", path);
+		free(path);
+		return text;
+	}
 	if (column == USE_COLUMN)
 		return bar(cgroup, json);
 	/* The root has neither peak nor events. */
