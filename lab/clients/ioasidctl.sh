@@ -112,6 +112,54 @@ tells_of_events() {
 	kill $follower
 }
 
+screen() { tmux capture-pane -p -t top; }
+
+# told CGROUP: how many refusals of its own.
+told() { awk -v cgroup="$1" '$2 == cgroup && $3 == "max" { sum += $4 } END { print sum + 0 }' /run/events; }
+
+refuse_in() {
+	mkdir -p $root/job/$1
+	echo 0 >$root/job/$1/ioasids.max
+	for _ in $(seq $2); do
+		(echo $BASHPID >$root/job/$1/cgroup.procs && ! ioasid-hold --alloc=1)
+	done
+}
+
+# The same path, and less than before: that is another cgroup.
+tells_of_a_restart() {
+	ioasidctl events -f /job >/run/events &
+	follower=$!
+	sleep 1
+	refuse_in again 3
+	eventually is 3 told /job/again
+	kill -STOP $follower
+	rmdir $root/job/again
+	refuse_in again 1
+	kill -CONT $follower
+	eventually is 4 told /job/again
+	kill -STOP $follower
+	rmdir $root/job/again
+	refuse_in again 1
+	kill -CONT $follower
+	eventually is 5 told /job/again
+	sleep 2
+	kill $follower
+	is '' grep gone /run/events
+	rmdir $root/job/again
+}
+
+tells_that_it_is_gone() {
+	for command in 'events -f' 'top -d 1'; do
+		ioasidctl set -c /job/watched 1
+		tmux kill-server || true
+		tmux new-session -d -s top -x 80 -y 24 "ioasidctl $command /job/watched; echo status \$?; cat"
+		sleep 2
+		rmdir $root/job/watched
+		eventually is '*ioasidctl: the cgroup /job/watched is gone status 3*' screen
+	done
+	tmux kill-server
+}
+
 runs() {
 	is 'refused' ioasidctl run -m 2 -- sh -c 'ioasid-hold -a 3 >/dev/null 2>&1 || echo refused'
 	ioasidctl run -m 2 -S jobs.slice -- sh -c "$inside" 2 &
@@ -194,7 +242,6 @@ checks() {
 	rmdir $root/checked.slice || true
 }
 
-screen() { tmux capture-pane -p -t top; }
 columns() { screen | wc -L; }
 
 tops() {
@@ -304,6 +351,8 @@ check 'ioasidctl who: who holds IDs' shows_who
 check 'ioasidctl set: a limit' sets
 check 'ioasidctl enable, disable: the ancestors' switches_on_and_off
 check 'ioasidctl events: and as they happen' tells_of_events
+check 'ioasidctl events: a cgroup that is made again' tells_of_a_restart
+check 'ioasidctl events, top: the cgroup goes' tells_that_it_is_gone
 check 'ioasidctl run: a command with a limit' runs
 check 'ioasidctl: what is wrong, in one line' refuses_what_is_wrong
 check 'ioasidctl check: what is wrong, and what to do' checks

@@ -47,11 +47,12 @@ static void tell_one(const char *path, const char *which, __s64 refused, __s64 f
 	free(name);
 }
 
-static struct cgroup *find_child(struct cgroup *cgroup, const char *path)
+/* Not by the path: a service that starts again has a new cgroup there. */
+static struct cgroup *find_child(struct cgroup *cgroup, ino_t id)
 {
 	struct cgroup *child = cgroup ? cgroup->child : NULL;
 
-	while (child && strcmp(child->path, path))
+	while (child && child->id != id)
 		child = child->next;
 	return child;
 }
@@ -74,7 +75,7 @@ static void tell_changes(struct cgroup *cgroup, struct cgroup *old)
 	surplus[0] = now[REFUSED] - then[REFUSED] - refused + (old ? old->surplus[0] : 0);
 	surplus[1] = now[FAILURES] - then[FAILURES] - failed + (old ? old->surplus[1] : 0);
 	for (child = cgroup->child; child; child = child->next) {
-		before = find_child(old, child->path);
+		before = find_child(old, child->id);
 		tell_changes(child, before);
 		surplus[0] -= child->values[REFUSED] - (before ? before->values[REFUSED] : 0);
 		surplus[1] -= child->values[FAILURES] - (before ? before->values[FAILURES] : 0);
@@ -120,7 +121,7 @@ static noreturn void follow(const char *path)
 		while (read(notifier.fd, ignored, sizeof(ignored)) > 0)
 			;
 		cgroup = read_tree(path, WANTED);
-		tell_changes(cgroup, old);
+		tell_changes(cgroup, cgroup->id == old->id ? old : NULL);
 		free_tree(old);
 		old = cgroup;
 	}

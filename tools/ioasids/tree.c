@@ -138,10 +138,13 @@ static void read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 	DIR *children;
 	int fd;
 
-	/* A directory has a link from each child: most have none to look for. */
 	name = *name ? name : ".";
-	if (!fstatat(dir, name, &about, 0) && about.st_nlink == 2)
-		return;
+	if (!fstatat(dir, name, &about, 0)) {
+		cgroup->id = about.st_ino;
+		/* A directory has a link from each child: most have none to look for. */
+		if (about.st_nlink == 2)
+			return;
+	}
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	children = fd < 0 ? NULL : fdopendir(fd);
 	/* It may have gone meanwhile. */
@@ -168,6 +171,8 @@ struct cgroup *read_tree(const char *path, unsigned int wanted)
 {
 	struct cgroup *cgroup = read_cgroup(path, wanted);
 
+	if (!cgroup && !cgroup_exists(path))
+		die(NOT_FOUND, "the cgroup /%s is gone", path);
 	if (!cgroup)
 		die_of_off(path);
 	read_children(root_fd, path, cgroup, wanted);

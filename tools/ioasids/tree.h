@@ -15,6 +15,7 @@ struct cgroup {
 	struct cgroup *parent;
 	struct cgroup *child;	/* the first one */
 	struct cgroup *next;	/* of the same parent */
+	ino_t id;		/* another one at the same path has another */
 	__u64 values[VALUES];
 	__s64 surplus[2];	/* only events uses it */
 	bool folded;		/* only top sets it */
