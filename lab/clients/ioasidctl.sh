@@ -175,6 +175,10 @@ refuses_what_is_wrong() {
 	fails 2 '*what should it do*' ioasidctl
 	fails 2 "*no command 'list'*" ioasidctl list
 	fails 2 '*unrecognized option*' ioasidctl --nonsense
+	fails 2 'ioasidctl: set: unrecognized option*' ioasidctl set --nonsense
+	for command in ls 'ls -J' 'show /job' who events check --help; do
+		fails 1 'ioasidctl: cannot write to standard output' sh -c "ioasidctl $command >/dev/full"
+	done
 	fails 1 '*/nowhere: No such file*' ioasidctl --root /nowhere ls
 	fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp ls
 	for command in ls top show who events; do

@@ -122,6 +122,8 @@ static noreturn void follow(const char *path)
 			;
 		cgroup = read_tree(path, WANTED);
 		tell_changes(cgroup, cgroup->id == old->id ? old : NULL);
+		if (ferror(stdout))
+			exit(FAILED);
 		free_tree(old);
 		old = cgroup;
 	}

@@ -333,6 +333,15 @@ static const struct {
 	{ }
 };
 
+/* What could not be written should not look like a success. */
+static void finish_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return;
+	warn("cannot write to standard output");
+	_exit(FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -343,6 +352,7 @@ int main(int argc, char **argv)
 	int option, i;
 
 	setlocale(LC_ALL, "");
+	atexit(finish_output);
 	while ((option = getopt_long(argc, argv, "+r:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'r':
