@@ -184,7 +184,7 @@ refuses_what_is_wrong() {
 	for command in ls top show who events; do
 		fails 3 "*no cgroup, running unit or process '/none'" ioasidctl $command /none
 		fails 3 "*no cgroup, running unit or process 'none.slice'" ioasidctl $command none.slice
-		fails 2 "*invalid option*" ioasidctl $command -x
+		fails 2 "ioasidctl: $command: invalid option*" ioasidctl $command -x
 		fails 2 "*'b' is one argument too many*" ioasidctl $command / b
 	done
 	fails 3 '*no process 99999999' ioasidctl show 99999999

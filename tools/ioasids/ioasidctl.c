@@ -60,6 +60,9 @@ static const char usage[] =
 "\n"
 "Columns:\n";
 
+/* Which one of them it is. */
+static const char *subcommand;
+
 static void print_help(void)
 {
 	int i;
@@ -73,9 +76,10 @@ void need_arguments(int argc, char **argv, int least, int most)
 {
 	if (argc - optind < least)
 		die(BAD_USAGE, "%s: an argument is missing; 'ioasidctl --help' says which",
-		    argv[0]);
+		    subcommand);
 	if (argc - optind > most)
-		die(BAD_USAGE, "%s: '%s' is one argument too many", argv[0], argv[optind + most]);
+		die(BAD_USAGE, "%s: '%s' is one argument too many", subcommand,
+		    argv[optind + most]);
 }
 
 char *need_subtree(int argc, char **argv)
@@ -104,13 +108,13 @@ struct switches {
 static bool parse_switches(int argc, char **argv, struct switches *switches)
 {
 	const struct option options[] = {
-		{ strcmp(argv[0], "set") ? "children" : "create", no_argument, NULL, 'c' },
+		{ strcmp(subcommand, "set") ? "children" : "create", no_argument, NULL, 'c' },
 		{ "try", no_argument, NULL, 't' },
 		{ }
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, strcmp(argv[0], "disable") ? "+ct" : "+c",
+	while ((option = getopt_long(argc, argv, strcmp(subcommand, "disable") ? "+ct" : "+c",
 				     options, NULL)) != -1) {
 		if (option == 'c')
 			switches->c = true;
@@ -372,6 +376,8 @@ int main(int argc, char **argv)
 	for (i = 0; commands[i].name; i++) {
 		if (strcmp(commands[i].name, argv[0]))
 			continue;
+		subcommand = commands[i].name;
+		argv[0] = format("%s: %s", program_invocation_short_name, subcommand);
 		/* So that getopt starts anew. */
 		optind = 0;
 		open_root();
