@@ -268,6 +268,36 @@ tops() {
 	eventually fails 1 '*no server*' tmux list-sessions
 }
 
+# The cursor, the wrapping of lines and the echo: on or off.
+terminal() { tmux display-message -p -t top '#{cursor_flag} #{wrap_flag}'; }
+
+# dash leaves the terminal as it finds it.
+tops_and_stops() {
+	tmux kill-server || true
+	tmux new-session -d -s top -x 80 -y 24 dash -i
+	tmux send-keys -t top 'ioasidctl top -d 1' Enter
+	eventually is '0 0' terminal
+	eventually is '*by CURRENT*' screen
+	tmux send-keys -t top C-z
+	eventually is '1 1' terminal
+	tmux send-keys -t top 'echo "stop"ped' Enter
+	eventually is '*echo "stop"ped stopped*' screen
+	tmux send-keys -t top fg Enter
+	eventually is '0 0' terminal
+	tmux send-keys -t top n
+	eventually is '*by CGROUP*' screen
+	tmux send-keys -t top "C-\\"
+	eventually is '1 1' terminal
+	tmux send-keys -t top 'echo "end"ed $?' Enter
+	eventually is '*echo "end"ed $? ended 0*' screen
+	# Where nothing could let it go on, it does not stop.
+	tmux respawn-window -k -t top 'exec ioasidctl top -d 1'
+	eventually is '*by CURRENT*' screen
+	tmux send-keys -t top C-z n
+	eventually is '*by CGROUP*' screen
+	tmux kill-server
+}
+
 # What is erased before it is drawn again flickers.
 tops_without_flicker() {
 	{ sleep 3; printf 'c'; sleep 1; printf q; } | script -qc 'stty rows 24 cols 80; ioasidctl top -d 1' /run/frames
@@ -360,7 +390,8 @@ check 'ioasidctl events, top: the cgroup goes' tells_that_it_is_gone
 check 'ioasidctl run: a command with a limit' runs
 check 'ioasidctl: what is wrong, in one line' refuses_what_is_wrong
 check 'ioasidctl check: what is wrong, and what to do' checks
-check 'ioasidctl top: keys, 80 columns, a smaller window' tops
+check 'ioasidctl top: keys, 80 columns, smaller windows' tops
+check 'ioasidctl top: is stopped, goes on, is ended' tops_and_stops
 check 'ioasidctl top: nothing flickers' tops_without_flicker
 check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
 cat /run/lab.notes

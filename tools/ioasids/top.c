@@ -25,6 +25,9 @@
 #define BOLD		"\033[1m"
 #define REVERSE		"\033[7m"
 #define NORMAL		"\033[0m"
+/* The cursor and the wrapping of lines that are too long: off, and on again. */
+#define TAKE		"\033[?25l\033[?7l\033[H\033[2J"
+#define GIVE_BACK	"\033[?7h\033[?25h"
 
 static struct termios before;
 
@@ -37,34 +40,73 @@ static bool help;
 
 static void restore(void)
 {
-	printf("\033[?25h");
+	printf(GIVE_BACK);
 	fflush(stdout);
 	tcsetattr(STDIN_FILENO, TCSANOW, &before);
 }
 
-/* Returns a descriptor that tells of signals. */
-static int take_terminal(void)
+static void take_terminal(void)
 {
-	struct termios raw;
+	struct termios raw = before;
+
+	raw.c_lflag &= ~(ICANON | ECHO);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	printf(TAKE);
+}
+
+/* Returns a descriptor that tells of signals. */
+static int take_signals(void)
+{
+	static const int taken[] = {
+		SIGWINCH, SIGINT, SIGTERM, SIGQUIT, SIGTSTP, SIGCONT,
+	};
 	sigset_t signals;
+	size_t i;
 	int fd;
 
-	if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before))
-		die(FAILED, "top: this is no terminal; 'ioasidctl ls' works without");
 	sigemptyset(&signals);
-	sigaddset(&signals, SIGWINCH);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
+	for (i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+		sigaddset(&signals, taken[i]);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (fd < 0)
 		die(FAILED, "top: %s", strerror(errno));
-	raw = before;
-	raw.c_lflag &= ~(ICANON | ECHO);
-	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-	atexit(restore);
-	printf("\033[?25l\033[H\033[2J");
 	return fd;
+}
+
+/* Stops, as it would by itself: where no shell could start it again it goes on. */
+static void stop(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTSTP);
+	restore();
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	take_terminal();
+}
+
+/* False if it was to end. */
+static bool obey_signal(int signals)
+{
+	struct signalfd_siginfo signal;
+
+	if (read(signals, &signal, sizeof(signal)) != sizeof(signal))
+		return true;
+	switch (signal.ssi_signo) {
+	case SIGWINCH:
+		return true;
+	case SIGTSTP:
+		stop();
+		return true;
+	case SIGCONT:
+		/* Who stopped it may have changed the terminal. */
+		take_terminal();
+		return true;
+	}
+	return false;
 }
 
 static size_t fold_of(const char *path)
@@ -198,14 +240,12 @@ static bool obey_user(int signals, int delay, struct cgroup **list, size_t count
 		{ .fd = STDIN_FILENO, .events = POLLIN },
 		{ .fd = signals, .events = POLLIN },
 	};
-	struct signalfd_siginfo signal;
 	ssize_t length, i;
 	char keys[64];
 
 	if (poll(both, 2, delay * 1000) <= 0)
 		return true;
-	if (both[1].revents && read(signals, &signal, sizeof(signal)) > 0 &&
-	    signal.ssi_signo != SIGWINCH)
+	if (both[1].revents && !obey_signal(signals))
 		return false;
 	if (!both[0].revents)
 		return true;
@@ -278,7 +318,11 @@ int command_top(int argc, char **argv)
 		}
 	}
 	path = need_subtree(argc, argv);
-	signals = take_terminal();
+	if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before))
+		die(FAILED, "top: this is no terminal; 'ioasidctl ls' works without");
+	signals = take_signals();
+	take_terminal();
+	atexit(restore);
 	while (look(path, signals, delay))
 		;
 	free(path);
