@@ -264,6 +264,12 @@ tops() {
 	tmux send-keys -t top c k k k k k k k k
 	eventually is '*part*' screen
 	[ "$(columns)" -le 60 ]
+	# Columns that have no room are left out, and no line is wrapped.
+	tmux resize-window -t top -x 40 -y 24
+	tmux send-keys -t top h
+	eventually is '??:??:?? /: * CGROUP MAX CURRENT USE PEAK / 1048575 4 #......... - *job 10 4 ####...... ? *' screen
+	tmux resize-window -t top -x 9 -y 24
+	eventually is '??:??:?? CGROUP / *' screen
 	tmux send-keys -t top q
 	eventually fails 1 '*no server*' tmux list-sessions
 }

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "ioasidctl.h"
 #include "tree.h"
@@ -145,6 +146,36 @@ static size_t flatten(struct cgroup *cgroup, struct cgroup **list, size_t count)
 	return count;
 }
 
+/* How wide the widest line is. */
+static int width_of(const char *text)
+{
+	int width = 0, widest = 0, length;
+	wchar_t character;
+
+	for (; (length = mbtowc(&character, text, MB_CUR_MAX)) > 0; text += length) {
+		width = character == L'\n' ? 0 : width + wcwidth(character);
+		if (width > widest)
+			widest = width;
+	}
+	return widest;
+}
+
+/* What the table shows; columns for which there is no room are left out, the last first. */
+static char *print_table(struct libscols_table *table, int width)
+{
+	size_t count = scols_table_get_ncols(table);
+	char *text;
+
+	while (true) {
+		if (scols_print_table_to_string(table, &text))
+			die(FAILED, "no memory");
+		if (width_of(text) <= width || --count == 0)
+			return text;
+		free(text);
+		scols_column_set_flags(scols_table_get_column(table, count), SCOLS_FL_HIDDEN);
+	}
+}
+
 /*
  * Draws a frame over the one before: nothing is erased before it is written anew,
  * and it all goes out in one piece, so it does not flicker.
@@ -164,14 +195,16 @@ static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 	scols_table_set_termwidth(table, size->ws_col);
 	add_lines(table, &selection, tree);
 	out = open_memstream(&frame, &length);
-	if (!out || scols_print_table_to_string(table, &text))
+	if (!out)
 		die(FAILED, "no memory");
+	text = print_table(table, size->ws_col);
 	strftime(clock, sizeof(clock), "%T", localtime(&now));
 	name = printable(tree->path, false);
 	line = format("%s  /%s: %llu IDs  by %s%s  h: keys", clock, name,
 		      tree->values[CURRENT], columns[selection.sort].name,
 		      selection.reversed ? ", inverted" : "");
-	fprintf(out, HOME "%.*s" END_OF_LINE, size->ws_col, help ? KEYS : line);
+	free(name);
+	fprintf(out, HOME "%.*s" END_OF_LINE, size->ws_col - 1, help ? KEYS : line);
 	free(line);
 	rest = text;
 	for (n = 0; (line = strsep(&rest, "\n")) && *line; n++) {
@@ -179,7 +212,9 @@ static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 		if (n && (n - 1 < first || n - 1 >= first + rows))
 			continue;
 		how = !n ? BOLD : n - 1 == at ? REVERSE : "";
-		fprintf(out, "%s%s" NORMAL END_OF_LINE, how, line);
+		/* At the edge, what clears the rest would take the last character. */
+		fprintf(out, "%s%s" NORMAL "%s", how, line,
+			width_of(line) < size->ws_col ? END_OF_LINE : "\n");
 	}
 	fputs(END_OF_SCREEN, out);
 	fclose(out);
