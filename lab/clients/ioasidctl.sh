@@ -377,7 +377,9 @@ leaks_nothing() {
 	sleep 3
 	kill $!
 	tops "$valgrind"
-	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' | $valgrind /usr/libexec/ioasids/oci-hook || true
+	for value in null '"x"'; do
+		echo "{ \"pid\": 1, \"annotations\": { \"ioasids.max\": $value } }" | $valgrind /usr/libexec/ioasids/oci-hook || true
+	done
 	$valgrind /lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
 	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 16 ]
 	! grep . /run/valgrind.*

@@ -114,7 +114,8 @@ void open_root(void)
 	if (root_fd < 0)
 		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
 	if (fstatfs(root_fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
-		die(FAILED, "%s is not a cgroup v2 hierarchy; --root says where there is one",
+		die(FAILED,
+		    "%s is not a cgroup v2 hierarchy; 'ioasidctl --root' is for one elsewhere",
 		    cgroup_root);
 }
 
