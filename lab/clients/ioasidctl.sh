@@ -224,13 +224,12 @@ refuses_what_is_wrong() {
 checks() {
 	limit checked checked.slice 5
 	ioasidctl set -c checked.slice 5
+	is '*WRONG: podman has crun put*annotations=*"run.oci.systemd.subgroup="*' ioasidctl check
+	use_example
 	ioasidctl check
 	ioasidctl set checked.slice 6
 	is "*WRONG: checked.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
 	ioasidctl apply
-	mv /etc/containers/containers.conf.d/50-ioasids.conf /run
-	is '*WRONG: podman has crun put*annotations=*' ioasidctl check
-	mv /run/50-ioasids.conf /etc/containers/containers.conf.d
 	ioasidctl disable -c /system.slice
 	is "*WRONG: the controller is on below /system.slice: 'ioasidctl enable -c /system.slice'*" ioasidctl check
 	ioasidctl enable -c /system.slice
