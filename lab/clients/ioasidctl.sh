@@ -351,6 +351,24 @@ completes() {
 	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service' cat /run/completed
 }
 
+# What the shell has before it when the line is complete.
+completes_in_a_shell() {
+	ioasidctl set -c '/job/a\x2db.scope' 3
+	tmux kill-server || true
+	tmux new-session -d -s top -x 80 -y 24 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
+	tmux send-keys -t top 'ioasidctl ls -n -o PATH,MAX /job/a' Tab Enter
+	eventually is '*/job/a\\\\x2db.scope /job/a\\x2db.scope 3 *' screen
+	tmux send-keys -t top clear Enter 'ioasidctl ls -n -o MAX,PATH a\\x2' Tab Enter
+	eventually is '*3 /job/a\\x2db.scope *' screen
+	# /job has children, its part has none.
+	tmux send-keys -t top clear Enter 'ioasidctl set /jo' Tab 'par' Tab '4 && echo "do"ne' Enter
+	eventually is '*ioasidctl set /job/part 4 && echo "do"ne done *' screen
+	tmux send-keys -t top clear Enter 'ioasidctl run -m 3 -- cat /etc/debian_ver' Tab '&& echo "do"ne' Enter
+	eventually is '*cat /etc/debian_version && echo "do"ne* done *' screen
+	tmux kill-server
+	rmdir $root/job/'a\x2db.scope'
+}
+
 # Each subcommand, and each way in which it ends.
 leaks_nothing() {
 	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p"
@@ -403,6 +421,7 @@ check 'ioasidctl top: nothing flickers' tops_without_flicker
 check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
 cat /run/lab.notes
 check 'ioasidctl: bash completes it' completes
+check 'ioasidctl: what bash completes can be run' completes_in_a_shell
 check 'ioasidctl: valgrind finds nothing' leaks_nothing
 kill "$(cat /run/planted)"
 wait
