@@ -20,7 +20,7 @@ cp lab/clients/* "$deb" "$work/handed"
 # It has to run in containers that have no libraries.
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
 tar -C "$work/handed" -cf "$work/archive" .
-export DISKS="$work/root $work/archive"
+export DISKS="$work/root $work/archive" LIMIT=1800
 if [ "${1:-}" = shell ]; then
 	lab/boot.sh shell debian
 	exit

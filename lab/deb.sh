@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds the Debian package of the tools, has lintian look at it, and prints its name.
+# It is built from the source package, which has all that it takes.
 
 cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="debhelper dpkg-dev libjson-c-dev libsmartcols-dev lintian"
@@ -14,13 +15,16 @@ if [ ! -d "$result" ]; then
 	mkdir -p "$CACHE/deb"
 	work=$(mktemp -d "$CACHE/deb/new.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	cp -r --parents "${sources[@]}" "$work"
-	(cd "$work/tools/ioasids" && dpkg-buildpackage -b -us -uc) >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+	cp -r tools/ioasids "$work/packed"
+	mkdir "$work/packed/include"
+	cp -r include/uapi "$work/packed/include"
+	(cd "$work" && dpkg-source -b packed && dpkg-source -x ./*.dsc unpacked &&
+		cd unpacked && dpkg-buildpackage -us -uc) >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 	# There is no address yet to put into the field Maintainer, and no bug to close.
 	lintian --allow-root --fail-on error,warning,info --suppress-tags \
-		bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "$work"/tools/*.changes >&2
+		bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "$work"/*.changes >&2
 	mkdir "$work/result"
-	cp "$work"/tools/ioasids-tools_*.deb "$work/result"
+	cp "$work"/ioasids-tools_*.deb "$work/result"
 	mv "$work/result" "$result"
 fi
 echo "$result"/*.deb

@@ -3,8 +3,9 @@
 #
 # The package of the tools is installed, and each client used.
 
-install() {
-	DEBIAN_FRONTEND=noninteractive dpkg -i ./*.deb
+is_installed() {
+	install_package
+	is '' sh -c 'dpkg -L ioasids-tools | grep ^/etc/containers'
 	is 'active' systemctl is-active ioasids-enable.service
 	is '*ioasids*' cat $root/cgroup.subtree_control
 	is '*ioasids*' cat $root/system.slice/cgroup.subtree_control
@@ -14,7 +15,7 @@ install() {
 # So that BPF programs for any kernel can read what the controller counts.
 has_types() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep "STRUCT 'ioasids_cgroup'"; }
 
-check 'the package: is installed, and switches the controller on' install
+check 'the package: is installed, and switches the controller on' is_installed
 check 'bpftool: finds the types of the controller' has_types
 for client in systemd ioasidctl libcgroup lxc oci podman rootless; do
 	started=$SECONDS

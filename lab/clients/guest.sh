@@ -7,9 +7,11 @@
 
 lab=$(sed -n 's/.*\<lab=\([^ ]*\).*/\1/p' /proc/cmdline)
 export LC_ALL=C.UTF-8 PATH=$PWD:$PATH
+# shellcheck source=lab/clients/lib.sh
+. ./lib.sh
 
 if [ "$lab" = shell ]; then
-	dpkg -i ./*.deb
+	install_package
 	agetty --autologin root --noclear ttyS0 "$(sed -n 's/.*\<TERM=\([^ ]*\).*/\1/p' /proc/cmdline)"
 	systemctl poweroff
 	exit
@@ -18,7 +20,5 @@ for port in /sys/class/virtio-ports/*; do
 	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
 done
 trap 'echo "end $?"; systemctl poweroff --force' EXIT
-# shellcheck source=lab/clients/lib.sh
-. ./lib.sh
 # shellcheck source=/dev/null
 . "./$lab.sh"

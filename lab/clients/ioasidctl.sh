@@ -25,6 +25,32 @@ shows_the_tree() {
 	rmdir $root/job/all
 }
 
+# Names that a shell, a terminal or JSON would change, or a look at all would miss.
+shows_names() {
+	local unit='a\x2db.slice' escape=$'esc\e[2J' latin=$'lat\xe9n' name holder
+	for name in .hidden "$unit" "$escape" "$latin"; do
+		ioasidctl set -c "/job/$name" 2
+	done
+	is '/job 10 /job/.hidden 2 /job/a\\x2db.slice 2 /job/esc\\x1b\[2J 2 /job/lat\\xe9n 2 /job/part 4' \
+		ioasidctl ls -n -o PATH,MAX /job
+	is '*?.hidden 2 *?a\\x2db.slice 2 *?esc\\x1b\[2J 2 *' ioasidctl ls -n -o CGROUP,MAX /job
+	is '/job/a\\x2db.slice 2' ioasidctl ls -n -o PATH,MAX "$(ioasidctl ls -n -o PATH /job | grep x2d)"
+	is '*"path": "/job/a\\\\x2db.slice"*"path": "/job/esc\\u001b\[2J"*"path": "/job/lat'$'\ufffd''n"*' ioasidctl ls -J -o PATH /job
+	ioasidctl ls -J /job | iconv -f UTF-8 -t UTF-8 >/dev/null
+	LC_ALL=C ioasidctl ls -J /job | iconv -f UTF-8 -t UTF-8 >/dev/null
+	(echo $BASHPID >"$root/job/$escape/cgroup.procs" && exec sh -c "$inside" 2) &
+	holder=$!
+	eventually is 2 cat "$root/job/$escape/ioasids.current"
+	is '*/job/esc\\x1b\[2J max 1 alloc_fail 1*' ioasidctl events /job
+	is "$holder * /job/esc\\\\x1b\\[2J $holder:?*" ioasidctl who -n "/job/$escape"
+	is '*/job/esc\\x1b\[2J 2 2 *0 more: /job/esc\\x1b\[2J comes first*' ioasidctl show "$holder"
+	kill $holder
+	wait $holder || true
+	for name in .hidden "$unit" "$escape" "$latin"; do
+		eventually rmdir "$root/job/$name"
+	done
+}
+
 shows_one() {
 	is '*/job/part 4 4 4 4 0 1 1 /job 10 4 *0 more: /job/part comes first*' ioasidctl show /job/part
 	is '*6 more: /job comes first to its limit.' ioasidctl show /job
@@ -172,6 +198,54 @@ tells_of_events() {
 	kill $follower
 }
 
+screen() { tmux capture-pane -p -t top; }
+
+# told CGROUP: how many refusals of its own.
+told() { awk -v cgroup="$1" '$2 == cgroup && $3 == "max" { sum += $4 } END { print sum + 0 }' /run/events; }
+
+refuse_in() {
+	mkdir -p $root/job/$1
+	echo 0 >$root/job/$1/ioasids.max
+	for _ in $(seq $2); do
+		(echo $BASHPID >$root/job/$1/cgroup.procs && ! ioasid-hold --alloc=1)
+	done
+}
+
+# The same path, and less than before: that is another cgroup.
+tells_of_a_restart() {
+	ioasidctl events -f /job >/run/events &
+	follower=$!
+	sleep 1
+	refuse_in again 3
+	eventually is 3 told /job/again
+	kill -STOP $follower
+	rmdir $root/job/again
+	refuse_in again 1
+	kill -CONT $follower
+	eventually is 4 told /job/again
+	kill -STOP $follower
+	rmdir $root/job/again
+	refuse_in again 1
+	kill -CONT $follower
+	eventually is 5 told /job/again
+	sleep 2
+	kill $follower
+	is '' grep gone /run/events
+	rmdir $root/job/again
+}
+
+tells_that_it_is_gone() {
+	for command in 'events -f' 'top -d 1'; do
+		ioasidctl set -c /job/watched 1
+		tmux kill-server || true
+		tmux new-session -d -s top -x 80 -y 24 "ioasidctl $command /job/watched; echo status \$?; cat"
+		sleep 2
+		rmdir $root/job/watched
+		eventually is '*ioasidctl: the cgroup /job/watched is gone status 3*' screen
+	done
+	tmux kill-server
+}
+
 runs() {
 	is 'refused' ioasidctl run -m 2 -- sh -c 'ioasid-hold -a 3 >/dev/null 2>&1 || echo refused'
 	ioasidctl run -m 2 -S jobs.slice -- sh -c "$inside" 2 &
@@ -193,6 +267,10 @@ refuses_what_is_wrong() {
 	fails 2 '*what should it do*' ioasidctl
 	fails 2 "*no command 'list'*" ioasidctl list
 	fails 2 '*unrecognized option*' ioasidctl --nonsense
+	fails 2 'ioasidctl: set: unrecognized option*' ioasidctl set --nonsense
+	for command in ls 'ls -J' 'show /job' who events check --help; do
+		fails 1 'ioasidctl: cannot write to standard output' sh -c "ioasidctl $command >/dev/full"
+	done
 	fails 1 '*/nowhere: No such file*' ioasidctl --root /nowhere ls
 	for command in ls who check 'set -c a.slice 5' 'enable /' apply; do
 		fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp $command
@@ -204,7 +282,7 @@ refuses_what_is_wrong() {
 	for command in ls top show who events; do
 		fails 3 "*no cgroup, running unit or process '/none'" ioasidctl $command /none
 		fails 3 "*no cgroup, running unit or process 'none.slice'" ioasidctl $command none.slice
-		fails 2 "*invalid option*" ioasidctl $command -x
+		fails 2 "ioasidctl: $command: invalid option*" ioasidctl $command -x
 		fails 2 "*'b' is one argument too many*" ioasidctl $command / b
 	done
 	fails 3 '*no process 99999999' ioasidctl show 99999999
@@ -248,13 +326,12 @@ refuses_what_is_wrong() {
 checks() {
 	limit checked checked.slice 5
 	ioasidctl set -c checked.slice 5
+	is '*WRONG: podman has crun put*annotations=*"run.oci.systemd.subgroup="*' ioasidctl check
+	use_example
 	ioasidctl check
 	ioasidctl set checked.slice 6
 	is "*WRONG: checked.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
 	ioasidctl apply
-	mv /etc/containers/containers.conf.d/50-ioasids.conf /run
-	is '*WRONG: podman has crun put*annotations=*' ioasidctl check
-	mv /run/50-ioasids.conf /etc/containers/containers.conf.d
 	ioasidctl disable -c /system.slice
 	is "*WRONG: the controller is on below /system.slice: 'ioasidctl enable -c /system.slice'*" ioasidctl check
 	ioasidctl enable -c /system.slice
@@ -280,7 +357,6 @@ checks() {
 	rmdir $root/checked.slice || true
 }
 
-screen() { tmux capture-pane -p -t top; }
 columns() { screen | wc -L; }
 
 tops() {
@@ -299,8 +375,44 @@ tops() {
 	tmux send-keys -t top c k k k k k k k k
 	eventually is '*part*' screen
 	[ "$(columns)" -le 60 ]
+	# Columns that have no room are left out, and no line is wrapped.
+	tmux resize-window -t top -x 40 -y 24
+	tmux send-keys -t top h
+	eventually is '??:??:?? /: * CGROUP MAX CURRENT USE PEAK / 1048575 4 #......... - *job 10 4 ####...... ? *' screen
+	tmux resize-window -t top -x 9 -y 24
+	eventually is '??:??:?? CGROUP / *' screen
 	tmux send-keys -t top q
 	eventually fails 1 '*no server*' tmux list-sessions
+}
+
+# The cursor, the wrapping of lines and the echo: on or off.
+terminal() { tmux display-message -p -t top '#{cursor_flag} #{wrap_flag}'; }
+
+# dash leaves the terminal as it finds it.
+tops_and_stops() {
+	tmux kill-server || true
+	tmux new-session -d -s top -x 80 -y 24 dash -i
+	tmux send-keys -t top 'ioasidctl top -d 1' Enter
+	eventually is '0 0' terminal
+	eventually is '*by CURRENT*' screen
+	tmux send-keys -t top C-z
+	eventually is '1 1' terminal
+	tmux send-keys -t top 'echo "stop"ped' Enter
+	eventually is '*echo "stop"ped stopped*' screen
+	tmux send-keys -t top fg Enter
+	eventually is '0 0' terminal
+	tmux send-keys -t top n
+	eventually is '*by CGROUP*' screen
+	tmux send-keys -t top "C-\\"
+	eventually is '1 1' terminal
+	tmux send-keys -t top 'echo "end"ed $?' Enter
+	eventually is '*echo "end"ed $? ended 0*' screen
+	# Where nothing could let it go on, it does not stop.
+	tmux respawn-window -k -t top 'exec ioasidctl top -d 1'
+	eventually is '*by CURRENT*' screen
+	tmux send-keys -t top C-z n
+	eventually is '*by CGROUP*' screen
+	tmux kill-server
 }
 
 # What is erased before it is drawn again flickers.
@@ -351,6 +463,24 @@ completes() {
 	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service' cat /run/completed
 }
 
+# What the shell has before it when the line is complete.
+completes_in_a_shell() {
+	ioasidctl set -c '/job/a\x2db.scope' 3
+	tmux kill-server || true
+	tmux new-session -d -s top -x 80 -y 24 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
+	tmux send-keys -t top 'ioasidctl ls -n -o PATH,MAX /job/a' Tab Enter
+	eventually is '*/job/a\\\\x2db.scope /job/a\\x2db.scope 3 *' screen
+	tmux send-keys -t top clear Enter 'ioasidctl ls -n -o MAX,PATH a\\x2' Tab Enter
+	eventually is '*3 /job/a\\x2db.scope *' screen
+	# /job has children, its part has none.
+	tmux send-keys -t top clear Enter 'ioasidctl set /jo' Tab 'par' Tab '4 && echo "do"ne' Enter
+	eventually is '*ioasidctl set /job/part 4 && echo "do"ne done *' screen
+	tmux send-keys -t top clear Enter 'ioasidctl run -m 3 -- cat /etc/debian_ver' Tab '&& echo "do"ne' Enter
+	eventually is '*cat /etc/debian_version && echo "do"ne* done *' screen
+	tmux kill-server
+	rmdir $root/job/'a\x2db.scope'
+}
+
 # Each subcommand, and each way in which it ends.
 leaks_nothing() {
 	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p"
@@ -379,7 +509,9 @@ leaks_nothing() {
 	sleep 3
 	kill $!
 	tops "$valgrind"
-	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' | $valgrind /usr/libexec/ioasids/oci-hook || true
+	for value in null '"x"'; do
+		echo "{ \"pid\": 1, \"annotations\": { \"ioasids.max\": $value } }" | $valgrind /usr/libexec/ioasids/oci-hook || true
+	done
 	$valgrind /lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
 	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 16 ]
 	! grep . /run/valgrind.*
@@ -388,6 +520,7 @@ leaks_nothing() {
 
 check 'ioasidctl set --create: makes and limits a cgroup' plant
 check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
+check 'ioasidctl: names that are hard to show' shows_names
 check 'ioasidctl show: a cgroup, a unit, a process' shows_one
 check 'ioasidctl who: who holds IDs' shows_who
 check 'ioasidctl set: a limit' sets
@@ -397,14 +530,18 @@ check 'ioasidctl: a name that is a unit is that unit' is_not_misled_by_names
 check 'ioasidctl: in a cgroup namespace' works_in_a_namespace
 check 'ioasidctl enable, disable: the ancestors' switches_on_and_off
 check 'ioasidctl events: and as they happen' tells_of_events
+check 'ioasidctl events: a cgroup that is made again' tells_of_a_restart
+check 'ioasidctl events, top: the cgroup goes' tells_that_it_is_gone
 check 'ioasidctl run: a command with a limit' runs
 check 'ioasidctl: what is wrong, in one line' refuses_what_is_wrong
 check 'ioasidctl check: what is wrong, and what to do' checks
-check 'ioasidctl top: keys, 80 columns, a smaller window' tops
+check 'ioasidctl top: keys, 80 columns, smaller windows' tops
+check 'ioasidctl top: is stopped, goes on, is ended' tops_and_stops
 check 'ioasidctl top: nothing flickers' tops_without_flicker
 check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
 cat /run/lab.notes
 check 'ioasidctl: bash completes it' completes
+check 'ioasidctl: what bash completes can be run' completes_in_a_shell
 check 'ioasidctl: valgrind finds nothing' leaks_nothing
 kill "$(cat /run/planted)"
 wait

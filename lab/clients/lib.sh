@@ -80,6 +80,17 @@ make_box() {
 	ln -sf busybox "$1/bin/grep"
 }
 
+# The guest is made without documents, but an example in ours is used.
+install_package() {
+	DEBIAN_FRONTEND=noninteractive dpkg -i --path-include='/usr/share/doc/ioasids-tools/*' ./*.deb
+}
+
+# What crun needs for --cgroup-conf.
+use_example() {
+	install -D -m 644 /usr/share/doc/ioasids-tools/examples/containers.conf \
+		/etc/containers/containers.conf.d/50-ioasids.conf
+}
+
 # A user who may open the device, and whose manager runs.
 make_user() {
 	id user 2>/dev/null || useradd -m -u 1000 -G ioasid -s /bin/bash user

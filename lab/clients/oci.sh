@@ -90,6 +90,32 @@ bad_annotation() {
 	[ ! -e $root/machine.slice/lab-c1.scope ]
 }
 
+# hook STATE: runs it, as a runtime does.
+hook() { echo "$1" | /usr/libexec/ioasids/oci-hook; }
+
+bad_states() {
+	local value
+	for value in null true 5 '["5"]' '""' '"-1"' '"5\u0000junk"' '"5\n"' '"9223372036854775808"'; do
+		fails 1 'oci-hook: the annotation ioasids.max is *; it should be "max" or a number from "0" to "9223372036854775807"' \
+			hook '{ "pid": 1, "annotations": { "ioasids.max": '"$value"' } }'
+	done
+	for value in '' null '[]' '{' '{ "annotations": { "ioasids.max": "5" } }' '{ "pid": "1" }' '{ "pid": 0 }' '{ "pid": true }'; do
+		fails 1 'oci-hook: the runtime should send its state, with a pid, to standard input' hook "$value"
+	done
+	for value in '' ', "annotations": null' ', "annotations": { "other": "5" }'; do
+		is '' hook '{ "pid": 1'"$value"' }'
+		hook '{ "pid": 1'"$value"' }'
+	done
+	fails 3 'oci-hook: there is no process 99999999' hook '{ "pid": 99999999, "annotations": { "ioasids.max": "5" } }'
+}
+
+without_v2() { unshare -m sh -c 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"' sh "$@"; }
+on_v1() {
+	echo '{ "pid": 1, "annotations": { "ioasids.max": "5" } }' >/run/state
+	fails 1 "oci-hook: /sys/fs/cgroup is not a cgroup v2 hierarchy; 'ioasidctl --root' is for one elsewhere" \
+		without_v2 sh -c '/usr/libexec/ioasids/oci-hook </run/state'
+}
+
 subgroup='"run.oci.systemd.subgroup": ""'
 check 'runc, systemd: unified' by_unified machine.slice:lab:c1 '' runc --systemd-cgroup
 check 'runc, systemd: the hook' by_hook machine.slice:lab:c1 runc --systemd-cgroup
@@ -101,5 +127,7 @@ check 'crun, systemd: the hook, in a subgroup or not' by_hook machine.slice:lab:
 check 'crun, cgroupfs: unified, at the top' by_unified /c1 '' crun
 check 'crun, cgroupfs: unified fails below' crun_alone_fails /new/c2 crun
 check 'crun, cgroupfs: the hook' by_hook /oci/c1 crun
+check 'the hook: what is no state of a container' bad_states
+check 'the hook: a machine with cgroup v1' on_v1
 check 'the hook: runc ends with an annotation that is no limit' bad_annotation runc --systemd-cgroup
 check 'the hook: crun ends with an annotation that is no limit' bad_annotation crun --systemd-cgroup

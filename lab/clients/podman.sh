@@ -52,7 +52,21 @@ podman_refuses() {
 	! podman container exists refused
 }
 
+# What an administrator has said before, and the hook with nothing said for crun.
+podman_keeps_annotations() {
+	rm -f /etc/containers/containers.conf.d/50-ioasids.conf
+	mkdir -p /etc/containers/containers.conf.d
+	printf '[containers]\nannotations = ["lab.own=kept"]\n' >/etc/containers/containers.conf.d/10-own.conf
+	podman create --name own --network none localhost/box true
+	is kept podman inspect --format '{{index .Config.Annotations "lab.own"}}' own
+	podman rm own
+	podman_limits env crun systemd --annotation=ioasids.max=5
+	rm /etc/containers/containers.conf.d/10-own.conf
+}
+
 check 'podman: an image' import_box
+check 'podman, crun: annotations that were there before' podman_keeps_annotations
+use_example
 for runtime in crun runc; do
 	for driver in systemd cgroupfs; do
 		# crun makes the cgroup above the container's, without the controller in it.

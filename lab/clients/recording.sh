@@ -3,7 +3,8 @@
 #
 # What a terminal shows on a busy guest, for the README.
 
-dpkg -i ./*.deb >/dev/null
+install_package >/dev/null
+use_example
 limit web web.slice 60
 limit batch batch.slice 24
 limit machine machine.slice 1000

@@ -121,7 +121,7 @@ void open_root(void)
 		return;
 	if (root_fd < 0)
 		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
-	die(FAILED, "%s is not a cgroup v2 hierarchy; --root says where there is one",
+	die(FAILED, "%s is not a cgroup v2 hierarchy; 'ioasidctl --root' is for one elsewhere",
 	    cgroup_root);
 }
 

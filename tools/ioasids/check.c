@@ -142,8 +142,8 @@ static void check_crun(void)
 		globfree(&files);
 	}
 	expect(told, "podman has crun put containers where --cgroup-conf can limit them",
-	       "[containers] in /etc/containers/containers.conf.d/50-ioasids.conf should have annotations=[\""
-	       SUBGROUP "\"]");
+	       "annotations=[] of [containers] in /etc/containers/containers.conf should have \""
+	       SUBGROUP "\"");
 }
 
 /* A container that crun has put below its scope, which does not pass the controller on. */

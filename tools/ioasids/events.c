@@ -21,10 +21,14 @@ static void tell_all(const struct cgroup *cgroup)
 {
 	const __u64 *values = cgroup->values;
 	const struct cgroup *child;
+	char *name;
 
-	if (values[LOCAL_REFUSED] || values[LOCAL_FAILURES])
-		printf("/%s max %llu alloc_fail %llu\n", cgroup->path,
+	if (values[LOCAL_REFUSED] || values[LOCAL_FAILURES]) {
+		name = printable(cgroup->path, false);
+		printf("/%s max %llu alloc_fail %llu\n", name,
 		       values[LOCAL_REFUSED], values[LOCAL_FAILURES]);
+		free(name);
+	}
 	for (child = cgroup->child; child; child = child->next)
 		tell_all(child);
 }
@@ -32,20 +36,23 @@ static void tell_all(const struct cgroup *cgroup)
 static void tell_one(const char *path, const char *which, __s64 refused, __s64 failed)
 {
 	time_t now = time(NULL);
-	char clock[16];
+	char clock[16], *name;
 
 	if (refused <= 0 && failed <= 0)
 		return;
 	strftime(clock, sizeof(clock), "%T", localtime(&now));
-	printf("%s /%s%s max +%lld alloc_fail +%lld\n", clock, path, which,
+	name = printable(path, false);
+	printf("%s /%s%s max +%lld alloc_fail +%lld\n", clock, name, which,
 	       refused > 0 ? refused : 0, failed > 0 ? failed : 0);
+	free(name);
 }
 
-static struct cgroup *find_child(struct cgroup *cgroup, const char *path)
+/* Not by the path: a service that starts again has a new cgroup there. */
+static struct cgroup *find_child(struct cgroup *cgroup, ino_t id)
 {
 	struct cgroup *child = cgroup ? cgroup->child : NULL;
 
-	while (child && strcmp(child->path, path))
+	while (child && child->id != id)
 		child = child->next;
 	return child;
 }
@@ -68,13 +75,13 @@ static void tell_changes(struct cgroup *cgroup, struct cgroup *old)
 	surplus[0] = now[REFUSED] - then[REFUSED] - refused + (old ? old->surplus[0] : 0);
 	surplus[1] = now[FAILURES] - then[FAILURES] - failed + (old ? old->surplus[1] : 0);
 	for (child = cgroup->child; child; child = child->next) {
-		before = find_child(old, child->path);
+		before = find_child(old, child->id);
 		tell_changes(child, before);
 		surplus[0] -= child->values[REFUSED] - (before ? before->values[REFUSED] : 0);
 		surplus[1] -= child->values[FAILURES] - (before ? before->values[FAILURES] : 0);
 	}
 	/* The root has no events of its own. */
-	if (!*cgroup->path)
+	if (cgroup_is_root(cgroup->path))
 		return;
 	tell_one(cgroup->path, "/... (gone)", surplus[0], surplus[1]);
 	for (int i = 0; i < 2; i++)
@@ -87,7 +94,7 @@ static void watch(int notifier, const struct cgroup *cgroup)
 	const struct cgroup *child;
 	char *file;
 
-	if (!*cgroup->path) {
+	if (cgroup_is_root(cgroup->path)) {
 		for (child = cgroup->child; child; child = child->next)
 			watch(notifier, child);
 		return;
@@ -114,7 +121,9 @@ static noreturn void follow(const char *path)
 		while (read(notifier.fd, ignored, sizeof(ignored)) > 0)
 			;
 		cgroup = read_tree(path, WANTED);
-		tell_changes(cgroup, old);
+		tell_changes(cgroup, cgroup->id == old->id ? old : NULL);
+		if (ferror(stdout))
+			exit(FAILED);
 		free_tree(old);
 		old = cgroup;
 	}

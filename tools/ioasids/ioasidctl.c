@@ -62,6 +62,9 @@ static const char usage[] =
 "\n"
 "Columns:\n";
 
+/* Which one of them it is. */
+static const char *subcommand;
+
 static void print_help(void)
 {
 	int i;
@@ -75,9 +78,10 @@ void need_arguments(int argc, char **argv, int least, int most)
 {
 	if (argc - optind < least)
 		die(BAD_USAGE, "%s: an argument is missing; 'ioasidctl --help' says which",
-		    argv[0]);
+		    subcommand);
 	if (argc - optind > most)
-		die(BAD_USAGE, "%s: '%s' is one argument too many", argv[0], argv[optind + most]);
+		die(BAD_USAGE, "%s: '%s' is one argument too many", subcommand,
+		    argv[optind + most]);
 }
 
 char *need_subtree(int argc, char **argv)
@@ -416,6 +420,15 @@ static const struct {
 	{ }
 };
 
+/* What could not be written should not look like a success. */
+static void finish_output(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return;
+	warn("cannot write to standard output");
+	_exit(FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -426,6 +439,7 @@ int main(int argc, char **argv)
 	int option, i;
 
 	setlocale(LC_ALL, "");
+	atexit(finish_output);
 	while ((option = getopt_long(argc, argv, "+r:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'r':
@@ -445,6 +459,8 @@ int main(int argc, char **argv)
 	for (i = 0; commands[i].name; i++) {
 		if (strcmp(commands[i].name, argv[0]))
 			continue;
+		subcommand = commands[i].name;
+		argv[0] = format("%s: %s", program_invocation_short_name, subcommand);
 		/* So that getopt starts anew. */
 		optind = 0;
 		return commands[i].run(argc, argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The subcommands of ioasidctl. Each gets its own name as argv[0].
+ * The subcommands of ioasidctl. argv[0] is what getopt begins its messages with.
  */
 #ifndef _IOASIDCTL_H
 #define _IOASIDCTL_H

@@ -51,8 +51,7 @@ int command_ls(int argc, char **argv)
 	path = need_subtree(argc, argv);
 	tree = read_tree(path, wanted_values(&selection));
 	sort_tree(tree, &selection);
-	table = new_table(&selection);
-	scols_table_enable_json(table, json);
+	table = new_table(&selection, json);
 	scols_table_enable_noheadings(table, no_headings);
 	add_lines(table, &selection, tree);
 	if (scols_print_table(table))
@@ -109,7 +108,7 @@ int command_show(int argc, char **argv)
 	struct cgroup *cgroup, *next;
 	struct selection selection;
 	bool json = false;
-	char *path;
+	char *path, *name, *payer;
 	__u64 more;
 	int option;
 
@@ -124,21 +123,27 @@ int command_show(int argc, char **argv)
 	select_sort(&selection, "PATH");
 	path = cgroup_find(argv[optind]);
 	cgroup = read_upwards(format("%s", path), wanted_values(&selection));
-	table = new_table(&selection);
-	scols_table_enable_json(table, json);
+	table = new_table(&selection, json);
 	for (next = cgroup; next; next = next->parent)
 		add_line(table, &selection, next, NULL);
 	if (scols_print_table(table))
 		die(FAILED, "cannot print the table");
 	scols_unref_table(table);
 	if (!json) {
+		name = printable(path, false);
+		payer = printable(cgroup->path, false);
 		if (strcmp(cgroup->path, path))
-			printf("The controller is off in /%s: /%s pays.\n", path, cgroup->path);
+			printf("The controller is off in /%s: /%s pays.\n", name, payer);
+		free(name);
+		free(payer);
 		more = room(cgroup, &tightest);
-		if (tightest)
-			printf("%llu more: /%s comes first to its limit.\n", more, tightest->path);
-		else
+		if (tightest) {
+			name = printable(tightest->path, false);
+			printf("%llu more: /%s comes first to its limit.\n", more, name);
+			free(name);
+		} else {
 			printf("No limit here; those above this cgroup namespace are not shown.\n");
+		}
 	}
 	for (; cgroup; cgroup = next) {
 		next = cgroup->parent;

@@ -5,30 +5,41 @@
  * there, which waits; what the runtime knows comes as JSON from standard input.
  */
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 
 #define ANNOTATION	"ioasids.max"
 
+/* A string can have a NUL in it, and what follows that must not be lost. */
+static bool parse_annotation(struct json_object *value, __u64 *max)
+{
+	const char *text = json_object_get_string(value);
+
+	return json_object_is_type(value, json_type_string) &&
+	       strlen(text) == (size_t)json_object_get_string_len(value) && parse_max(text, max);
+}
+
 int main(void)
 {
 	struct json_object *state = json_object_from_fd(STDIN_FILENO), *annotations, *value, *pid;
-	const char *text;
 	__u64 max;
 	char *cgroup;
 
-	if (!json_object_object_get_ex(state, "pid", &pid) || json_object_get_int(pid) <= 0)
+	if (!json_object_object_get_ex(state, "pid", &pid) ||
+	    !json_object_is_type(pid, json_type_int) || json_object_get_int(pid) <= 0)
 		die(FAILED, "the runtime should send its state, with a pid, to standard input");
 	/* It may be called for a container that wants no limit. */
 	if (!json_object_object_get_ex(state, "annotations", &annotations) ||
 	    !json_object_object_get_ex(annotations, ANNOTATION, &value))
 		return EXIT_SUCCESS;
-	text = json_object_get_string(value);
-	if (!parse_max(text, &max))
-		die(FAILED, "the annotation " ANNOTATION " is '%s'; it should be 'max' or a number",
-		    text);
+	if (!parse_annotation(value, &max))
+		die(FAILED,
+		    "the annotation %s is %s; it should be \"max\" or a number from \"0\" to \"%lld\"",
+		    ANNOTATION, json_object_to_json_string(value), LLONG_MAX);
 	open_root();
 	need_controller();
 	cgroup = cgroup_of_process(json_object_get_int(pid));

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "ioasidctl.h"
 #include "tree.h"
@@ -25,6 +26,9 @@
 #define BOLD		"\033[1m"
 #define REVERSE		"\033[7m"
 #define NORMAL		"\033[0m"
+/* The cursor and the wrapping of lines that are too long: off, and on again. */
+#define TAKE		"\033[?25l\033[?7l\033[H\033[2J"
+#define GIVE_BACK	"\033[?7h\033[?25h"
 
 static struct termios before;
 
@@ -37,34 +41,73 @@ static bool help;
 
 static void restore(void)
 {
-	printf("\033[?25h");
+	printf(GIVE_BACK);
 	fflush(stdout);
 	tcsetattr(STDIN_FILENO, TCSANOW, &before);
 }
 
-/* Returns a descriptor that tells of signals. */
-static int take_terminal(void)
+static void take_terminal(void)
 {
-	struct termios raw;
+	struct termios raw = before;
+
+	raw.c_lflag &= ~(ICANON | ECHO);
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	printf(TAKE);
+}
+
+/* Returns a descriptor that tells of signals. */
+static int take_signals(void)
+{
+	static const int taken[] = {
+		SIGWINCH, SIGINT, SIGTERM, SIGQUIT, SIGTSTP, SIGCONT,
+	};
 	sigset_t signals;
+	size_t i;
 	int fd;
 
-	if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before))
-		die(FAILED, "top: this is no terminal; 'ioasidctl ls' works without");
 	sigemptyset(&signals);
-	sigaddset(&signals, SIGWINCH);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
+	for (i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+		sigaddset(&signals, taken[i]);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (fd < 0)
 		die(FAILED, "top: %s", strerror(errno));
-	raw = before;
-	raw.c_lflag &= ~(ICANON | ECHO);
-	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-	atexit(restore);
-	printf("\033[?25l\033[H\033[2J");
 	return fd;
+}
+
+/* Stops, as it would by itself: where no shell could start it again it goes on. */
+static void stop(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTSTP);
+	restore();
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &signals, NULL);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	take_terminal();
+}
+
+/* False if it was to end. */
+static bool obey_signal(int signals)
+{
+	struct signalfd_siginfo signal;
+
+	if (read(signals, &signal, sizeof(signal)) != sizeof(signal))
+		return true;
+	switch (signal.ssi_signo) {
+	case SIGWINCH:
+		return true;
+	case SIGTSTP:
+		stop();
+		return true;
+	case SIGCONT:
+		/* Who stopped it may have changed the terminal. */
+		take_terminal();
+		return true;
+	}
+	return false;
 }
 
 static size_t fold_of(const char *path)
@@ -103,16 +146,46 @@ static size_t flatten(struct cgroup *cgroup, struct cgroup **list, size_t count)
 	return count;
 }
 
+/* How wide the widest line is. */
+static int width_of(const char *text)
+{
+	int width = 0, widest = 0, length;
+	wchar_t character;
+
+	for (; (length = mbtowc(&character, text, MB_CUR_MAX)) > 0; text += length) {
+		width = character == L'\n' ? 0 : width + wcwidth(character);
+		if (width > widest)
+			widest = width;
+	}
+	return widest;
+}
+
+/* What the table shows; columns for which there is no room are left out, the last first. */
+static char *print_table(struct libscols_table *table, int width)
+{
+	size_t count = scols_table_get_ncols(table);
+	char *text;
+
+	while (true) {
+		if (scols_print_table_to_string(table, &text))
+			die(FAILED, "no memory");
+		if (width_of(text) <= width || --count == 0)
+			return text;
+		free(text);
+		scols_column_set_flags(scols_table_get_column(table, count), SCOLS_FL_HIDDEN);
+	}
+}
+
 /*
  * Draws a frame over the one before: nothing is erased before it is written anew,
  * and it all goes out in one piece, so it does not flicker.
  */
 static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 {
-	struct libscols_table *table = new_table(&selection);
+	struct libscols_table *table = new_table(&selection, false);
 	size_t rows = size->ws_row > 3 ? size->ws_row - 3 : 1;
 	size_t first = at < rows ? 0 : at - rows + 1;
-	char *text, *line, *rest, *frame, clock[16];
+	char *text, *line, *rest, *frame, *name, clock[16];
 	time_t now = time(NULL);
 	size_t length, n = 0;
 	const char *how;
@@ -122,13 +195,16 @@ static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 	scols_table_set_termwidth(table, size->ws_col);
 	add_lines(table, &selection, tree);
 	out = open_memstream(&frame, &length);
-	if (!out || scols_print_table_to_string(table, &text))
+	if (!out)
 		die(FAILED, "no memory");
+	text = print_table(table, size->ws_col);
 	strftime(clock, sizeof(clock), "%T", localtime(&now));
-	line = format("%s  /%s: %llu IDs  by %s%s  h: keys", clock, tree->path,
+	name = printable(tree->path, false);
+	line = format("%s  /%s: %llu IDs  by %s%s  h: keys", clock, name,
 		      tree->values[CURRENT], columns[selection.sort].name,
 		      selection.reversed ? ", inverted" : "");
-	fprintf(out, HOME "%.*s" END_OF_LINE, size->ws_col, help ? KEYS : line);
+	free(name);
+	fprintf(out, HOME "%.*s" END_OF_LINE, size->ws_col - 1, help ? KEYS : line);
 	free(line);
 	rest = text;
 	for (n = 0; (line = strsep(&rest, "\n")) && *line; n++) {
@@ -136,7 +212,9 @@ static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 		if (n && (n - 1 < first || n - 1 >= first + rows))
 			continue;
 		how = !n ? BOLD : n - 1 == at ? REVERSE : "";
-		fprintf(out, "%s%s" NORMAL END_OF_LINE, how, line);
+		/* At the edge, what clears the rest would take the last character. */
+		fprintf(out, "%s%s" NORMAL "%s", how, line,
+			width_of(line) < size->ws_col ? END_OF_LINE : "\n");
 	}
 	fputs(END_OF_SCREEN, out);
 	fclose(out);
@@ -197,14 +275,12 @@ static bool obey_user(int signals, int delay, struct cgroup **list, size_t count
 		{ .fd = STDIN_FILENO, .events = POLLIN },
 		{ .fd = signals, .events = POLLIN },
 	};
-	struct signalfd_siginfo signal;
 	ssize_t length, i;
 	char keys[64];
 
 	if (poll(both, 2, delay * 1000) <= 0)
 		return true;
-	if (both[1].revents && read(signals, &signal, sizeof(signal)) > 0 &&
-	    signal.ssi_signo != SIGWINCH)
+	if (both[1].revents && !obey_signal(signals))
 		return false;
 	if (!both[0].revents)
 		return true;
@@ -277,7 +353,11 @@ int command_top(int argc, char **argv)
 		}
 	}
 	path = need_subtree(argc, argv);
-	signals = take_terminal();
+	if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before))
+		die(FAILED, "top: this is no terminal; 'ioasidctl ls' works without");
+	signals = take_signals();
+	take_terminal();
+	atexit(restore);
 	while (look(path, signals, delay))
 		;
 	free(path);

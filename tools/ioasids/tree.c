@@ -2,11 +2,13 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wctype.h>
 
 #include "tree.h"
 
@@ -136,10 +138,13 @@ static void read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 	DIR *children;
 	int fd;
 
-	/* A directory has a link from each child: most have none to look for. */
 	name = *name ? name : ".";
-	if (!fstatat(dir, name, &about, 0) && about.st_nlink == 2)
-		return;
+	if (!fstatat(dir, name, &about, 0)) {
+		cgroup->id = about.st_ino;
+		/* A directory has a link from each child: most have none to look for. */
+		if (about.st_nlink == 2)
+			return;
+	}
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	children = fd < 0 ? NULL : fdopendir(fd);
 	/* It may have gone meanwhile. */
@@ -147,7 +152,8 @@ static void read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 		return;
 	wanted = wanted_below(cgroup, wanted);
 	while ((entry = readdir(children))) {
-		if (entry->d_type != DT_DIR || *entry->d_name == '.')
+		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, ".."))
 			continue;
 		*end = read_cgroup_at(fd, entry->d_name,
 				      format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "",
@@ -165,6 +171,8 @@ struct cgroup *read_tree(const char *path, unsigned int wanted)
 {
 	struct cgroup *cgroup = read_cgroup(path, wanted);
 
+	if (!cgroup && !cgroup_exists(path))
+		die(NOT_FOUND, "the cgroup /%s is gone", path);
 	if (!cgroup)
 		die_of_off(path);
 	read_children(root_fd, path, cgroup, wanted);
@@ -234,16 +242,52 @@ void free_tree(struct cgroup *cgroup)
 	free(cgroup);
 }
 
-struct libscols_table *new_table(const struct selection *selection)
+/*
+ * @text without what a terminal would obey: what is no printable character is written as
+ * \xHH. In JSON, which libsmartcols takes care of, what is no UTF-8 is replaced.
+ */
+char *printable(const char *text, bool json)
+{
+	char *result = grow(NULL, 4 * strlen(text) + 1, 1), *end = result;
+	wchar_t character;
+	int length;
+
+	for (; *text; text += length) {
+		length = mbtowc(&character, text, MB_CUR_MAX);
+		if (length > 0 && (json || iswprint(character))) {
+			end = mempcpy(end, text, length);
+			continue;
+		}
+		length = 1;
+		end += json ? sprintf(end, "\ufffd") : sprintf(end, "\\x%02hhx", *text);
+	}
+	*end = '\0';
+	return result;
+}
+
+struct libscols_table *new_empty_table(const char *name, bool json)
 {
 	struct libscols_table *table = scols_new_table();
+
+	if (!table)
+		die(FAILED, "no memory");
+	scols_table_set_name(table, name);
+	scols_table_enable_json(table, json);
+	/* It would change the backslashes in the names of units: printable() does not. */
+	scols_table_enable_noencoding(table, true);
+	/* JSON is UTF-8 everywhere. */
+	if (json)
+		setlocale(LC_CTYPE, "C.UTF-8");
+	return table;
+}
+
+struct libscols_table *new_table(const struct selection *selection, bool json)
+{
+	struct libscols_table *table = new_empty_table("cgroups", json);
 	struct libscols_column *made;
 	const struct column *column;
 	int i;
 
-	if (!table)
-		die(FAILED, "no memory");
-	scols_table_set_name(table, "cgroups");
 	for (i = 0; i < selection->count; i++) {
 		column = &columns[selection->shown[i]];
 		made = scols_table_new_column(table, column->name, column->width, column->flags);
@@ -273,13 +317,17 @@ static char *bar(const struct cgroup *cgroup, bool json)
 
 static char *cell(const struct cgroup *cgroup, int column, bool json)
 {
+	char *path, *text;
 	__u64 value;
 
-	if (column == NAME_COLUMN)
-		return format("%s%s", cgroup->parent ? "" : "/",
-			      cgroup->parent ? cgroup->name : cgroup->path);
-	if (column == PATH_COLUMN)
-		return format("/%s", cgroup->path);
+	if (column == NAME_COLUMN && cgroup->parent)
+		return printable(cgroup->name, json);
+	if (column == NAME_COLUMN || column == PATH_COLUMN) {
+		path = printable(cgroup->path, json);
+		text = format("/%s", path);
+		free(path);
+		return text;
+	}
 	if (column == USE_COLUMN)
 		return bar(cgroup, json);
 	/* The root has neither peak nor events. */

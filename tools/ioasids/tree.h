@@ -15,6 +15,7 @@ struct cgroup {
 	struct cgroup *parent;
 	struct cgroup *child;	/* the first one */
 	struct cgroup *next;	/* of the same parent */
+	ino_t id;		/* another one at the same path has another */
 	__u64 values[VALUES];
 	__s64 surplus[2];	/* only events uses it */
 	bool folded;		/* only top sets it */
@@ -64,7 +65,9 @@ struct cgroup *read_tree(const char *path, unsigned int wanted);
 void sort_tree(struct cgroup *cgroup, const struct selection *selection);
 void free_tree(struct cgroup *cgroup);
 
-struct libscols_table *new_table(const struct selection *selection);
+char *printable(const char *text, bool json);
+struct libscols_table *new_empty_table(const char *name, bool json);
+struct libscols_table *new_table(const struct selection *selection, bool json);
 void add_line(struct libscols_table *table, const struct selection *selection,
 	      struct cgroup *cgroup, struct cgroup *below);
 void add_lines(struct libscols_table *table, const struct selection *selection,

@@ -188,7 +188,7 @@ int command_who(int argc, char **argv)
 		{ "OPEN", 0, SCOLS_FL_WRAP },
 		{ }
 	};
-	struct libscols_table *table = scols_new_table();
+	struct libscols_table *table;
 	bool json = false, no_headings = false, all;
 	struct libscols_column *column;
 	struct libscols_line *line;
@@ -196,8 +196,6 @@ int command_who(int argc, char **argv)
 	char *within;
 	int option;
 
-	if (!table)
-		die(FAILED, "no memory");
 	while ((option = getopt_long(argc, argv, "Jn", options, NULL)) != -1) {
 		if (option == 'J')
 			json = true;
@@ -214,8 +212,7 @@ int command_who(int argc, char **argv)
 		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE);
 	qsort(sets, count, sizeof(*sets), compare);
 
-	scols_table_set_name(table, "sets");
-	scols_table_enable_json(table, json);
+	table = new_empty_table("sets", json);
 	scols_table_enable_noheadings(table, no_headings);
 	for (h = headings; h->name; h++) {
 		column = scols_table_new_column(table, h->name, h->width, h->flags);
@@ -231,11 +228,11 @@ int command_who(int argc, char **argv)
 				die(FAILED, "no memory");
 			if (!json || strcmp(set->pid, "-"))
 				scols_line_set_data(line, 0, set->pid);
-			scols_line_set_data(line, 1, set->command);
+			scols_line_refer_data(line, 1, printable(set->command, json));
 			scols_line_refer_data(line, 2, format("%llu", set->allocated));
 			scols_line_refer_data(line, 3, format("%llu", set->quota));
 			scols_line_refer_data(line, 4, format("%llu", set->id));
-			scols_line_set_data(line, 5, set->cgroup);
+			scols_line_refer_data(line, 5, printable(set->cgroup, json));
 			scols_line_set_data(line, 6, set->open);
 		}
 		free(set->pid);
