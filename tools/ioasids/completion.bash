@@ -82,7 +82,7 @@ _ioasidctl() {
 		enable) options='--children --here --try' ;;
 		disable) options=--children ;;
 		events) options=--follow ;;
-		run) options='--here --max --slice' ;;
+		run) options='--max --slice' ;;
 		apply) options=--try ;;
 		esac
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
