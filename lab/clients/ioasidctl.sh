@@ -465,20 +465,20 @@ completes() {
 
 # What the shell has before it when the line is complete.
 completes_in_a_shell() {
-	ioasidctl set -c '/job/a\x2db.scope' 3
+	ioasidctl set -c '/job/a\x2db.part' 3
 	tmux kill-server || true
 	tmux new-session -d -s top -x 80 -y 24 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
 	tmux send-keys -t top 'ioasidctl ls -n -o PATH,MAX /job/a' Tab Enter
-	eventually is '*/job/a\\\\x2db.scope /job/a\\x2db.scope 3 *' screen
+	eventually is '*/job/a\\\\x2db.part /job/a\\x2db.part 3 *' screen
 	tmux send-keys -t top clear Enter 'ioasidctl ls -n -o MAX,PATH a\\x2' Tab Enter
-	eventually is '*3 /job/a\\x2db.scope *' screen
+	eventually is '*3 /job/a\\x2db.part *' screen
 	# /job has children, its part has none.
 	tmux send-keys -t top clear Enter 'ioasidctl set /jo' Tab 'par' Tab '4 && echo "do"ne' Enter
 	eventually is '*ioasidctl set /job/part 4 && echo "do"ne done *' screen
 	tmux send-keys -t top clear Enter 'ioasidctl run -m 3 -- cat /etc/debian_ver' Tab '&& echo "do"ne' Enter
 	eventually is '*cat /etc/debian_version && echo "do"ne* done *' screen
 	tmux kill-server
-	rmdir $root/job/'a\x2db.scope'
+	rmdir $root/job/'a\x2db.part'
 }
 
 # Each subcommand, and each way in which it ends.
