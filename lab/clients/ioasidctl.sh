@@ -484,10 +484,8 @@ completes_in_a_shell() {
 # Each subcommand, and each way in which it ends.
 leaks_nothing() {
 	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p"
-	while read -r arguments; do
-		# shellcheck disable=SC2086
-		$valgrind ioasidctl $arguments >/dev/null 2>&1 || true
-	done <<-EOF
+	# Two at a time, as there are two processors.
+	xargs -P 2 -I ARGUMENTS sh -c "$valgrind ioasidctl ARGUMENTS >/dev/null 2>&1 || true" <<-EOF
 		ls -s USE
 		ls -J -o PATH,MAX,SETS,FAILED /job
 		show -J /job/part

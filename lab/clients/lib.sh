@@ -9,12 +9,13 @@ log=/run/lab.log
 
 # check NAME FUNCTION [ARGUMENT...]: a test, and what became of it.
 check() {
-	local name=$1 status
+	local name=$1 status started=$SECONDS
 	shift
 	(set -e; "$@") >"$log" 2>&1
 	status=$?
 	[ $status = 0 ] || sed 's/^/# /' "$log"
 	echo "$([ $status = 0 ] || echo 'not ')ok - $name"
+	[ $((SECONDS - started)) -lt 10 ] || echo "# which took $((SECONDS - started)) s"
 }
 
 # is EXPECTED COMMAND...: what it prints, white space made one, matches the pattern.
