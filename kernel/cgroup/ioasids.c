@@ -325,7 +325,8 @@ static bool is_eldest(struct task_struct *task)
 
 /*
  * The accounts of a thread group go where its eldest thread goes; only v1 moves
- * threads one by one. Nobody starts or ends meanwhile.
+ * threads one by one. None starts or ends meanwhile, but where one moves itself:
+ * then an elder that is exiting counts, or does not.
  */
 static void ioasids_attach(struct cgroup_taskset *tset)
 {
