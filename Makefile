@@ -16,7 +16,7 @@ unexport ARCH
 endif
 
 # What a guest reports, and that it could not; the arguments of boot.sh, and ARCH=.
-guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 900)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
+guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 1500)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
 
 # A lane prints results, and does not fail itself. These take turns on two processors;
 # the longest is not last.
