@@ -340,7 +340,7 @@ checks() {
 		"7: no Unit= for Max '2'" "9: Max is '-3'; it should be 'max' or a number" "10: unknown line 'Mix=4'"; do
 		is "*WRONG: /etc/ioasids.d/checked.conf:$complaint*" ioasidctl check
 	done
-	! ioasidctl apply
+	not ioasidctl apply
 	for name in -.slice a--b.slice a-.service user@.slice @.service .slice /x.slice "$(printf 'n%.0s' {1..230}).service"; do
 		printf 'Unit=%s\nMax=1\n' "$name" >/etc/ioasids.d/checked.conf
 		is "*WRONG: /etc/ioasids.d/checked.conf:1: Unit is '$name'; it should *" ioasidctl check
@@ -512,7 +512,7 @@ leaks_nothing() {
 	done
 	$valgrind /lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
 	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 16 ]
-	! grep . /run/valgrind.*
+	not grep . /run/valgrind.*
 	rmdir $root/leak.slice
 }
 

@@ -18,6 +18,9 @@ check() {
 	[ $((SECONDS - started)) -lt 10 ] || echo "# which took $((SECONDS - started)) s"
 }
 
+# not COMMAND...: it fails. A ! before it would hide that it does not.
+not() { ! "$@"; }
+
 # is EXPECTED COMMAND...: what it prints, white space made one, matches the pattern.
 is() {
 	local expected=$1 printed

@@ -77,7 +77,7 @@ crun_alone_fails() {
 	local cgroup=$1
 	shift
 	bundle "$cgroup" 5
-	! start "$@"
+	not start "$@"
 	"$@" delete --force c1 || true
 	grep ioasids /run/bundle/log
 }
@@ -85,7 +85,7 @@ crun_alone_fails() {
 bad_annotation() {
 	local cgroup=x
 	bundle machine.slice:lab:c1 '' '"ioasids.max": "many"' /usr/libexec/ioasids/oci-hook
-	! start "$@"
+	not start "$@"
 	"$@" delete --force c1 || true
 	[ ! -e $root/machine.slice/lab-c1.scope ]
 }

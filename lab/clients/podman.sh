@@ -47,9 +47,9 @@ podman_again() {
 
 # What the hook says is lost with crun; that the container does not start is not.
 podman_refuses() {
-	! podman --runtime "$1" run --name refused --network none --annotation=ioasids.max=lots localhost/box true
+	not podman --runtime "$1" run --name refused --network none --annotation=ioasids.max=lots localhost/box true
 	podman rm --force --time 0 refused
-	! podman container exists refused
+	not podman container exists refused
 }
 
 # What an administrator has said before, and the hook with nothing said for crun.
