@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# The package of the tools is installed, and each client used.
+# The package of the tools is installed, and the clients used that clients= on the
+# kernel's command line names.
 
 is_installed() {
 	install_package
@@ -17,7 +18,8 @@ has_types() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep "STRUCT 'ioas
 
 check 'the package: is installed, and switches the controller on' is_installed
 check 'bpftool: finds the types of the controller' has_types
-for client in systemd ioasidctl libcgroup lxc oci podman rootless; do
+clients=$(sed -n 's/.*\<clients=\([^ ]*\).*/\1/p' /proc/cmdline)
+for client in ${clients//,/ }; do
 	started=$SECONDS
 	# shellcheck source=/dev/null
 	. "./$client.sh"

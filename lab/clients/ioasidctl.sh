@@ -481,39 +481,42 @@ completes_in_a_shell() {
 	rmdir $root/job/'a\x2db.part'
 }
 
+followed() {
+	refuse_in watched 1
+	grep -q '/job/watched max +' /run/events
+}
+
 # Each subcommand, and each way in which it ends.
 leaks_nothing() {
-	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p"
+	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p" follower
+	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' >/run/state
+	mkdir $root/job/watched
+	$valgrind ioasidctl events -f /job/watched >/run/events 2>&1 &
+	follower=$!
 	# Two at a time, as there are two processors.
-	xargs -P 2 -I ARGUMENTS sh -c "$valgrind ioasidctl ARGUMENTS >/dev/null 2>&1 || true" <<-EOF
-		ls -s USE
-		ls -J -o PATH,MAX,SETS,FAILED /job
-		show -J /job/part
-		show lab.service
-		who
-		set -c /job/new 5
-		set --here max
-		set -c a--b.slice 5
-		set /none 1
-		enable -c /job
-		disable -c /job/new
-		events
-		run -m 1 -- true
-		apply
-		apply leak.slice
-		check
+	xargs -P 2 -I ARGUMENTS sh -c "$valgrind ARGUMENTS >/dev/null 2>&1 || true" <<-EOF
+		ioasidctl ls -s USE
+		ioasidctl ls -J -o PATH,MAX,SETS,FAILED /job
+		ioasidctl show -J /job/part
+		ioasidctl show lab.service
+		ioasidctl who
+		ioasidctl set -c /job/new 5
+		ioasidctl set -c a--b.slice 5
+		ioasidctl enable -c /job
+		ioasidctl disable -c /job/new
+		ioasidctl run -m 1 -- true
+		ioasidctl apply
+		ioasidctl check
+		/usr/libexec/ioasids/oci-hook </run/state
+		/lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
 	EOF
-	$valgrind ioasidctl events -f /job &
-	sleep 3
-	kill $!
+	eventually followed
+	rmdir $root/job/watched
+	wait $follower && status=0 || status=$?
+	[ $status = 3 ]
 	tops "$valgrind"
-	for value in null '"x"'; do
-		echo "{ \"pid\": 1, \"annotations\": { \"ioasids.max\": $value } }" | $valgrind /usr/libexec/ioasids/oci-hook || true
-	done
-	$valgrind /lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
 	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 16 ]
 	not grep . /run/valgrind.*
-	rmdir $root/leak.slice
 }
 
 check 'ioasidctl set --create: makes and limits a cgroup' plant

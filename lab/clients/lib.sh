@@ -23,12 +23,11 @@ not() { ! "$@"; }
 
 # is EXPECTED COMMAND...: what it prints, white space made one, matches the pattern.
 is() {
-	local expected=$1 printed
+	local expected=$1 words
 	shift
-	printed=$("$@" 2>&1 | tr -s ' \n' ' ') || true
-	printed=${printed% }
+	IFS=$' \n' read -r -d '' -a words <<<"$("$@" 2>&1)" || true
 	# shellcheck disable=SC2053
-	[[ $printed = $expected ]] || { echo "'$*' says '$printed', should be '$expected'"; return 1; }
+	[[ ${words[*]} = $expected ]] || { echo "'$*' says '${words[*]}', should be '$expected'"; return 1; }
 }
 
 # fails STATUS PATTERN COMMAND...: it does, with that, and says why in one line.
@@ -104,3 +103,22 @@ make_user() {
 
 as_user() { runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 PATH="$PATH" "$@"; }
 manager=user.slice/user-1000.slice/user@1000.service
+
+# import_box [as_user]: makes an image of that.
+import_box() {
+	make_box /run/image
+	tar -C /run/image -cf /run/image.tar .
+	"$@" podman import /run/image.tar box
+}
+
+# podman_limits env|as_user RUNTIME MANAGER OPTION...: a container that may have five.
+podman_limits() {
+	local podman=("$1" podman --runtime "$2" --cgroup-manager "$3") id cgroup
+	shift 3
+	id=$("${podman[@]}" run --detach --pidfile "$PWD/pid" --network none --device /dev/ioasid "$@" \
+		localhost/box sh -c "$inside" 5)
+	cgroup=$(sed -n 's,^0::/,,p' "/proc/$(cat pid)/cgroup")
+	limited "$cgroup" 5
+	"${podman[@]}" rm --force --time 0 "$id"
+	gone "$cgroup"
+}

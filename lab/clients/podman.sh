@@ -3,28 +3,8 @@
 #
 # podman: with each runtime and each manager of cgroups.
 
-import_box() {
-	make_box /run/image
-	tar -C /run/image -cf /run/image.tar .
-	"$@" podman import /run/image.tar box
-}
-
-# podman_limits env|as_user RUNTIME MANAGER OPTION...: a container that may have five.
-podman_limits() {
-	local podman=("$1" podman --runtime "$2" --cgroup-manager "$3") id cgroup
-	shift 3
-	id=$("${podman[@]}" run --detach --network none --device /dev/ioasid "$@" localhost/box sh -c "$inside" 5)
-	cgroup=$(ioasidctl show -J "$("${podman[@]}" inspect --format '{{.State.Pid}}' "$id")" |
-		sed -n '/"path"/{s/.*": "\/\(.*\)",/\1/p;q}')
-	limited "$cgroup" 5
-	"${podman[@]}" rm --force --time 0 "$id"
-	gone "$cgroup"
-}
-
 podman_below_a_slice() {
 	local id
-	limit work work.slice 5
-	ioasidctl apply
 	id=$(podman --runtime "$1" --cgroup-manager systemd run --detach --network none --device /dev/ioasid \
 		--cgroup-parent=work.slice localhost/box sh -c "$inside" 5)
 	limited work.slice 5
@@ -65,6 +45,8 @@ podman_keeps_annotations() {
 }
 
 check 'podman: an image' import_box
+limit work work.slice 5
+ioasidctl apply >"$log"
 check 'podman, crun: annotations that were there before' podman_keeps_annotations
 use_example
 for runtime in crun runc; do

@@ -19,14 +19,15 @@ rootless_below_a_slice() {
 rootless_by_group() {
 	local id
 	chmod 660 /dev/ioasid
-	id=$(as_user podman run --detach --network none --device /dev/ioasid --group-add keep-groups \
-		--cgroup-conf=ioasids.max=5 localhost/box sh -c "$inside" 5)
-	limited "$(sed -n 's,^0::/,,p' "/proc/$(as_user podman inspect --format '{{.State.Pid}}' "$id")/cgroup")" 5
+	id=$(as_user podman run --detach --pidfile "$PWD/pid" --network none --device /dev/ioasid \
+		--group-add keep-groups --cgroup-conf=ioasids.max=5 localhost/box sh -c "$inside" 5)
+	limited "$(sed -n 's,^0::/,,p' "/proc/$(cat pid)/cgroup")" 5
 	as_user podman rm --force --time 0 "$id"
 	chmod 666 /dev/ioasid
 }
 
 check 'rootless podman: a user' make_user
+use_example
 chmod 666 /dev/ioasid
 cd /home/user || exit
 check 'rootless podman: an image' import_box as_user

@@ -56,7 +56,7 @@ nested() {
 	gone team.slice
 }
 
-# service NAME [LINE...]: one that takes three.
+# service NAME [LINE...]: one that takes three, and may have three.
 service() {
 	local name=$1
 	shift
@@ -67,23 +67,37 @@ service() {
 		printf 'ExecStart=sh -c "%s" 3\n' "${inside//'$'/'$$'}"
 	} >"/etc/systemd/system/$name.service"
 	limit "$name" "$name.service" 3
+}
+
+services_by_one_command() {
+	chmod 666 /dev/ioasid
+	service plain
+	service -dash
+	service guarded User=nobody ProtectControlGroups=yes
+	service delegated Delegate=yes
+	service refused
 	ioasidctl apply
 }
 
 a_service() {
-	chmod 666 /dev/ioasid
-	service "$@"
 	# Another cgroup of that name is not it.
 	mkdir "$root/$1.service"
 	systemctl start -- "$1.service"
 	limited "system.slice/$1.service" 3
 	systemctl restart -- "$1.service"
 	limited "system.slice/$1.service" 3
+}
+
+services_keep_their_limits() {
+	local name
 	systemctl daemon-reload
-	is 3 cat "$root/system.slice/$1.service/ioasids.max"
-	systemctl stop -- "$1.service"
-	gone "system.slice/$1.service"
-	rmdir "$root/$1.service"
+	for name in plain -dash guarded delegated; do
+		is 3 cat "$root/system.slice/$name.service/ioasids.max"
+		systemctl stop -- "$name.service"
+		eventually test ! -e "$root/system.slice/$name.service"
+		rmdir "$root/$name.service"
+	done
+	gone system.slice/plain.service
 }
 
 # Files of the kernel could have the name of one, so that systemd calls its cgroup another.
@@ -120,7 +134,6 @@ what_is_wrong_in_one_file() {
 	[ -e /run/systemd/generator/right.slice.d/50-ioasids.conf ]
 	[ ! -e /run/systemd/generator/lost.service.d ]
 	rm -r /etc/ioasids.d/wrong?.conf
-	systemctl daemon-reload
 }
 
 # All others are, be it that they run already.
@@ -142,12 +155,10 @@ one_that_cannot_be_limited() {
 	rm /etc/ioasids.d/apply1.conf
 	limit plain plain.service 3
 	rmdir $root/busy.slice/busy-in.slice $root/busy.slice $root/plain.service
-	systemctl daemon-reload
 }
 
 # A service that cannot be limited must not run without a limit.
 a_service_without_its_limit_does_not_start() {
-	service refused
 	mount --bind /dev/null /usr/bin/ioasidctl
 	systemctl start refused && status=0 || status=$?
 	umount /usr/bin/ioasidctl
@@ -156,10 +167,15 @@ a_service_without_its_limit_does_not_start() {
 }
 
 users() {
-	limit users user@.service 6
+	limit users user@.service 7
 	ioasidctl apply
 	make_user
-	eventually is 6 cat "$root/$manager/ioasids.max"
+	eventually is 7 cat "$root/$manager/ioasids.max"
+	# He runs already, and has another limit.
+	limit users user@.service 6
+	is '*WRONG: user@1000.service is limited to 6, as /etc/ioasids.d/users.conf says: it is 7*' ioasidctl check
+	ioasidctl apply
+	is 6 cat "$root/$manager/ioasids.max"
 	as_user systemd-run --user --unit=hold sh -c "$inside" 6
 	limited $manager 6
 	systemctl daemon-reload
@@ -167,14 +183,6 @@ users() {
 	is 6 cat "$root/$manager/ioasids.max"
 	as_user systemctl --user stop hold
 	eventually is 0 cat "$root/$manager/ioasids.current"
-	# Those that run already, too.
-	limit users user@.service 7
-	is '*WRONG: user@1000.service is limited to 7, as /etc/ioasids.d/users.conf says: it is 6*' ioasidctl check
-	ioasidctl apply
-	is 7 cat "$root/$manager/ioasids.max"
-	limit users user@.service 6
-	ioasidctl apply
-	is 6 cat "$root/$manager/ioasids.max"
 }
 
 # All that is theirs, and one of them has another limit.
@@ -194,7 +202,6 @@ users_with_their_sessions() {
 	limited $slice 9
 	systemctl stop session
 	rm /etc/ioasids.d/all.conf
-	systemctl daemon-reload
 	ioasidctl set user-1000.slice max
 }
 
@@ -235,11 +242,13 @@ check 'systemd: a limit is changed while the slice is in use' changed_while_it_r
 check 'systemd: slices in slices, each with its limit' nested
 check 'systemd: slices with odd names' slices_with_odd_names
 check 'systemd: what is wrong in one file hinders no other' what_is_wrong_in_one_file
+check 'systemd: services, limited by one command' services_by_one_command
 check 'systemd: a service' a_service plain
-check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
 check 'systemd: a service whose name begins with a dash' a_service -dash
-check 'systemd: a service of a user, with ProtectControlGroups' a_service guarded User=nobody ProtectControlGroups=yes
-check 'systemd: a service with Delegate' a_service delegated Delegate=yes
+check 'systemd: a service of a user, with ProtectControlGroups' a_service guarded
+check 'systemd: a service with Delegate' a_service delegated
+check 'systemd: services keep their limits in a daemon-reload' services_keep_their_limits
+check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
 check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start
 check 'systemd: the manager of each user' users
 check 'systemd: each user, with his sessions' users_with_their_sessions
