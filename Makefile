@@ -5,7 +5,8 @@ SHELL := /bin/bash
 
 # T is a kselftest of that name, or a case of any KUnit suite.
 ONLY = $(if $(T),only=$(T) kunit.filter_glob=$(if $(findstring .,$(T)),,*.)$(T))
-STRESS = stress $(1) duration=$(DURATION) seed=$(SEED)
+# The other suites of KUnit run before it with KCSAN only: all else has run them already.
+STRESS = stress $(1) duration=$(DURATION) seed=$(SEED) $(if $(findstring kcsan,$(1)),,kunit.filter_glob=ioasid_stress)
 DURATION ?= 30
 ON ?= debug
 

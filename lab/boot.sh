@@ -7,7 +7,7 @@
 # the root, the last is read only; else what lab/initramfs.sh makes.
 
 cd "$(dirname "$0")/.." || exit
-. lab/lib.sh
+. lab/source.sh
 
 mode=$1 variant=${2:-}
 shift $(($# < 2 ? $# : 2))

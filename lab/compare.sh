@@ -7,7 +7,7 @@
 # times, and what passes once passes.
 
 cd "$(dirname "$0")/.." || exit
-. lab/lib.sh
+. lab/source.sh
 
 compare() {
 	awk '

@@ -7,6 +7,9 @@
 
 lab=$(sed -n 's/.*\<lab=\([^ ]*\).*/\1/p' /proc/cmdline)
 export LC_ALL=C.UTF-8 PATH=$PWD:$PATH
+# What is run most often starts three times as fast if it has no libraries.
+ln -sf /bin/busybox cat
+ln -sf /bin/busybox sleep
 # shellcheck source=lab/clients/lib.sh
 . ./lib.sh
 
