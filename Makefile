@@ -32,7 +32,7 @@ lane.others = { lab/compare.sh || echo 'not ok - the comparison'; }
 lane.clients = { echo '\# clients'; lab/clients.sh || echo 'not ok - the guests of the clients'; }
 
 .PHONY: help run shell test check test-native test-guest test-debug test-stress test-arm64 test-others test-clients
-.PHONY: $(LANES:%=lane-%) stress coverage bench kernel shell-debian deb install clean clean-cache
+.PHONY: $(LANES:%=lane-%) disk stress coverage bench kernel shell-debian deb install clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -51,10 +51,14 @@ test: ## run all checks and all tests
 ifdef T
 	@{ $(lane.check) || $(lane.guest); } | .ci/count $(T)
 else
-	@exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(LANES:%=lane-%) | .ci/count
+	@exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget disk $(LANES:%=lane-%) | .ci/count
 endif
 
-lane-clients: | $(filter-out lane-clients,$(LANES:%=lane-%))
+lane-clients: | disk $(filter-out lane-clients,$(LANES:%=lane-%))
+
+# Most of it is fetched, which is no reason to keep others waiting.
+disk:
+	@lab/debian.sh >/dev/null
 
 # Their results are shown when they end; 8 is where progress goes.
 $(LANES:%=lane-%): lane-%:
