@@ -35,7 +35,7 @@ compare() {
 lab/kernel.sh >/dev/null
 lab/kernel.sh stock >/dev/null
 work=$(mktemp -d "$CACHE/compare.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 programs=
 for round in {1..11}; do
 	say "Running the kernel's own cgroup tests with ours and without, round $round${programs:+:$programs}"
