@@ -46,6 +46,7 @@ for round in {1..11}; do
 	programs=$(sed -n 's/^not ok - \([^:]*\):.*/ \1/p' "$work/result" | sort -u | tr -d '\n')
 	[ "$programs" ] || break
 done
-sed 's/^/# without: /' "$work/without"
-sed 's/^/# with: /' "$work/with"
+# Children repeat what their parents had not flushed: each line is shown once.
+awk '!shown[$0]++ { print "# without: " $0 }' "$work/without"
+awk '!shown[$0]++ { print "# with: " $0 }' "$work/with"
 cat "$work/result"
