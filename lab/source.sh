@@ -9,9 +9,9 @@
 
 package=linux-source-$KERNEL
 # Asked once: what this script starts knows it from here.
-: "${SOURCE_VERSION:=$({ alone apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p')}"
-export SOURCE_VERSION
-version=$SOURCE_VERSION
+: "${LAB_SOURCE_VERSION:=$({ alone apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p')}"
+export LAB_SOURCE_VERSION
+version=$LAB_SOURCE_VERSION
 source=$CACHE/source/${package}_$version
 
 # A name for what is built from these files and directories.

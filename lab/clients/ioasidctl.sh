@@ -488,8 +488,9 @@ followed() {
 
 # Each subcommand, and each way in which it ends.
 leaks_nothing() {
-	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p" follower
+	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p" follower status
 	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' >/run/state
+	echo '{ "pid": 1, "annotations": { "ioasids.max": null } }' >/run/state.null
 	mkdir $root/job/watched
 	$valgrind ioasidctl events -f /job/watched >/run/events 2>&1 &
 	follower=$!
@@ -501,13 +502,18 @@ leaks_nothing() {
 		ioasidctl show lab.service
 		ioasidctl who
 		ioasidctl set -c /job/new 5
+		ioasidctl set --here max
 		ioasidctl set -c a--b.slice 5
+		ioasidctl set /none 1
 		ioasidctl enable -c /job
 		ioasidctl disable -c /job/new
+		ioasidctl events
 		ioasidctl run -m 1 -- true
 		ioasidctl apply
+		ioasidctl apply leak.slice
 		ioasidctl check
 		/usr/libexec/ioasids/oci-hook </run/state
+		/usr/libexec/ioasids/oci-hook </run/state.null
 		/lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
 	EOF
 	eventually followed
@@ -515,8 +521,9 @@ leaks_nothing() {
 	wait $follower && status=0 || status=$?
 	[ $status = 3 ]
 	tops "$valgrind"
-	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 16 ]
+	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 21 ]
 	not grep . /run/valgrind.*
+	rmdir $root/leak.slice
 }
 
 check 'ioasidctl set --create: makes and limits a cgroup' plant

@@ -104,7 +104,7 @@ make_user() {
 as_user() { runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 PATH="$PATH" "$@"; }
 manager=user.slice/user-1000.slice/user@1000.service
 
-# import_box [as_user]: makes an image of that.
+# import_box [as_user]: makes an image of such a box.
 import_box() {
 	make_box /run/image
 	tar -C /run/image -cf /run/image.tar .

@@ -1676,18 +1676,13 @@ TEST_F(charge, moves_between_children_leave_no_mark_in_peak)
 	EXPECT_EQ(5, peak_of(right));
 }
 
-/* A kernel that checks itself is slow, and is asked for a tenth. */
-static long many(long n)
-{
-	return access("/proc/lockdep", F_OK) ? n : n / 10;
-}
-
 /* Nor can who is at the same limit tell that anybody moves. */
 TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 300)
 {
 	struct actor *third;
 	char *path = cg_name(top, "third");
-	long rounds, i;
+	long rounds;
+	int i;
 
 	ASSERT_EQ(0, cg_create(path));
 	third = start_with_device(path);
@@ -1697,7 +1692,7 @@ TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 3
 	ASSERT_EQ(0, ask(self->other, reserve, 3));
 
 	ASSERT_EQ(0, tell(third, fill_and_empty, 3));
-	for (i = 0; i <= many(5000); i++) {
+	for (i = 0; i <= 5000; i++) {
 		struct actor *mover = i & 1 ? self->holder : self->other;
 
 		ASSERT_EQ(0, move_pid(mover->pid, right));
@@ -3388,6 +3383,12 @@ TEST_F(process, removed_cgroups_leave_their_charge_to_who_is_left)
 /*
  * All the machine has, in one process
  */
+/* A kernel that checks itself is slow, and is asked for a tenth. */
+static long many(long n)
+{
+	return access("/proc/lockdep", F_OK) ? n : n / 10;
+}
+
 static long slab_kb(void)
 {
 	return cg_read_key_long("/proc", "meminfo", "Slab:");
