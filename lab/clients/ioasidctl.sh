@@ -182,26 +182,39 @@ switches_on_and_off() {
 	rmdir $root/job/part/below
 }
 
-tells_of_events() {
-	is '/job/part max 1 alloc_fail 1' ioasidctl events /job
-	ioasidctl events -f /job >/run/events &
+# follow CGROUP: what comes after this is told in /run/events, by $follower.
+follow() {
+	ioasidctl events -f "$1" >/run/events &
 	follower=$!
-	sleep 1
-	(echo $BASHPID >$root/job/part/cgroup.procs && ! ioasid-hold --alloc=1)
-	eventually is '??:??:?? /job/part max +1 alloc_fail +1' cat /run/events
-	# One that is made and gone between two looks.
-	mkdir $root/job/short
-	echo 0 >$root/job/short/ioasids.max
-	(echo $BASHPID >$root/job/short/cgroup.procs && ! ioasid-hold --alloc=1)
-	rmdir $root/job/short
-	eventually is '* /job/* max +1 alloc_fail +1' tail -n +2 /run/events
-	kill $follower
+	trap 'kill -KILL $follower 2>/dev/null || true' EXIT
+	eventually watches $follower
 }
 
-screen() { tmux capture-pane -p -t top; }
+# It has looked at what was there before.
+watches() { grep -q '^inotify wd' /proc/$1/fdinfo/*; }
 
-# told CGROUP: how many refusals of its own.
-told() { awk -v cgroup="$1" '$2 == cgroup && $3 == "max" { sum += $4 } END { print sum + 0 }' /run/events; }
+# told PATTERN: how many refusals and failures in such cgroups. Each is counted by itself,
+# so that one request can be told in two lines.
+told() {
+	sed -n "s,^..:..:.. $1 max +\([0-9]*\) alloc_fail +,\1 ,p" /run/events |
+		awk '{ refusals += $1; failures += $2 } END { print refusals + 0, failures + 0 }'
+}
+
+tells_of_events() {
+	is '/job/part max 1 alloc_fail 1' ioasidctl events /job
+	follow /job
+	(echo $BASHPID >$root/job/part/cgroup.procs && ! ioasid-hold --alloc=1)
+	eventually is '1 1' told /job/part
+	# Those that are made and gone between two looks, or during one.
+	for _ in {1..20}; do
+		refuse_in short 1
+		rmdir $root/job/short
+	done
+	eventually is '20 20' told '/job/[s.].*'
+	sleep 2
+	is '20 20' told '/job/[s.].*'
+	is '1 1' told /job/part
+}
 
 refuse_in() {
 	mkdir -p $root/job/$1
@@ -213,33 +226,43 @@ refuse_in() {
 
 # The same path, and less than before: that is another cgroup.
 tells_of_a_restart() {
-	ioasidctl events -f /job >/run/events &
-	follower=$!
-	sleep 1
+	follow /job
 	refuse_in again 3
-	eventually is 3 told /job/again
+	eventually is '3 3' told /job/again
 	kill -STOP $follower
 	rmdir $root/job/again
 	refuse_in again 1
 	kill -CONT $follower
-	eventually is 4 told /job/again
+	eventually is '4 4' told /job/again
 	kill -STOP $follower
 	rmdir $root/job/again
 	refuse_in again 1
 	kill -CONT $follower
-	eventually is 5 told /job/again
+	eventually is '5 5' told /job/again
 	sleep 2
-	kill $follower
 	is '' grep gone /run/events
 	rmdir $root/job/again
 }
 
+screen() { tmux capture-pane -p -t top; }
+
+# in_terminal COMMAND: it has one of its own, of which screen shows what is seen.
+in_terminal() {
+	tmux kill-server || true
+	eventually not tmux list-sessions
+	tmux new-session -d -s top -x 80 -y 24 "$1"
+}
+
+watches_in_terminal() { watches "$(pidof ioasidctl)"; }
+
 tells_that_it_is_gone() {
 	for command in 'events -f' 'top -d 1'; do
 		ioasidctl set -c /job/watched 1
-		tmux kill-server || true
-		tmux new-session -d -s top -x 80 -y 24 "ioasidctl $command /job/watched; echo status \$?; cat"
-		sleep 2
+		in_terminal "ioasidctl $command /job/watched; echo status \$?; cat"
+		case $command in
+		top*) eventually is '*/job/watched*' screen ;;
+		*) eventually watches_in_terminal ;;
+		esac
 		rmdir $root/job/watched
 		eventually is '*ioasidctl: the cgroup /job/watched is gone status 3*' screen
 	done
@@ -360,8 +383,7 @@ checks() {
 columns() { screen | wc -L; }
 
 tops() {
-	tmux kill-server || true
-	tmux new-session -d -s top -x 80 -y 24 "$1 ioasidctl top -d 1"
+	in_terminal "$1 ioasidctl top -d 1"
 	eventually is '*by CURRENT*/ 1048575 4 #......... *job 10 4 ####...... *part 4 4 ##########*' screen
 	[ "$(columns)" -le 80 ]
 	# The root is folded, and unfolded.
@@ -390,8 +412,7 @@ terminal() { tmux display-message -p -t top '#{cursor_flag} #{wrap_flag}'; }
 
 # dash leaves the terminal as it finds it.
 tops_and_stops() {
-	tmux kill-server || true
-	tmux new-session -d -s top -x 80 -y 24 dash -i
+	in_terminal 'dash -i'
 	tmux send-keys -t top 'ioasidctl top -d 1' Enter
 	eventually is '0 0' terminal
 	eventually is '*by CURRENT*' screen
@@ -417,10 +438,17 @@ tops_and_stops() {
 
 # What is erased before it is drawn again flickers.
 tops_without_flicker() {
-	{ sleep 3; printf 'c'; sleep 1; printf q; } | script -qc 'stty rows 24 cols 80; ioasidctl top -d 1' /run/frames
+	{
+		eventually drawn 2
+		printf c
+		eventually drawn 4
+		printf q
+	} | script -qfc 'stty rows 24 cols 80; ioasidctl top -d 1' /run/frames
 	[ "$(grep -c $'\033\[2J' /run/frames)" = 1 ]
-	[ "$(grep -o $'\033\[H' /run/frames | wc -l)" -ge 4 ]
+	drawn 4
 }
+
+drawn() { [ "$(grep -o $'\033\[H' /run/frames | wc -l)" -ge "$1" ]; }
 
 # took COMMAND...: how many milliseconds, at best.
 took() {
@@ -466,19 +494,27 @@ completes() {
 # What the shell has before it when the line is complete.
 completes_in_a_shell() {
 	ioasidctl set -c '/job/a\x2db.part' 3
-	tmux kill-server || true
-	tmux new-session -d -s top -x 80 -y 24 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
-	tmux send-keys -t top 'ioasidctl ls -n -o PATH,MAX /job/a' Tab Enter
+	in_terminal 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
+	typed 'ioasidctl ls -n -o PATH,MAX /job/a' Tab Enter
 	eventually is '*/job/a\\\\x2db.part /job/a\\x2db.part 3 *' screen
-	tmux send-keys -t top clear Enter 'ioasidctl ls -n -o MAX,PATH a\\x2' Tab Enter
+	tmux send-keys -t top clear Enter
+	typed 'ioasidctl ls -n -o MAX,PATH a\\x2' Tab Enter
 	eventually is '*3 /job/a\\x2db.part *' screen
+	tmux send-keys -t top clear Enter
 	# /job has children, its part has none.
-	tmux send-keys -t top clear Enter 'ioasidctl set /jo' Tab 'par' Tab '4 && echo "do"ne' Enter
+	typed 'ioasidctl set /jo' Tab 'par' Tab '4 && echo "do"ne' Enter
 	eventually is '*ioasidctl set /job/part 4 && echo "do"ne done *' screen
-	tmux send-keys -t top clear Enter 'ioasidctl run -m 3 -- cat /etc/debian_ver' Tab '&& echo "do"ne' Enter
+	tmux send-keys -t top clear Enter
+	typed 'ioasidctl run -m 3 -- cat /etc/debian_ver' Tab '&& echo "do"ne' Enter
 	eventually is '*cat /etc/debian_version && echo "do"ne* done *' screen
 	tmux kill-server
 	rmdir $root/job/'a\x2db.part'
+}
+
+# typed KEY...: at the prompt. What is typed before there is one is not completed.
+typed() {
+	eventually is "root@lab:$PWD#" screen
+	tmux send-keys -t top "$@"
 }
 
 followed() {

@@ -25,7 +25,7 @@ starts_and_stops() {
 stop_and_start() {
 	systemctl stop web.slice
 	gone web.slice
-	is 'inactive' systemctl is-active ioasids-limit@web.slice.service
+	eventually is 'inactive' systemctl is-active ioasids-limit@web.slice.service
 	systemd-run --slice=web.slice --unit=web sh -c "$inside" 5
 	limited web.slice 5
 	systemctl stop web.slice

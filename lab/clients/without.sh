@@ -15,8 +15,8 @@ nothing_fails() {
 	systemd-run --slice=web.slice --wait true
 	# He lingers, and his manager has a limit.
 	eventually is 'active' systemctl is-active user@1000.service
-	is '*ioasidctl*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u user@1000.service
-	is '*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u ioasids-limit@web.slice.service
+	eventually is '*ioasidctl*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u user@1000.service
+	eventually is '*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u ioasids-limit@web.slice.service
 }
 
 is_told() {

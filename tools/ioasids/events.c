@@ -57,6 +57,17 @@ static struct cgroup *find_child(struct cgroup *cgroup, ino_t id)
 	return child;
 }
 
+/* What has been told of a cgroup that has gone, and is not yet known above it. */
+static void inherit(__s64 *surplus, const struct cgroup *gone)
+{
+	const struct cgroup *child;
+
+	surplus[0] += gone->surplus[0];
+	surplus[1] += gone->surplus[1];
+	for (child = gone->child; child; child = child->next)
+		inherit(surplus, child);
+}
+
 /*
  * What is new in a cgroup and neither its own nor a child's is of a cgroup that has
  * gone meanwhile. A cgroup is read before its children, so they may already know of
@@ -80,6 +91,9 @@ static void tell_changes(struct cgroup *cgroup, struct cgroup *old)
 		surplus[0] -= child->values[REFUSED] - (before ? before->values[REFUSED] : 0);
 		surplus[1] -= child->values[FAILURES] - (before ? before->values[FAILURES] : 0);
 	}
+	for (child = old ? old->child : NULL; child; child = child->next)
+		if (!find_child(cgroup, child->id))
+			inherit(surplus, child);
 	/* The root has no events of its own. */
 	if (cgroup_is_root(cgroup->path))
 		return;
