@@ -47,14 +47,21 @@ static void tell_one(const char *path, const char *which, __s64 refused, __s64 f
 	free(name);
 }
 
-/* Not by the path: a service that starts again has a new cgroup there. */
-static struct cgroup *find_child(struct cgroup *cgroup, ino_t id)
+/*
+ * Which of those from @first on has that ID; not the path, where a service that starts
+ * again has a new cgroup. Two looks find the same order, so @next is often the one.
+ */
+static struct cgroup *find(struct cgroup *first, struct cgroup **next, ino_t id)
 {
-	struct cgroup *child = cgroup ? cgroup->child : NULL;
+	struct cgroup *start = *next ? *next : first, *cgroup = start;
 
-	while (child && child->id != id)
-		child = child->next;
-	return child;
+	while (cgroup && cgroup->id != id) {
+		cgroup = cgroup->next ? cgroup->next : first;
+		if (cgroup == start)
+			return NULL;
+	}
+	*next = cgroup ? cgroup->next : NULL;
+	return cgroup;
 }
 
 /* What has been told of a cgroup that has gone, and is not yet known above it. */
@@ -79,20 +86,20 @@ static void tell_changes(struct cgroup *cgroup, struct cgroup *old)
 	const __u64 *then = old ? old->values : none.values, *now = cgroup->values;
 	__s64 refused = now[LOCAL_REFUSED] - then[LOCAL_REFUSED];
 	__s64 failed = now[LOCAL_FAILURES] - then[LOCAL_FAILURES];
+	struct cgroup *children = old ? old->child : NULL, *next = NULL, *child, *before;
 	__s64 *surplus = cgroup->surplus;
-	struct cgroup *child, *before;
 
 	tell_one(cgroup->path, "", refused, failed);
 	surplus[0] = now[REFUSED] - then[REFUSED] - refused + (old ? old->surplus[0] : 0);
 	surplus[1] = now[FAILURES] - then[FAILURES] - failed + (old ? old->surplus[1] : 0);
 	for (child = cgroup->child; child; child = child->next) {
-		before = find_child(old, child->id);
+		before = find(children, &next, child->id);
 		tell_changes(child, before);
 		surplus[0] -= child->values[REFUSED] - (before ? before->values[REFUSED] : 0);
 		surplus[1] -= child->values[FAILURES] - (before ? before->values[FAILURES] : 0);
 	}
-	for (child = old ? old->child : NULL; child; child = child->next)
-		if (!find_child(cgroup, child->id))
+	for (child = children, next = NULL; child; child = child->next)
+		if (!find(cgroup->child, &next, child->id))
 			inherit(surplus, child);
 	/* The root has no events of its own. */
 	if (cgroup_is_root(cgroup->path))

@@ -129,8 +129,11 @@ static unsigned int wanted_below(const struct cgroup *cgroup, unsigned int wante
 	return wanted;
 }
 
-/* Reads what is below @cgroup, which is called @name in @dir. */
-static void read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted)
+/*
+ * Reads what is below @cgroup, which is called @name in @dir, and its ID. False if it
+ * has gone since its values were read.
+ */
+static bool read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted)
 {
 	struct cgroup **end = &cgroup->child;
 	struct dirent *entry;
@@ -139,17 +142,16 @@ static void read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 	int fd;
 
 	name = *name ? name : ".";
-	if (!fstatat(dir, name, &about, 0)) {
-		cgroup->id = about.st_ino;
-		/* A directory has a link from each child: most have none to look for. */
-		if (about.st_nlink == 2)
-			return;
-	}
+	if (fstatat(dir, name, &about, 0))
+		return false;
+	cgroup->id = about.st_ino;
+	/* A directory has a link from each child: most have none to look for. */
+	if (about.st_nlink == 2)
+		return true;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	children = fd < 0 ? NULL : fdopendir(fd);
-	/* It may have gone meanwhile. */
 	if (!children)
-		return;
+		return true;
 	wanted = wanted_below(cgroup, wanted);
 	while ((entry = readdir(children))) {
 		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
@@ -159,24 +161,30 @@ static void read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 				      format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "",
 					     entry->d_name),
 				      cgroup, wanted);
-		if (*end) {
-			read_children(fd, entry->d_name, *end, wanted);
+		if (!*end)
+			continue;
+		if (read_children(fd, entry->d_name, *end, wanted)) {
 			end = &(*end)->next;
+		} else {
+			free_tree(*end);
+			*end = NULL;
 		}
 	}
 	closedir(children);
+	return true;
 }
 
 struct cgroup *read_tree(const char *path, unsigned int wanted)
 {
 	struct cgroup *cgroup = read_cgroup(path, wanted);
 
-	if (!cgroup && !cgroup_exists(path))
-		die(NOT_FOUND, "the cgroup /%s is gone", path);
-	if (!cgroup)
+	if (!cgroup && cgroup_exists(path))
 		die_of_off(path);
-	read_children(root_fd, path, cgroup, wanted);
-	return cgroup;
+	if (cgroup && read_children(root_fd, path, cgroup, wanted))
+		return cgroup;
+	if (cgroup)
+		free_tree(cgroup);
+	die(NOT_FOUND, "the cgroup /%s is gone", path);
 }
 
 static double use_of(const struct cgroup *cgroup)
