@@ -11,6 +11,7 @@ commands() {
 	cgexec -g ioasids:lib/inner sh -c "$inside" 5 &
 	limited lib/inner 5
 	kill $!
+	wait $! || true
 	cgdelete -r -g ioasids:lib
 	gone lib
 }
@@ -27,6 +28,7 @@ configuration() {
 	cgexec -g ioasids:conf sh -c "$inside" 4 &
 	limited conf 4
 	kill $!
+	wait $! || true
 	cgdelete -g ioasids:conf
 	gone conf
 }
