@@ -32,7 +32,7 @@ arm64)
 *)	die "The lab cannot do $ARCH yet" ;;
 esac
 
-command -v dpkg-query >/dev/null || die "The lab needs Debian or Ubuntu: its kernel comes from a package"
+command -v dpkg-query >/dev/null || die "The lab needs Debian: its kernel comes from a package"
 # The lists of packages and what is installed: lanes that run side by side take turns.
 alone() (
 	mkdir -p "$CACHE"

@@ -439,6 +439,8 @@ int main(int argc, char **argv)
 	int option, i;
 
 	setlocale(LC_ALL, "");
+	/* The order of files is the generator's, which has no locale. */
+	setlocale(LC_COLLATE, "C");
 	atexit(finish_output);
 	while ((option = getopt_long(argc, argv, "+r:h", options, NULL)) != -1) {
 		switch (option) {

@@ -73,7 +73,7 @@ for what in depth same siblings cousins; do
 	echo "Of that, ioasids to pids: median and quartiles"
 	awk -v what="${what}_to_pids" '$1 == what { printf "%10s %8s %8s %8s\n", $3, $4, $5, $6 }' "$work/time"
 done
-printf '\nBytes for each cgroup (the part that all have is not the size of the kernel'\''s)\n'
+printf '\nBytes for each cgroup (the part that all have in common is smaller here than in a kernel)\n'
 table size size 4
 
 {
