@@ -381,6 +381,8 @@ static void set_release(struct ioasid_set *set)
 	xa_unlock_irqrestore(&sets, flags);
 	if (set->mm)
 		mm_put(set->mm);
+	/* An insertion that failed can leave a node without an entry. */
+	xa_destroy(&set->spids);
 	kfree_rcu(set, rcu);
 }
 

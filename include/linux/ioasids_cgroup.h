@@ -51,12 +51,13 @@ struct ioasids_account {
 #ifdef CONFIG_CGROUP_IOASIDS
 
 /**
- * ioasids_account_open() - have an account paid for by the caller's cgroup
+ * ioasids_account_open() - have an account paid for by its owner's cgroup
  * @acct: an account that nobody pays for, and that is charged nothing; its owner is
  *	the caller's thread group
  *
- * From here on the charge follows the owner, until ioasids_account_close(). Does
- * nothing if the controller is disabled.
+ * That of the leader of the thread group or, when it has exited, of the eldest thread.
+ * From here on the charge follows, until ioasids_account_close(). Does nothing if the
+ * controller is disabled.
  *
  * Context: Process context. May sleep.
  */

@@ -25,7 +25,7 @@
  *   try_charge              no      locks of cgroup_file_notify  account->lock
  *   uncharge, cancel, available  no                              account->lock
  *   attach, css_offline     yes     account->lock, cgroup->lock  cgroup_mutex
- *   show_cgroup             yes     account->lock                process
+ *   show_cgroup             yes     cgroup_mutex, account->lock  process
  *   stat_show               yes     stat_mutex, cgroup->lock     process
  */
 
@@ -40,6 +40,8 @@
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+
+#include "cgroup-internal.h"
 
 #define IOASIDS_MAX	U64_MAX
 
@@ -276,22 +278,45 @@ static bool account_is_open(struct ioasids_account *acct)
 }
 
 /*
+ * The leader of @task's thread group or, when that has exited, the eldest thread:
+ * whose cgroup pays. Only on v1 can the others be elsewhere.
+ */
+static struct task_struct *eldest_of(struct task_struct *task)
+{
+	struct task_struct *t;
+
+	for_each_thread(task, t) {
+		if (!(READ_ONCE(t->flags) & PF_EXITING))
+			return t;
+	}
+	return task;
+}
+
+/*
  * The choice of the payer and the entry among the owner's accounts are one step
- * against migration, which so finds either no account or one to move.
+ * against migration. Only a thread of v1 that moves itself does not wait for it: it
+ * finds the account, or is found where it goes.
  */
 void ioasids_account_open(struct ioasids_account *acct)
 {
+	struct task_struct *eldest;
+
 	if (!cgroup_subsys_enabled(ioasids_cgrp_subsys))
 		return;
 
 	cgroup_threadgroup_change_begin(current);
-	spin_lock_irq(&acct->lock);
-	ioasids_move(acct, css_payer(task_css_check(current, ioasids_cgrp_id, true)));
-	spin_unlock_irq(&acct->lock);
-
 	spin_lock_irq(&owners_lock);
 	hash_add_rcu(owners, &acct->owner_node, (unsigned long)acct->owner);
 	spin_unlock_irq(&owners_lock);
+	smp_mb(); /* the account is seen, or where the eldest is: see ioasids_attach() */
+
+	/* RCU keeps a cgroup that the eldest leaves from going offline meanwhile. */
+	rcu_read_lock();
+	spin_lock_irq(&acct->lock);
+	eldest = eldest_of(current);
+	ioasids_move(acct, css_payer(task_css_check(eldest, ioasids_cgrp_id, true)));
+	spin_unlock_irq(&acct->lock);
+	rcu_read_unlock();
 	cgroup_threadgroup_change_end(current);
 }
 
@@ -311,18 +336,6 @@ void ioasids_account_close(struct ioasids_account *acct)
 	spin_unlock_irqrestore(&acct->lock, flags);
 }
 
-/* The leader of its thread group or, when that has exited, the eldest thread. */
-static bool is_eldest(struct task_struct *task)
-{
-	struct task_struct *t;
-
-	for_each_thread(task, t) {
-		if (!(READ_ONCE(t->flags) & PF_EXITING))
-			return t == task;
-	}
-	return false;
-}
-
 /*
  * The accounts of a thread group go where its eldest thread goes; only v1 moves
  * threads one by one. None starts or ends meanwhile, but where one moves itself:
@@ -335,10 +348,11 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 	struct pid *owner, *done = NULL;
 	struct task_struct *task;
 
+	smp_mb(); /* where tasks are is seen, or their accounts: see ioasids_account_open() */
 	rcu_read_lock();
 	cgroup_taskset_for_each(task, css, tset) {
 		owner = task_tgid(task);
-		if (owner == done || !is_eldest(task))
+		if (owner == done || task != eldest_of(task))
 			continue;
 		done = owner;
 
@@ -524,15 +538,26 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 		return;
 	}
 
+	/* What is full already is shown anew, with more room. */
+	size = seq_get_buf(m, &buf);
+	if (!size)
+		return;
+
+	/* Until it is unlocked, the root keeps its cgroup: v1 may be unmounted. */
+	cgroup_lock();
 	spin_lock_irq(&acct->lock);
 	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
 	css_get(css);
 	spin_unlock_irq(&acct->lock);
 
-	size = seq_get_buf(m, &buf);
-	len = cgroup_path_ns(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
-	seq_commit(m, len < 0 || len >= size ? -1 : len);
+	spin_lock_irq(&css_set_lock);
+	len = cgroup_path_ns_locked(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
+	spin_unlock_irq(&css_set_lock);
+	cgroup_unlock();
 	css_put(css);
+
+	/* One that was cut fills all there is. */
+	seq_commit(m, len < 0 || len + 1 >= size ? -1 : len);
 }
 
 static struct cftype ioasids_files[] = {

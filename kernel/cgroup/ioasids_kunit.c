@@ -731,6 +731,7 @@ static void account_goes_where_its_owner_goes(struct kunit *test)
 {
 	struct ioasids_account *acct;
 	struct seq_file m = { .size = PATH_MAX };
+	size_t left;
 
 	KUNIT_EXPECT_EQ(test, write_to(TOP "/ioasids.max", "5"), 0);
 	KUNIT_EXPECT_EQ(test, write_to(TOP "/a/cgroup.procs", "0"), 0);
@@ -757,6 +758,12 @@ static void account_goes_where_its_owner_goes(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, m.buf);
 	ioasids_show_cgroup(&m, acct);
 	KUNIT_EXPECT_STREQ(test, m.buf, "/" TOP "/b");
+	/* Where there is no room for it, it has to be asked for again. */
+	for (left = 0; left <= sizeof("/" TOP "/b"); left++) {
+		m.count = PATH_MAX - left;
+		ioasids_show_cgroup(&m, acct);
+		KUNIT_EXPECT_EQ(test, seq_has_overflowed(&m), left < sizeof("/" TOP "/b"));
+	}
 
 	/* Of a process that is gone: this one leaves it behind by closing nothing. */
 	KUNIT_EXPECT_EQ(test, write_to("cgroup.procs", "0"), 0);

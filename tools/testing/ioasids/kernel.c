@@ -21,6 +21,7 @@
 #include "kernel.h"
 
 struct css_set init_css_set;
+DEFINE_SPINLOCK(css_set_lock);
 struct cgroup_root cgrp_dfl_root;
 __thread struct task_struct *current;
 bool kernel_ioasids_disabled;

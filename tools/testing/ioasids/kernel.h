@@ -114,6 +114,9 @@ struct hlist_node {
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (typeof(x))(v), __ATOMIC_RELAXED)
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+/* ThreadSanitizer knows no fences. */
+#define smp_mb() \
+	do { static int all; __atomic_fetch_add(&all, 0, __ATOMIC_SEQ_CST); } while (0)
 #define cmpxchg(p, old, new)	({					\
 	typeof(*(p)) _old = (old);					\
 	__atomic_compare_exchange_n(p, &_old, new, false,		\
@@ -743,7 +746,11 @@ struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
 
 void cgroup_file_notify(struct cgroup_file *file);
 int cgroup_path(struct cgroup *cgroup, char *buf, size_t size);
-#define cgroup_path_ns(cgroup, buf, size, ns)	cgroup_path(cgroup, buf, size)
+extern struct mutex cgroup_mutex;
+extern spinlock_t css_set_lock;
+#define cgroup_lock()				mutex_lock(&cgroup_mutex)
+#define cgroup_unlock()				mutex_unlock(&cgroup_mutex)
+#define cgroup_path_ns_locked(cgroup, buf, size, ns)	cgroup_path(cgroup, buf, size)
 #define kernfs_activate(kn)			((void)(kn))
 
 extern pthread_rwlock_t kernel_threadgroups;
@@ -821,7 +828,7 @@ void seq_commit(struct seq_file *m, int n);
 
 static inline size_t seq_get_buf(struct seq_file *m, char **buf)
 {
-	*buf = m->buf + m->count;
+	*buf = m->count < m->size ? m->buf + m->count : NULL;
 	return m->size - m->count;
 }
 

@@ -5,7 +5,7 @@
 #include "world.h"
 
 /* Guards the lists of children, as cgroup_mutex does. */
-static DEFINE_MUTEX(cgroup_mutex);
+DEFINE_MUTEX(cgroup_mutex);
 
 struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_subsys_state *parent,
 				     int number)

@@ -1677,7 +1677,7 @@ TEST_F(charge, moves_between_children_leave_no_mark_in_peak)
 }
 
 /* Nor can who is at the same limit tell that anybody moves. */
-TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 300)
+TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 900)
 {
 	struct actor *third;
 	char *path = cg_name(top, "third");
@@ -2565,6 +2565,23 @@ TEST_F(device, fdinfo_shows_set_quota_allocated_and_cgroup)
 	EXPECT_STRNE(fdinfo_of(me, "ioasid-set"), fdinfo_of(other, "ioasid-set"));
 }
 
+/* Locks come before it: it may find that the buffer ends anywhere, or has ended. */
+TEST_F(device, fdinfo_is_whole_however_much_comes_before)
+{
+	static char buf[4 * PAGE_SIZE];
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	char file[64], end[PATH_MAX];
+
+	snprintf(file, sizeof(file), "/proc/self/fdinfo/%d", device);
+	snprintf(end, sizeof(end), "\nioasid-cgroup:\t%s\n", left + strlen(root));
+	for (lock.l_start = 0; lock.l_start < 300; lock.l_start += 2) {
+		ASSERT_EQ(0, fcntl(device, F_SETLK, &lock));
+		ASSERT_LT(0, read_text(file, buf, sizeof(buf)));
+		ASSERT_NE(NULL, strstr(buf, end));
+	}
+	ASSERT_LT(2 * PAGE_SIZE, strlen(buf));
+}
+
 TEST_F(device, debugfs_shows_the_set_to_root)
 {
 	struct stat st;
@@ -2961,7 +2978,7 @@ TEST_F(process, shared_ancestor_sees_nothing_of_a_move)
 	EXPECT_STREQ("max 0 alloc_fail 0", events_of(top));
 }
 
-TEST_F_TIMEOUT(process, set_made_during_a_move_is_not_left_behind, 300)
+TEST_F_TIMEOUT(process, set_made_during_a_move_is_not_left_behind, 900)
 {
 	char *from = left, *to = right, *swap;
 	int i;
@@ -3132,7 +3149,7 @@ TEST_F(process, that_is_killed_leaves_nothing)
 	EXPECT_TRUE(eventually(!strcmp(before, text(root, "ioasids.capacity"))));
 }
 
-TEST_F_TIMEOUT(process, that_is_killed_at_any_instant_leaves_nothing, 300)
+TEST_F_TIMEOUT(process, that_is_killed_at_any_instant_leaves_nothing, 900)
 {
 	char *before;
 	int i;
@@ -3158,7 +3175,7 @@ TEST_F_TIMEOUT(process, that_is_killed_at_any_instant_leaves_nothing, 300)
 	}
 }
 
-TEST_F_TIMEOUT(process, counters_do_not_drift_in_a_storm, 300)
+TEST_F_TIMEOUT(process, counters_do_not_drift_in_a_storm, 900)
 {
 	struct actor *who[] = {
 		self->holder, start_with_device(left), start_with_device(right),
@@ -3394,7 +3411,7 @@ static long slab_kb(void)
 	return cg_read_key_long("/proc", "meminfo", "Slab:");
 }
 
-TEST_F_TIMEOUT(process, one_process_can_take_all_and_its_death_gives_all_back, 300)
+TEST_F_TIMEOUT(process, one_process_can_take_all_and_its_death_gives_all_back, 900)
 {
 	const long all = many(capacity_of("available "));
 	const long rest = capacity_of("available ") - all;
@@ -3607,7 +3624,7 @@ TEST_F(fault, open_makes_no_set)
 }
 
 /* The highest ID needs itself, and a node at each height below the root. */
-TEST_F_TIMEOUT(fault, id_is_not_charged, 120)
+TEST_F_TIMEOUT(fault, id_is_not_charged, 300)
 {
 	ASSERT_EQ(0, ask(me, open_device));
 	ASSERT_EQ(0, ask(me, take, 1));
@@ -3707,7 +3724,7 @@ static long remove_below_left(long ret, long b)
 	return ret;
 }
 
-TEST_F_TIMEOUT(fault, cgroup_is_not_made, 120)
+TEST_F_TIMEOUT(fault, cgroup_is_not_made, 300)
 {
 	ASSERT_EQ(0, ask(me, open_device));
 	ASSERT_EQ(0, ask(me, take, 3));
@@ -3723,7 +3740,7 @@ static long disable_below_top(long ret, long b)
 	return disable_below(top);
 }
 
-TEST_F_TIMEOUT(fault, controller_is_not_switched_on, 120)
+TEST_F_TIMEOUT(fault, controller_is_not_switched_on, 300)
 {
 	ASSERT_EQ(0, ask(me, open_device));
 	ASSERT_EQ(0, ask(me, take, 3));
@@ -3740,7 +3757,7 @@ static long enter_left(long ret, long b)
 	return enter(left);
 }
 
-TEST_F_TIMEOUT(fault, process_stays_where_it_is, 120)
+TEST_F_TIMEOUT(fault, process_stays_where_it_is, 300)
 {
 	ASSERT_EQ(0, ask(me, open_device));
 	ASSERT_EQ(0, ask(me, take, 3));
@@ -3771,14 +3788,14 @@ static long limit_left_no_more(long ret, long b)
 	return set_max(left, "max");
 }
 
-TEST_F_TIMEOUT(fault, limit_is_not_changed, 120)
+TEST_F_TIMEOUT(fault, limit_is_not_changed, 300)
 {
 	fail_each_allocation("ioasids.max", try_set_max, { (long)left, (long)"5" },
 			     limit_left_no_more, 0);
 }
 
 /* open() and read() by themselves need memory; ours adds none. */
-TEST_F_TIMEOUT(fault, file_is_not_read, 120)
+TEST_F_TIMEOUT(fault, file_is_not_read, 300)
 {
 	static const char *const files[] = {
 		"ioasids.max", "ioasids.current", "ioasids.peak", "ioasids.events",
@@ -4099,7 +4116,7 @@ TEST_F(sva, charge_moves_with_the_process)
 	EXPECT_TRUE(is_given_back(!current_of(right)));
 }
 
-TEST_F_TIMEOUT(sva, bind_during_a_move_is_not_left_behind, 300)
+TEST_F_TIMEOUT(sva, bind_during_a_move_is_not_left_behind, 900)
 {
 	char *from = left, *to = right, *swap;
 	int i;
@@ -4169,7 +4186,7 @@ TEST_F(sva, drivers_own_pasid_is_charged_to_nobody)
 }
 
 /* The table never has an entry that is not charged. */
-TEST_F_TIMEOUT(sva, pasid_is_charged_as_long_as_it_exists, 300)
+TEST_F_TIMEOUT(sva, pasid_is_charged_as_long_as_it_exists, 900)
 {
 	long charged, exist;
 	int i;
@@ -4232,7 +4249,7 @@ static long live_and_die(long times, long b)
 	return ret ?: reap(0);
 }
 
-TEST_F_TIMEOUT(sva, ten_thousand_processes_leave_nothing, 600)
+TEST_F_TIMEOUT(sva, ten_thousand_processes_leave_nothing, 900)
 {
 	/*
 	 * For each of the two, who forks as many, each of whom forks once; and in
@@ -4434,6 +4451,31 @@ TEST_F(v1, charge_moves_with_the_eldest_of_the_threads_that_are_left)
 	EXPECT_EQ(0, current_of(right));
 
 	ASSERT_EQ(0, move_task(eldest, right, "tasks"));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+}
+
+static long enter_and_open(long cgroup, long unused)
+{
+	return move_task(0, (const char *)cgroup, "tasks") ?: open_device(0, 0);
+}
+
+/* Whichever thread opens: else it would stay behind where nobody is any more. */
+TEST_F(v1, charge_is_where_the_first_thread_is)
+{
+	pid_t holder = self->holder->pid;
+
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	ASSERT_EQ(0, ask(self->holder, in_thread, OP(enter_and_open), (long)right));
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+
+	ASSERT_EQ(0, ask(self->holder, close_device));
+	ASSERT_EQ(0, move_task(holder, right, "tasks"));
+	ASSERT_EQ(0, ask(self->holder, in_thread, OP(enter_and_open), (long)left));
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_EQ(0, move_pid(holder, right));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(5, current_of(right));
 }
