@@ -17,7 +17,7 @@ unexport ARCH
 endif
 
 # What a guest reports, and that it could not; the arguments of boot.sh, and ARCH=.
-guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 1500)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
+guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 2700)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
 
 # A lane prints results, and does not fail itself. These take turns on two processors,
 # the longest first; the last has a guest for each, and is slow with others beside it.
@@ -63,7 +63,7 @@ disk:
 
 # Their results are shown when they end; 8 is where progress goes.
 $(LANES:%=lane-%): lane-%:
-	@echo 'The lane $* begins' >&8; { $(lane.$*); }; echo "The lane $* has ended after $$SECONDS s" >&8
+	@echo 'The lane $* begins' >&8; { $(lane.$*); } || echo 'not ok - the lane $*'; echo "The lane $* has ended after $$SECONDS s" >&8
 
 check: ## check the sources, and kernels without some part of ours
 	@$(lane.check) | .ci/count $(T)
@@ -105,7 +105,7 @@ deb: ## build the Debian package of the tools, and print where it is
 	@lab/deb.sh
 
 install: ## build and install the tools, below DESTDIR and PREFIX
-	@O=$$(mktemp -d) && $(MAKE) -C tools/ioasids O="$$O" install && rm -r "$$O"
+	@O=$$(mktemp -d) && $(MAKE) -C tools/ioasids O="$$O" $(if $(DESTDIR),DESTDIR='$(abspath $(DESTDIR))') install && rm -r "$$O"
 
 clean: ## nothing to do: nothing is built in the checkout
 	@echo 'What is built is elsewhere: make clean-cache'

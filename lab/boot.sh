@@ -17,7 +17,7 @@ kernel=$(lab/kernel.sh "$variant")
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)
 if [ -z "${ACCEL:-}" ] && [ -w /dev/kvm ] && [ ! -e "$kvm" ]; then
 	rm -f "$CACHE/kvm-$ARCH-"*
-	ACCEL=kvm LIMIT=15 lab/boot.sh probe "$variant" >/dev/null 2>&1 && echo kvm >"$kvm" || echo tcg >"$kvm"
+	DISKS='' ACCEL=kvm LIMIT=15 lab/boot.sh probe "$variant" >/dev/null 2>&1 && echo kvm >"$kvm" || echo tcg >"$kvm"
 fi
 : "${ACCEL:=$(cat "$kvm" 2>/dev/null || echo tcg)}" "${LIMIT:=900}"
 case $variant in debug|kcsan) : "${MEMORY:=3072}" ;; esac
