@@ -46,6 +46,11 @@ shows_names() {
 	is '*/job/esc\\x1b\[2J 2 2 *0 more: /job/esc\\x1b\[2J comes first*' ioasidctl show "$holder"
 	kill $holder
 	wait $holder || true
+	mkdir -p "$root/$escape" "$root/job/$escape.scope/container"
+	fails 3 '*can be /esc\\x1b\[2J or /job/esc\\x1b\[2J: say which' ioasidctl set "$escape" 5
+	ioasidctl enable "/job/$escape.scope"
+	is '*WRONG: the container in /job/esc\\x1b\[2J.scope has the controller: *' ioasidctl check
+	rmdir "$root/$escape" "$root/job/$escape.scope/container" "$root/job/$escape.scope"
 	for name in .hidden "$unit" "$escape" "$latin"; do
 		eventually rmdir "$root/job/$name"
 	done
@@ -66,6 +71,36 @@ shows_who() {
 	is "$pid ioasid-hold 4 0 * /job/part $pid:?" ioasidctl who -n /job
 	is '' ioasidctl who -n /system.slice
 	is "*\"command\": \"ioasid-hold\", \"allocated\": 4*" ioasidctl who -J
+	shows_a_holder_called '' ''
+	shows_a_holder_called 'tmux: server' 'tmux: server '
+	shows_a_holder_called $'a\r/s\t\\' 'a\\x0d/s\\x09\\ '
+}
+
+# Whoever holds IDs can be called anything.
+shows_a_holder_called() {
+	local holder
+	(
+		echo $BASHPID >$root/job/part/cgroup.procs
+		exec 9<>/dev/ioasid
+		printf '%s\0' "$1" >/proc/$BASHPID/comm
+		sleep infinity 9>&- &
+		trap 'kill $!' TERM
+		wait
+	) &
+	holder=$!
+	eventually is "*$holder ${2}0 0 * /job/part $holder:9*" ioasidctl who -n /job
+	kill $holder
+	wait $holder || true
+}
+
+# More levels than a process can have open files, if it asks for no more.
+shows_any_depth() {
+	local path
+	path=/deep$(printf '/d%.0s' {1..300})
+	ioasidctl set -c "$path" 1
+	is 301 sh -c "ulimit -Sn 64; ioasidctl ls -n -o MAX /deep | wc -l"
+	(cd $root && rmdir -p ".$path" 2>/dev/null) || true
+	[ ! -e $root/deep ]
 }
 
 sets() {
@@ -294,6 +329,8 @@ refuses_what_is_wrong() {
 	for command in ls 'ls -J' 'show /job' who events check --help; do
 		fails 1 'ioasidctl: cannot write to standard output' sh -c "ioasidctl $command >/dev/full"
 	done
+	fails 1 'ioasid-hold: cannot write to standard output' sh -c 'ioasid-hold --alloc=1 >/dev/full'
+	fails 2 'ioasidctl: show: unrecognized option*' ioasidctl show --sort MAX /job
 	fails 1 '*/nowhere: No such file*' ioasidctl --root /nowhere ls
 	for command in ls who check 'set -c a.slice 5' 'enable /' apply; do
 		fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp $command
@@ -352,6 +389,12 @@ checks() {
 	is '*WRONG: podman has crun put*annotations=*"run.oci.systemd.subgroup="*' ioasidctl check
 	use_example
 	ioasidctl check
+	# Of two lists podman takes the last.
+	printf '[containers]\nannotations = [\n\t"own=1",\n#\t"run.oci.systemd.subgroup=",\n]\n' >/etc/containers/containers.conf.d/90-own.conf
+	is '*WRONG: podman has crun put*' ioasidctl check
+	sed -i 's/^#//' /etc/containers/containers.conf.d/90-own.conf
+	ioasidctl check
+	rm /etc/containers/containers.conf.d/90-own.conf
 	ioasidctl set checked.slice 6
 	is "*WRONG: checked.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
 	ioasidctl apply
@@ -567,6 +610,7 @@ check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
 check 'ioasidctl: names that are hard to show' shows_names
 check 'ioasidctl show: a cgroup, a unit, a process' shows_one
 check 'ioasidctl who: who holds IDs' shows_who
+check 'ioasidctl ls: any depth' shows_any_depth
 check 'ioasidctl set: a limit' sets
 check 'ioasidctl set: any path' takes_any_path
 check 'ioasidctl set --here: the cgroup that it is in' limits_where_it_is

@@ -76,6 +76,9 @@ services_by_one_command() {
 	service guarded User=nobody ProtectControlGroups=yes
 	service delegated Delegate=yes
 	service refused
+	service overridden
+	mkdir -p /etc/systemd/system/overridden.service.d
+	printf '[Service]\nExecStartPre=\nExecStartPre=true\n' >/etc/systemd/system/overridden.service.d/override.conf
 	ioasidctl apply
 }
 
@@ -91,7 +94,7 @@ a_service() {
 services_keep_their_limits() {
 	local name
 	systemctl daemon-reload
-	for name in plain -dash guarded delegated; do
+	for name in plain -dash guarded delegated overridden; do
 		is 3 cat "$root/system.slice/$name.service/ioasids.max"
 		systemctl stop -- "$name.service"
 		eventually test ! -e "$root/system.slice/$name.service"
@@ -130,8 +133,8 @@ what_is_wrong_in_one_file() {
 		"3.conf:5: a second Max '6'; *" "4.conf:1: Unit is 'nnnn*'; it should have no more than 233 characters"; do
 		is "*ioasids-generator: /etc/ioasids.d/wrong$complaint*" cat /run/complaints
 	done
-	[ -e /run/systemd/generator/kept.slice.d/50-ioasids.conf ]
-	[ -e /run/systemd/generator/right.slice.d/50-ioasids.conf ]
+	[ -e /run/systemd/generator/kept.slice.d/zz-ioasids.conf ]
+	[ -e /run/systemd/generator/right.slice.d/zz-ioasids.conf ]
 	[ ! -e /run/systemd/generator/lost.service.d ]
 	rm -r /etc/ioasids.d/wrong?.conf
 }
@@ -247,6 +250,7 @@ check 'systemd: a service' a_service plain
 check 'systemd: a service whose name begins with a dash' a_service -dash
 check 'systemd: a service of a user, with ProtectControlGroups' a_service guarded
 check 'systemd: a service with Delegate' a_service delegated
+check 'systemd: a service with a drop-in that takes others away' a_service overridden
 check 'systemd: services keep their limits in a daemon-reload' services_keep_their_limits
 check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
 check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
+#include <wctype.h>
 
 #include <linux/magic.h>
 
@@ -19,12 +20,40 @@
 const char *cgroup_root = "/sys/fs/cgroup";
 int root_fd = -1;
 
+/* Of the first one; 0 if it is none, or, unless @any will do, cannot be printed. */
+int length_of_character(const char *text, bool any)
+{
+	wchar_t character;
+	int length = mbtowc(&character, text, MB_CUR_MAX);
+
+	return length > 0 && (any || iswprint(character)) ? length : 0;
+}
+
+/* Without what a terminal would obey: whoever makes a cgroup chooses its name. */
+void put_printable(FILE *file, const char *text)
+{
+	int length;
+
+	for (; *text; text += length ?: 1) {
+		length = length_of_character(text, false);
+		if (length)
+			fwrite(text, length, 1, file);
+		else
+			fprintf(file, "\\x%02hhx", *text);
+	}
+}
+
 static void complain(const char *format, va_list arguments)
 {
+	char *text;
+
 	fflush(stdout);
 	fprintf(stderr, "%s: ", program_invocation_short_name);
-	vfprintf(stderr, format, arguments);
+	if (vasprintf(&text, format, arguments) < 0)
+		text = NULL;
+	put_printable(stderr, text ?: "no memory");
 	fputc('\n', stderr);
+	free(text);
 }
 
 noreturn void die(int status, const char *format, ...)
@@ -50,6 +79,11 @@ noreturn void die_of_off(const char *cgroup)
 {
 	die(NO_CONTROLLER, "the controller is off in /%s: 'ioasidctl enable /%s' switches it on",
 	    cgroup, cgroup);
+}
+
+noreturn void die_of_gone(const char *cgroup)
+{
+	die(NOT_FOUND, "the cgroup /%s is gone", cgroup);
 }
 
 /* What printf would print, in memory that is the caller's. */
@@ -444,7 +478,9 @@ void cgroup_limit(const char *cgroup, __u64 max)
 		die(FAILED, "the root has no limit: ioasids.capacity says what there is");
 	text = max == NO_LIMIT ? format("max") : format("%llu", max);
 	error = write_file(cgroup, "ioasids.max", text);
-	if (error == ENOENT && cgroup_exists(cgroup))
+	if (error && !cgroup_exists(cgroup))
+		die_of_gone(cgroup);
+	if (error == ENOENT)
 		die_of_off(cgroup);
 	if (error)
 		die(FAILED, "cannot write %s to %s/%s%sioasids.max: %s", text, cgroup_root,

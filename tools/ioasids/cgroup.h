@@ -8,6 +8,7 @@
 #define _CGROUP_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <linux/types.h>
 #include <stdnoreturn.h>
 #include <sys/types.h>
@@ -48,10 +49,13 @@ enum value {
 extern const char *cgroup_root;
 extern int root_fd;
 
+int length_of_character(const char *text, bool any);
+void put_printable(FILE *file, const char *text);
 [[gnu::format(printf, 2, 3)]] noreturn void die(int status, const char *format, ...);
 [[gnu::format(printf, 1, 2)]] void warn(const char *format, ...);
 [[gnu::format(printf, 1, 2)]] char *format(const char *format, ...);
 noreturn void die_of_off(const char *cgroup);
+noreturn void die_of_gone(const char *cgroup);
 void *grow(void *array, size_t count, size_t size);
 
 bool is_word_of(const char *list, const char *word);

@@ -22,7 +22,13 @@ static bool wrong;
 /* Says whether what @claim says is so, and if not, @why and what to do. */
 static bool expect(bool so, const char *claim, const char *why)
 {
-	printf("%s: %s%s%s\n", so ? "ok" : "WRONG", claim, so ? "" : ": ", so ? "" : why);
+	printf("%s: ", so ? "ok" : "WRONG");
+	put_printable(stdout, claim);
+	if (!so) {
+		printf(": ");
+		put_printable(stdout, why);
+	}
+	putchar('\n');
 	wrong |= !so;
 	return so;
 }
@@ -127,18 +133,36 @@ static void check_limits(void)
 	free_limits(limits, count);
 }
 
+/* Of several lists the last one counts, and it can have many lines. */
+static void read_annotations(const char *path, bool *told)
+{
+	char *text = read_all(AT_FDCWD, path), *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		line += strspn(line, " \t");
+		if (*line == '#')
+			continue;
+		if (!strncmp(line, "annotations", strlen("annotations")))
+			*told = false;
+		if (strstr(line, SUBGROUP))
+			*told = true;
+	}
+	free(text);
+}
+
 /* What crun and podman, which know nothing of the controller, must be told. */
 static void check_crun(void)
 {
-	bool told = file_has("/etc/containers/containers.conf", SUBGROUP);
+	bool told = false;
 	glob_t files;
 	size_t i;
 
 	if (!exists("/usr/bin/crun") || !exists("/usr/bin/podman"))
 		return;
+	read_annotations("/etc/containers/containers.conf", &told);
 	if (!glob("/etc/containers/containers.conf.d/*.conf", 0, NULL, &files)) {
 		for (i = 0; i < files.gl_pathc; i++)
-			told |= file_has(files.gl_pathv[i], SUBGROUP);
+			read_annotations(files.gl_pathv[i], &told);
 		globfree(&files);
 	}
 	expect(told, "podman has crun put containers where --cgroup-conf can limit them",

@@ -43,11 +43,14 @@ static bool write_file_at(const char *path, const char *content)
 	return !fclose(file) && written;
 }
 
-/* Whatever hinders one limit, the others are to be. */
+/*
+ * Whatever hinders one limit, the others are to be. The name comes after those of
+ * others: an empty ExecStartPre= in one of theirs takes away what came before.
+ */
 static bool write_dropin(const char *unit, const char *content)
 {
 	char *where = format("%s/%s.d", directory, unit);
-	char *path = format("%s/50-ioasids.conf", where), *message;
+	char *path = format("%s/zz-ioasids.conf", where), *message;
 	bool written = (!mkdir(where, 0755) || errno == EEXIST) && write_file_at(path, content);
 
 	if (!written) {

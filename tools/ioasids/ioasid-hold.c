@@ -84,6 +84,15 @@ static noreturn void refused(const char *request)
 	exit(EXIT_FAILURE);
 }
 
+/* Who does not get to know an ID cannot use it. */
+static void write_out(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return;
+	fprintf(stderr, "ioasid-hold: cannot write to standard output\n");
+	exit(EXIT_FAILURE);
+}
+
 static noreturn void bad(const char *argument)
 {
 	fprintf(stderr, "ioasid-hold: '%s' makes no sense; see --help\n",
@@ -128,6 +137,7 @@ static void parse(struct operation *op)
 		break;
 	case 'h':
 		fputs(help, stdout);
+		write_out();
 		exit(EXIT_SUCCESS);
 	case '?':
 		exit(USAGE_ERROR);
@@ -224,7 +234,7 @@ static void perform(const struct operation *op)
 		hold(op->number);
 		break;
 	}
-	fflush(stdout);
+	write_out();
 }
 
 /* Reads the operations and, if @device is open, performs them. */

@@ -331,7 +331,9 @@ static bool limit_unit(const struct unit *unit, __u64 max)
 		cgroup_limit(unit->cgroup, max);
 		exit(EXIT_SUCCESS);
 	}
-	return waitpid(child, &status, 0) == child && !status;
+	/* Others need not wait for one that has ended meanwhile. */
+	return waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+		(!WEXITSTATUS(status) || WEXITSTATUS(status) == NOT_FOUND);
 }
 
 /* Limits those units that are there. */

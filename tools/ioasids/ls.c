@@ -11,16 +11,15 @@
 #define DEFAULT_COLUMNS		"CGROUP,MAX,CURRENT,USE,PEAK,RESERVED,REFUSED"
 #define COLUMNS_OF_SHOW		"PATH,MAX,CURRENT,PEAK,ALLOCATED,RESERVED,REFUSED,FAILED"
 
-static const struct option options[] = {
-	{ "json", no_argument, NULL, 'J' },
-	{ "noheadings", no_argument, NULL, 'n' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "sort", required_argument, NULL, 's' },
-	{ }
-};
-
 int command_ls(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'J' },
+		{ "noheadings", no_argument, NULL, 'n' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "sort", required_argument, NULL, 's' },
+		{ }
+	};
 	bool json = false, no_headings = false;
 	struct libscols_table *table;
 	struct selection selection;
@@ -103,6 +102,10 @@ static struct cgroup *read_upwards(char *path, unsigned int wanted)
 
 int command_show(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'J' },
+		{ }
+	};
 	const struct cgroup *tightest = NULL;
 	struct libscols_table *table;
 	struct cgroup *cgroup, *next;
@@ -123,6 +126,8 @@ int command_show(int argc, char **argv)
 	select_sort(&selection, "PATH");
 	path = cgroup_find(argv[optind]);
 	cgroup = read_upwards(format("%s", path), wanted_values(&selection));
+	if (strcmp(cgroup->path, path) && !cgroup_exists(path))
+		die_of_gone(path);
 	table = new_table(&selection, json);
 	for (next = cgroup; next; next = next->parent)
 		add_line(table, &selection, next, NULL);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <wctype.h>
 
 #include "tree.h"
 
@@ -150,8 +151,12 @@ static bool read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 		return true;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	children = fd < 0 ? NULL : fdopendir(fd);
-	if (!children)
-		return true;
+	if (!children) {
+		if (errno != ENOENT && errno != EACCES)
+			die(FAILED, "cannot read what is below /%s: %s", cgroup->path,
+			    strerror(errno));
+		return errno != ENOENT;
+	}
 	wanted = wanted_below(cgroup, wanted);
 	while ((entry = readdir(children))) {
 		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
@@ -174,17 +179,29 @@ static bool read_children(int dir, const char *name, struct cgroup *cgroup, unsi
 	return true;
 }
 
+/* Each level has a descriptor open, and whoever makes cgroups chooses how many there are. */
+static void allow_many_levels(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 struct cgroup *read_tree(const char *path, unsigned int wanted)
 {
 	struct cgroup *cgroup = read_cgroup(path, wanted);
 
+	allow_many_levels();
 	if (!cgroup && cgroup_exists(path))
 		die_of_off(path);
 	if (cgroup && read_children(root_fd, path, cgroup, wanted))
 		return cgroup;
 	if (cgroup)
 		free_tree(cgroup);
-	die(NOT_FOUND, "the cgroup /%s is gone", path);
+	die_of_gone(path);
 }
 
 static double use_of(const struct cgroup *cgroup)
@@ -257,17 +274,14 @@ void free_tree(struct cgroup *cgroup)
 char *printable(const char *text, bool json)
 {
 	char *result = grow(NULL, 4 * strlen(text) + 1, 1), *end = result;
-	wchar_t character;
 	int length;
 
-	for (; *text; text += length) {
-		length = mbtowc(&character, text, MB_CUR_MAX);
-		if (length > 0 && (json || iswprint(character))) {
+	for (; *text; text += length ?: 1) {
+		length = length_of_character(text, json);
+		if (length)
 			end = mempcpy(end, text, length);
-			continue;
-		}
-		length = 1;
-		end += json ? sprintf(end, "\ufffd") : sprintf(end, "\\x%02hhx", *text);
+		else
+			end += json ? sprintf(end, "\ufffd") : sprintf(end, "\\x%02hhx", *text);
 	}
 	*end = '\0';
 	return result;

@@ -41,26 +41,48 @@ static struct set *find_or_add(__u64 id)
 	return &sets[count++];
 }
 
+/* What the kernel writes as \ooo, in place. */
+static char *unescape(char *text)
+{
+	char *from = text, *to = text;
+	unsigned int character;
+	int length;
+
+	while (*from) {
+		if (sscanf(from, "\\%3o%n", &character, &length) == 1 && character) {
+			*to++ = character;
+			from += length;
+		} else {
+			*to++ = *from++;
+		}
+	}
+	*to = '\0';
+	return text;
+}
+
 /* All sets there are, the kernel's too; root alone can read it. False if not. */
 static bool read_debugfs(void)
 {
 	char *text = read_all(AT_FDCWD, SETS_FILE), *rest = text, *line;
-	char pid[16], command[80], cgroup[4097];
-	__u64 id, quota, allocated;
+	char *part[7];
 	struct set *set;
+	int i;
 
 	if (!text)
 		return false;
 	while ((line = strsep(&rest, "\n"))) {
-		if (sscanf(line, "%llu\t%*s\t%llu\t%llu\t%15s\t%79s\t%4096[^\n]",
-			   &id, &quota, &allocated, pid, command, cgroup) != 6)
+		/* The last one, the cgroup, is the rest: it is the only one not escaped. */
+		for (i = 0; i < 6 && line; i++)
+			part[i] = strsep(&line, "\t");
+		part[6] = line;
+		if (!line || !isdigit(*part[0]))
 			continue;
-		set = find_or_add(id);
-		set->quota = quota;
-		set->allocated = allocated;
-		set->pid = format("%s", pid);
-		set->command = format("%s", command);
-		set->cgroup = format("%s", cgroup);
+		set = find_or_add(strtoull(part[0], NULL, 10));
+		set->quota = strtoull(part[2], NULL, 10);
+		set->allocated = strtoull(part[3], NULL, 10);
+		set->pid = format("%s", part[4]);
+		set->command = unescape(format("%s", part[5]));
+		set->cgroup = format("%s", part[6]);
 	}
 	free(text);
 	return true;
