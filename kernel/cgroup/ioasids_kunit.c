@@ -758,11 +758,11 @@ static void account_goes_where_its_owner_goes(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, m.buf);
 	ioasids_show_cgroup(&m, acct);
 	KUNIT_EXPECT_STREQ(test, m.buf, "/" TOP "/b");
-	/* Where there is no room for it, it has to be asked for again. */
-	for (left = 0; left <= sizeof("/" TOP "/b"); left++) {
+	/* Where it leaves no room for more, it is shown anew. */
+	for (left = 0; left < PATH_MAX / 2; left++) {
 		m.count = PATH_MAX - left;
 		ioasids_show_cgroup(&m, acct);
-		KUNIT_EXPECT_EQ(test, seq_has_overflowed(&m), left < sizeof("/" TOP "/b"));
+		KUNIT_EXPECT_EQ(test, seq_has_overflowed(&m), left <= sizeof("/" TOP "/b"));
 	}
 
 	/* Of a process that is gone: this one leaves it behind by closing nothing. */
