@@ -4480,6 +4480,49 @@ TEST_F(v1, charge_is_where_the_first_thread_is)
 	EXPECT_EQ(5, current_of(right));
 }
 
+static int opener_waits = -1;
+
+static void *open_after_a_while(void *unused)
+{
+	int wait;
+
+	while ((wait = __atomic_load_n(&opener_waits, __ATOMIC_ACQUIRE)) < 0)
+		;
+	while (wait--)
+		__asm__ volatile ("" : : : "memory");
+	return (void *)open_device(0, 0);
+}
+
+/* The first thread moves itself, which no lock keeps another from opening for. */
+static long open_while_moving(long cgroup, long wait)
+{
+	pthread_t thread;
+	void *opened;
+	long moved;
+
+	__atomic_store_n(&opener_waits, -1, __ATOMIC_RELAXED);
+	if (pthread_create(&thread, NULL, open_after_a_while, NULL))
+		return -EAGAIN;
+	__atomic_store_n(&opener_waits, wait, __ATOMIC_RELEASE);
+	moved = move_task(0, (const char *)cgroup, "tasks");
+	pthread_join(thread, &opened);
+	return moved ?: (long)opened;
+}
+
+TEST_F_TIMEOUT(v1, set_made_while_the_first_thread_moves_is_not_left_behind, 300)
+{
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		const char *to = i & 1 ? left : right;
+
+		ASSERT_EQ(0, ask(self->holder, close_device));
+		ASSERT_EQ(0, ask(self->holder, open_while_moving, (long)to, i % 200 * 100));
+		ASSERT_EQ(0, ask(self->holder, take, 1));
+		ASSERT_EQ(1, current_of(to));
+	}
+}
+
 TEST_F(v1, removed_cgroup_leaves_its_charge_to_its_parent)
 {
 	struct actor *keeper = orphan(self->holder, 3);
