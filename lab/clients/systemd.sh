@@ -76,6 +76,8 @@ services_by_one_command() {
 	service guarded User=nobody ProtectControlGroups=yes
 	service delegated Delegate=yes
 	service refused
+	make_box /run/rooted
+	service rooted RootDirectory=/run/rooted
 	service overridden
 	mkdir -p /etc/systemd/system/overridden.service.d
 	printf '[Service]\nExecStartPre=\nExecStartPre=true\n' >/etc/systemd/system/overridden.service.d/override.conf
@@ -169,23 +171,10 @@ a_service_without_its_limit_does_not_start() {
 	systemctl reset-failed refused
 }
 
-# What limits it is not in there, so a slice has to.
-a_service_with_its_own_root() {
-	local unit=/etc/systemd/system/rooted.service
-	make_box /run/rooted
-	printf '[Service]\nRootDirectory=/run/rooted\nExecStart=/bin/busybox sleep 1000\n' >$unit
-	limit rooted rooted.service 3
-	ioasidctl apply
+# What limits it is not in there.
+a_service_with_its_own_root_does_not_start() {
 	not systemctl start rooted
 	systemctl reset-failed rooted
-	printf 'Slice=rooted.slice\n' >>$unit
-	limit rooted rooted.slice 3
-	ioasidctl apply
-	systemctl start rooted
-	is active systemctl is-active rooted
-	is 3 cat $root/rooted.slice/ioasids.max
-	systemctl stop rooted.slice
-	rm /etc/ioasids.d/rooted.conf $unit
 }
 
 users() {
@@ -270,10 +259,10 @@ check 'systemd: a service whose name begins with a dash' a_service -dash
 check 'systemd: a service of a user, with ProtectControlGroups' a_service guarded
 check 'systemd: a service with Delegate' a_service delegated
 check 'systemd: a service with a drop-in that takes others away' a_service overridden
+check 'systemd: a service with a root of its own does not start' a_service_with_its_own_root_does_not_start
 check 'systemd: services keep their limits in a daemon-reload' services_keep_their_limits
 check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
 check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start
-check 'systemd: a service with RootDirectory' a_service_with_its_own_root
 check 'systemd: the manager of each user' users
 check 'systemd: each user, with his sessions' users_with_their_sessions
 check 'systemd: a user cannot raise his limit, and can set lower ones' users_cannot_raise_it
