@@ -174,6 +174,7 @@ a_service_without_its_limit_does_not_start() {
 # What limits it is not in there.
 a_service_with_its_own_root_does_not_start() {
 	not systemctl start rooted
+	is '*path=/usr/bin/ioasidctl *status=203*' systemctl show --property=ExecStartPre rooted
 	systemctl reset-failed rooted
 }
 
