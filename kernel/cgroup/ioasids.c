@@ -25,7 +25,8 @@
  *   try_charge              no      locks of cgroup_file_notify  account->lock
  *   uncharge, cancel, available  no                              account->lock
  *   attach, css_offline     yes     account->lock, cgroup->lock  cgroup_mutex
- *   show_cgroup             yes     cgroup_mutex, account->lock  process
+ *   show_cgroup             yes     cgroup_mutex, css_set_lock,  process
+ *                                   account->lock
  *   stat_show               yes     stat_mutex, cgroup->lock     process
  */
 

@@ -99,6 +99,7 @@ shows_any_depth() {
 	path=/deep$(printf '/d%.0s' {1..300})
 	ioasidctl set -c "$path" 1
 	is 301 sh -c "ulimit -Sn 64; ioasidctl ls -n -o MAX /deep | wc -l"
+	fails 1 '*cannot read *: Too many open files' sh -c 'ulimit -n 64; ioasidctl ls /deep'
 	(cd $root && rmdir -p ".$path" 2>/dev/null) || true
 	[ ! -e $root/deep ]
 }

@@ -371,7 +371,11 @@ static bool read_of(int dir, const char *name, const char *file, char *text, siz
 
 	if (snprintf(path, sizeof(path), "%s/%s", *name ? name : ".", file) >= (int)sizeof(path))
 		return false;
-	return read_file(dir, path, text, size) >= 0;
+	if (read_file(dir, path, text, size) >= 0)
+		return true;
+	if (errno == EMFILE || errno == ENFILE)
+		die(FAILED, "cannot read %s: %s", path, strerror(errno));
+	return false;
 }
 
 /*
