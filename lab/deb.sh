@@ -4,7 +4,7 @@
 # Builds the Debian package of the tools, has lintian look at it, and prints its name.
 # It is built from the source package, which has all that it takes.
 
-cd "$(dirname "$0")/.." || exit
+CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="debhelper dpkg-dev libjson-c-dev libsmartcols-dev lintian"
 . lab/lib.sh
 

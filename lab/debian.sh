@@ -5,7 +5,7 @@
 # with it, from where this machine gets its own packages, and prints its name.
 # SUITE is another of Debian's suites than the machine's own.
 
-cd "$(dirname "$0")/.." || exit
+CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
 . lab/lib.sh
 
@@ -43,7 +43,7 @@ if [ ! -e "$disk" ]; then
 			[Unit]
 			Description=What the lab wants of this guest
 			After=multi-user.target systemd-user-sessions.service
-			FailureAction=poweroff-force
+			FailureAction=reboot-force
 			[Service]
 			Type=oneshot
 			Slice=lab.slice
