@@ -34,7 +34,7 @@ else
 	archive=$(lab/initramfs.sh "$([ "$mode" != others ] || echo others)")
 	root=(-initrd "$archive")
 fi
-qemu=("${QEMU[@]}" -accel "$ACCEL" -smp 2,sockets=2 -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
+qemu=("${QEMU[@]}" -accel "$ACCEL" -smp "2,sockets=2" -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
 	-kernel "$kernel/image" "${root[@]}")
 [ "$ACCEL" != kvm ] || qemu+=(-cpu host)
 # A clock that counts instructions makes measurements exact.
