@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # The charts of Documentation/admin-guide/ioasids-performance.rst, from what
-# bench.sh has in work, as terminal: svg or png.
+# bench.sh has in work.
 
-if (terminal eq "svg") { set terminal svg size 720,420 noenhanced font "sans,13" background "white" } \
-else { set terminal pngcairo size 720,420 noenhanced font "sans,11" background "white" }
+set terminal svg size 720,420 noenhanced font "sans,13" background "white"
 peers = "ioasids pids misc page_counter rdma"
 rows(file, what, whose, columns) = sprintf("< awk '$1 == \"%s\" && $2 == \"%s\" { print %s }' %s/%s", \
 	what, whose, columns, work, file)
@@ -16,18 +15,18 @@ set logscale xy 2
 set xlabel "depth of the cgroup"
 set xtics (1, 2, 4, 8, 16, 32)
 
-set output out . "-pair." . terminal
+set output out . "-pair.svg"
 set title "Charge and uncharge of one"
 set ylabel "instructions"
 plot for [p in peers] rows("count.1", "pair", p, "$3, $4") using 1:2 title p linewidth 2
 
-set output out . "-refused." . terminal
+set output out . "-refused.svg"
 set title "A charge that the topmost cgroup refuses"
 plot for [p in peers] rows("count.1", "refused_above", p, "$3, $4") using 1:2 title p linewidth 2
 
 unset logscale y
 set yrange [0:*]
-set output out . "-device." . terminal
+set output out . "-device.svg"
 set title "Allocate and free through the device"
 set key bottom right
 plot rows("count.1", "ioctls", "ioasids", "$3, $4") using 1:2 title "charged one by one" linewidth 2, \
@@ -36,7 +35,7 @@ plot rows("count.1", "ioctls", "ioasids", "$3, $4") using 1:2 title "charged one
 	title "cgroup_disable=ioasids" linewidth 2 dashtype 2
 
 set key top right
-set output out . "-time." . terminal
+set output out . "-time.svg"
 set title "Charge and uncharge of one: time, ioasids to pids (median and quartiles)"
 set ylabel "ratio"
 plot rows("time", "depth_to_pids", "ioasids", "$3, $4, $5, $6") using 1:2:3:4 with yerrorlines \
@@ -48,7 +47,7 @@ set yrange [0:*]
 set offsets 0, 0.5, 0.1, 0
 set xtics 1
 set xlabel "threads"
-set output out . "-threads." . terminal
+set output out . "-threads.svg"
 set title "The same with several threads"
 plot for [s in "same siblings cousins"] rows("time", s . "_to_pids", "ioasids", "$3, $4, $5, $6") \
 	using 1:2:3:4 with yerrorlines title s linewidth 2, 1 title "pids" linewidth 2 dashtype 2

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
+# Guest: other
+#
 # podman without root, in the part of the hierarchy that systemd gives a user.
 
 rootless_below_a_slice() {

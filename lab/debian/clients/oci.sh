@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
+# Guest: other
+#
 # runc and crun as they are called by others, with both drivers.
 
 # bundle CGROUP [MAX [ANNOTATIONS [HOOK]]]: a container that takes five.

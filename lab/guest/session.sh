@@ -2,26 +2,30 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2016,SC2254
 #
-# An administrator's session with the controller, in a lab guest: what he types,
-# what he is told, and whether that is what he should have been told.
+# An administrator's session with the controller in the small guest: the commands, what
+# they print, and whether that is what they should print.
 
-lines=0 wrong=0
+steps=0 wrong=0
 
-told() { case $(tr -s '\n' ' ' </tmp/told) in ${1:+$1 }) ;; *) false ;; esac }
+printed() { case $(tr -s '\n' ' ' </tmp/printed) in ${1:+$1 }) ;; *) false ;; esac }
 
-# try PATTERN COMMAND: PATTERN stands for all that COMMAND says, in one line. In
-# the background it may take a moment to say it, and a file to show what happened.
+# try PATTERN COMMAND: runs COMMAND and compares its output, joined to one line, with
+# PATTERN. A command in the background is given a minute for it, and a file is read
+# again for as long.
 try() {
-	eval "$2" >/tmp/told 2>&1
-	for _ in $(seq 20); do
-		told "$1" && break
-		sleep 0.1
-		case $2 in cat*) eval "$2" >/tmp/told 2>&1 ;; esac
+	eval "$2" >/tmp/printed 2>&1
+	for _ in $(seq 600); do
+		printed "$1" && break
+		case $2 in
+		*'&') sleep 0.1 ;;
+		cat*) sleep 0.1; eval "$2" >/tmp/printed 2>&1 ;;
+		*) break ;;
+		esac
 	done
 	echo "# $2"
-	cat /tmp/told
-	lines=$((lines + 1))
-	told "$1" || { wrong=$((wrong + 1)); echo "^^^ WRONG, should be: $1"; }
+	cat /tmp/printed
+	steps=$((steps + 1))
+	printed "$1" || { wrong=$((wrong + 1)); echo "^^^ WRONG, should be: $1"; }
 }
 
 title() { printf '\n%s\n\n' "$*"; }
@@ -69,5 +73,5 @@ try '' 'kill -KILL $!; wait'
 try '0' 'cat team/ioasids.current'
 try 'total * kernel 0 user 0 available *' 'cat ioasids.capacity'
 
-[ $wrong = 0 ] || { title "WRONG: $wrong of $lines lines, marked by ^^^"; exit 1; }
-title "All $lines lines did and said what they should."
+[ $wrong = 0 ] || { title "WRONG: $wrong of $steps steps failed; they are marked by ^^^"; exit 1; }
+title "All $steps steps passed."

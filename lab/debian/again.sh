@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# The machine was started again: what lasts, and that nothing else does.
+# After a restart of the guest: limits last, and charges do not.
 
 from_the_start() {
 	is 'active' systemctl is-active ioasids-enable.service

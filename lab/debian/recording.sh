@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# What a terminal shows on a busy guest, for the README.
+# What ioasidctl shows on a busy machine, for the README.
 
 install_package >/dev/null
 use_example

@@ -3,8 +3,8 @@
 #
 # shellcheck disable=SC2154,SC2164
 #
-# What a lab guest does: what lab= on the kernel's command line says. Reports
-# over a virtio serial port; the last line, "end STATUS", shows that it got there.
+# The small guest does what lab= on the kernel's command line says. It reports over a
+# virtio serial port; the last line, "end STATUS", shows that it got there.
 
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -20,7 +20,7 @@ for port in /sys/class/virtio-ports/*; do
 done
 trap 'echo "end $?"' EXIT
 
-# What the debug kernel has kept account of.
+# Has the debug kernel found memory that was lost?
 ask_kmemleak() {
 	[ -e "$leaks" ] || return 0
 	# Nothing younger than 5 s is called a leak.
@@ -35,8 +35,8 @@ ask_kmemleak() {
 	fi
 }
 
-# Each lock must have been taken where the comments in the code say that it is: in
-# interrupts and in softirqs too, "-", or only where both are on, "+".
+# Each lock must have been used as the comments in the code say: "-", also in interrupts
+# or softirqs; "+", only where they are enabled.
 ask_lockdep() {
 	[ -e /proc/lockdep ] || return 0
 	grep -q 'debug_locks: *1$' /proc/lockdep_stats || echo "not ok - lockdep has given up"
@@ -60,33 +60,43 @@ ask_lockdep() {
 	EOF
 }
 
+# The programs in /tests, or those of them that $programs lists, with commas between.
+chosen() {
+	for test in /tests/*; do
+		case ,${programs:-${test##*/}}, in
+		*",${test##*/},"*) [ ! -f "$test" ] || [ ! -x "$test" ] || echo "$test" ;;
+		esac
+	done
+}
+
 case $lab in
 session)
 	sh /session.sh
 	;;
-probe)	# which of our interfaces does this kernel have?
+probe)	# which of the project's interfaces does this kernel have?
 	! grep -q '^ioasids.*1$' /proc/cgroups || echo CONFIG_CGROUP_IOASIDS=y
 	[ ! -e /dev/ioasid ] || echo CONFIG_IOASID_USER=y
 	;;
-test)	# all tests, or those that are called $only
+test)	# all tests, or those called $only; of the selftests, those in the programs $programs
 	cat /sys/kernel/debug/kunit/*/results 2>/dev/null || [ "${only-}" ] || echo "not ok - KUnit left no results"
 	case ${only-} in
 	'')	set -- ;;
 	*.*)	set -- -r "$only" ;;
 	*)	set -- -t "$only" ;;
 	esac
-	for test in /tests/*; do
+	[ "$(chosen)" ] || echo "not ok - there is no program ${programs-}"
+	for test in $(chosen); do
 		timeout -s KILL 1200 "$test" "$@"
 		status=$?
-		# 1: some failed, and it said which; 4: all were skipped
-		case $status in 0|1|4) ;; *) echo "not ok - $test ended with status $status" ;; esac
+		# 1: some failed, and are reported; 4: all were skipped
+		case $status in 0|1|4) ;; *) echo "not ok - ${test##*/} ended with status $status" ;; esac
 	done
-	[ "${only-}" ] || ask_lockdep
+	[ "${only-}${programs-}" ] || ask_lockdep
 	ask_kmemleak
 	taint=$(($(cat /proc/sys/kernel/tainted) & ~(1 << 18)))	# 18: KUnit ran
 	[ $taint = 0 ] || echo "not ok - the kernel is tainted: $taint"
 	;;
-stress)	# what user space can do, and what the kernel can do meanwhile
+stress)	# the stress of user space; KUnit has run the kernel's before
 	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
 	case $(cat /sys/fs/cgroup/ioasids.capacity) in
 	*"kernel 0"*"user 0"*) echo "ok - all IDs have been given back" ;;
@@ -95,7 +105,7 @@ stress)	# what user space can do, and what the kernel can do meanwhile
 	[ -e /sys/kernel/debug/kunit/ioasid_stress ] || echo "not ok - the kernel's own stress is not there"
 	ask_kmemleak
 	;;
-bench)	# what a pair costs by depth, if the controller is there, and while others hold IDs
+bench)	# the cost of a pair, by depth if there is the controller, and while others hold IDs
 	cd /sys/fs/cgroup
 	for depth in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
 		[ -e ioasids.capacity ] || [ -e ioasids.max ] || break
@@ -106,7 +116,7 @@ bench)	# what a pair costs by depth, if the controller is there, and while other
 		case $depth in 1|8|16) ;; *) continue ;; esac
 		echo "depth $depth"
 		sh -c 'echo $$ >cgroup.procs; exec bench_ioasids 0'
-		# Who has ended is in it for a moment.
+		# A process that has ended stays in its cgroup for a moment.
 		sleep 1
 	done
 	echo root
@@ -116,18 +126,16 @@ bench)	# what a pair costs by depth, if the controller is there, and while other
 capacity)
 	head -n 1 /sys/fs/cgroup/ioasids.capacity
 	;;
-coverage) # what KUnit has run, as the compiler counted it
+coverage) # how often KUnit has run each line, as counted by the compiler's code
 	cd /sys/kernel/debug/gcov
 	find . -name 'ioasid*.gcda' | while read -r counts; do
 		echo "file ${counts##*/}"
 		base64 "$counts"
 	done
 	;;
-others)	# what becomes of each case of the kernel's own tests, or of those in $programs
-	for test in /others/*; do
-		name=${test##*/}
-		case ${programs:-,$name,}, in *",$name,"*) ;; *) continue ;; esac
-		{ cd /tmp; timeout -s KILL 300 "$test" 2>&1; echo "ended with $?"; } | sed "s/^/$name: /"
+others)	# the result of each case of the kernel's own tests, or of those in $programs
+	for test in $(chosen); do
+		{ cd /tmp; timeout -s KILL 300 "$test" 2>&1; echo "ended with $?"; } | sed "s/^/${test##*/}: /"
 	done
 	;;
 esac

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
+# Guest: other
+#
 # libcgroup: its commands, and its configuration file.
 
 commands() {

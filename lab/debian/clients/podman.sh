@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
+# Guest: restarted
+#
 # podman: with each runtime and each manager of cgroups.
 
 podman_below_a_slice() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The first program in a lab guest: mounts what is needed, runs guest.sh, and
- * turns the guest off.
+ * ends the guest.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -44,6 +44,7 @@ int main(void)
 	}
 	while (wait(NULL) != pid)
 		;
-	reboot(RB_POWER_OFF);
+	/* With -no-reboot, this ends QEMU; power off would take ACPI. */
+	reboot(RB_AUTOBOOT);
 	return 1;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# The package of the tools is installed, and the clients used that clients= on the
+# Installs the package of the tools and runs the tests in clients/ that clients= on the
 # kernel's command line names.
 
 is_installed() {
@@ -13,7 +13,7 @@ is_installed() {
 	eventually is 'root:ioasid 660' stat -c '%U:%G %a' /dev/ioasid
 }
 
-# So that BPF programs for any kernel can read what the controller counts.
+# BPF programs that are built for any kernel need them to read the controller's counters.
 has_types() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep "STRUCT 'ioasids_cgroup'"; }
 
 check 'the package: is installed, and switches the controller on' is_installed
@@ -22,6 +22,6 @@ clients=$(sed -n 's/.*\<clients=\([^ ]*\).*/\1/p' /proc/cmdline)
 for client in ${clients//,/ }; do
 	started=$SECONDS
 	# shellcheck source=/dev/null
-	. "./$client.sh"
+	. "clients/$client.sh"
 	echo "# $client: $((SECONDS - started)) s"
 done

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# What the tests of clients are written in. Each is a function; it fails with the
-# first command in it that does.
+# Functions for the tests of clients. A test is a function; it fails with the first
+# command in it that fails.
 
 root=/sys/fs/cgroup
 log=/run/lab.log
 
-# check NAME FUNCTION [ARGUMENT...]: a test, and what became of it.
+# check NAME FUNCTION [ARGUMENT...]: runs a test and reports its result.
 check() {
 	local name=$1 status started=$SECONDS
 	shift
@@ -15,13 +15,13 @@ check() {
 	status=$?
 	[ $status = 0 ] || sed 's/^/# /' "$log"
 	echo "$([ $status = 0 ] || echo 'not ')ok - $name"
-	[ $((SECONDS - started)) -lt 10 ] || echo "# which took $((SECONDS - started)) s"
+	[ $((SECONDS - started)) -lt 10 ] || echo "# It took $((SECONDS - started)) s"
 }
 
-# not COMMAND...: it fails. A ! before it would hide that it does not.
+# not COMMAND...: COMMAND fails. With ! alone, set -e would ignore that it does not.
 not() { ! "$@"; }
 
-# is EXPECTED COMMAND...: what it prints, white space made one, matches the pattern.
+# is PATTERN COMMAND...: COMMAND prints PATTERN, when all white space is a single space.
 is() {
 	local expected=$1 words
 	shift
@@ -30,7 +30,7 @@ is() {
 	[[ ${words[*]} = $expected ]] || { echo "'$*' says '${words[*]}', should be '$expected'"; return 1; }
 }
 
-# fails STATUS PATTERN COMMAND...: it does, with that, and says why in one line.
+# fails STATUS PATTERN COMMAND...: COMMAND returns STATUS and prints one line, PATTERN.
 fails() {
 	local expected=$1 pattern=$2 status=0 printed
 	shift 2
@@ -42,23 +42,25 @@ fails() {
 	fi
 }
 
-# A minute: where much else runs, what takes a second can take twenty.
+# eventually COMMAND...: waits until COMMAND succeeds. The limit is for hangs: on a busy
+# machine a guest can be twenty times slower.
 eventually() {
-	local end=$((SECONDS + 60))
+	local end=$((SECONDS + 180))
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || { "$@"; return; }
 		sleep 0.2
 	done
 }
 
-# What is run inside: it wants one more than it may have, and then holds what it may.
+# The program of a container or a service: it asks for one ID more than its limit, which
+# is refused, and then holds as many as the limit.
 # shellcheck disable=SC2016
 inside='ioasid-hold --alloc=$(($0 + 1)) 2>&1 | grep -q EAGAIN && exec ioasid-hold --alloc=$0 --hold'
 
-# limit FILE UNIT N: the two lines.
+# limit FILE UNIT N: writes the file of two lines that limits UNIT to N.
 limit() { printf 'Unit=%s\nMax=%s\n' "$2" "$3" >"/etc/ioasids.d/$1.conf"; }
 
-# limited CGROUP N: something inside has N, and was refused more by the limit there.
+# limited CGROUP N: its processes hold N IDs, and its limit has refused more.
 limited() {
 	eventually is "$2" cat "$root/$1/ioasids.current"
 	is "$2" cat "$root/$1/ioasids.max"
@@ -66,7 +68,7 @@ limited() {
 	is "max * alloc_fail [1-9]*" cat "$root/$1/ioasids.events"
 }
 
-# gone CGROUP: nothing is left of it, and nobody has anything.
+# gone CGROUP: it is removed, and no process holds an ID.
 gone() {
 	eventually test ! -e "$root/$1"
 	eventually is '*kernel 0 user 0 *' cat "$root/ioasids.capacity"
@@ -75,7 +77,7 @@ gone() {
 
 device_number() { printf '%d:%d\n' "0x$(stat -c %t /dev/ioasid)" "0x$(stat -c %T /dev/ioasid)"; }
 
-# make_box DIRECTORY: what a container needs to run what is inside.
+# make_box DIRECTORY: makes the root of a container that runs $inside.
 make_box() {
 	mkdir -p "$1"/{bin,dev,etc,proc,sys,tmp}
 	cp /bin/busybox /run/lab/ioasid-hold "$1/bin"
@@ -83,18 +85,18 @@ make_box() {
 	ln -sf busybox "$1/bin/grep"
 }
 
-# The guest is made without documents, but an example in ours is used.
+# The guest has no documents, but an example of the package is used.
 install_package() {
 	DEBIAN_FRONTEND=noninteractive dpkg -i --path-include='/usr/share/doc/ioasids-tools/*' ./*.deb
 }
 
-# What crun needs for --cgroup-conf.
+# The example is a configuration that crun needs for --cgroup-conf.
 use_example() {
 	install -D -m 644 /usr/share/doc/ioasids-tools/examples/containers.conf \
 		/etc/containers/containers.conf.d/50-ioasids.conf
 }
 
-# A user who may open the device, and whose manager runs.
+# A user who may open the device and whose service manager runs.
 make_user() {
 	id user 2>/dev/null || useradd -m -u 1000 -G ioasid -s /bin/bash user
 	loginctl enable-linger user
@@ -104,14 +106,14 @@ make_user() {
 as_user() { runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 PATH="$PATH" "$@"; }
 manager=user.slice/user-1000.slice/user@1000.service
 
-# import_box [as_user]: makes an image of such a box.
+# import_box [as_user]: makes an image, localhost/box, of such a root.
 import_box() {
 	make_box /run/image
 	tar -C /run/image -cf /run/image.tar .
 	"$@" podman import /run/image.tar box
 }
 
-# podman_limits env|as_user RUNTIME MANAGER OPTION...: a container that may have five.
+# podman_limits env|as_user RUNTIME MANAGER OPTION...: OPTION limits a container to five.
 podman_limits() {
 	local podman=("$1" podman --runtime "$2" --cgroup-manager "$3") id cgroup
 	shift 3

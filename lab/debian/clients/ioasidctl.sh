@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
+# Guest: other
+#
 # ioasidctl: each subcommand, with right and with wrong arguments.
 
 # A tree: /job may have 10 and holds 4, /job/part may have 4 and holds them all.
