@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -113,9 +114,13 @@ bool remove_tree(void)
 	return eventually(remove_cgroups(top));
 }
 
-/* A test that was killed leaves its cgroups. On v1 there is nothing to enable. */
+/*
+ * A test that was killed leaves its cgroups. On v1 there is nothing to enable. The
+ * children of an actor that is killed become the test's, which waits for them.
+ */
 bool make_tree(void)
 {
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	top = cg_name(root, TREE);
 	left = cg_name(top, "left");
 	right = cg_name(top, "right");
@@ -775,6 +780,14 @@ void kill_actor(struct actor *actor)
 {
 	kill(actor->pid, SIGKILL);
 	waitpid(actor->pid, NULL, 0);
+}
+
+void kill_unreaped(struct actor *actor)
+{
+	siginfo_t info;
+
+	kill(actor->pid, SIGKILL);
+	waitid(P_PID, actor->pid, &info, WEXITED | WNOWAIT);
 }
 
 long pass_device(struct actor *from, struct actor *to)

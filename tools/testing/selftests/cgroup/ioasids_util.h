@@ -156,6 +156,8 @@ struct actor *start_with_device(const char *cgroup);
 /* A child of @parent's: with all that fork() passes on, or sharing its memory. */
 struct actor *start_child(struct actor *parent, int flags);
 void kill_actor(struct actor *actor);
+/* Kills it and leaves it a zombie. */
+void kill_unreaped(struct actor *actor);
 /* Also waits for them: a zombie keeps what is left of its cgroup. */
 void end_actors(void);
 

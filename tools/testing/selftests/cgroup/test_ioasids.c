@@ -1466,29 +1466,28 @@ TEST_F(process, moves_when_its_leader_has_exited)
 	EXPECT_EQ(0, current_of(right));
 }
 
-TEST_F(process, moves_after_exec)
+TEST_F(process, exec_ends_what_it_holds)
 {
+	ASSERT_EQ(0, ask(self->holder, reserve, 10));
 	ASSERT_EQ(0, ask(self->holder, take, 5));
+
 	ASSERT_EQ(0, ask(self->holder, exec_again));
-	EXPECT_EQ(5, current_of(left));
-	EXPECT_EQ(0, ask(self->holder, every_ioctl_fails_with, EPERM));
 
-	ASSERT_EQ(0, move_pid(self->holder->pid, right));
-	EXPECT_EQ(0, current_of(left));
-	EXPECT_EQ(5, current_of(right));
-
-	ASSERT_EQ(0, ask(self->holder, close_device));
+	EXPECT_TRUE(eventually(!current_of(left)));
 	EXPECT_EQ(0, current_of(top));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+	EXPECT_EQ(0, ask(self->holder, every_ioctl_fails_with, EPERM));
+	EXPECT_EQ(0, ask(self->holder, close_device));
 }
 
-TEST_F(process, moves_after_exec_by_another_thread)
+TEST_F(process, exec_by_another_thread_ends_what_it_holds)
 {
 	ASSERT_EQ(0, ask(self->holder, take, 5));
+
 	ASSERT_EQ(0, ask(self->holder, in_thread, OP(exec_again)));
 
-	ASSERT_EQ(0, move_pid(self->holder->pid, right));
-	EXPECT_EQ(0, current_of(left));
-	EXPECT_EQ(5, current_of(right));
+	EXPECT_TRUE(eventually(!current_of(left)));
+	EXPECT_EQ(0, current_of(top));
 }
 
 TEST_F(process, may_open_again_after_exec)
@@ -1498,12 +1497,11 @@ TEST_F(process, may_open_again_after_exec)
 
 	EXPECT_EQ(0, ask(self->holder, open_device));
 	EXPECT_EQ(0, ask(self->holder, take, 1));
-	EXPECT_EQ(6, current_of(left));
+	EXPECT_TRUE(eventually(current_of(left) == 1));
 
-	/* Both sets are this process's. */
 	ASSERT_EQ(0, move_pid(self->holder->pid, right));
 	EXPECT_EQ(0, current_of(left));
-	EXPECT_EQ(6, current_of(right));
+	EXPECT_EQ(1, current_of(right));
 }
 
 TEST_F(process, controller_switched_off_and_on_counts_every_id)
@@ -1574,6 +1572,49 @@ TEST_F(process, that_shares_its_memory_shares_the_set)
 	ASSERT_EQ(0, move_pid(self->holder->pid, right));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(1, current_of(right));
+}
+
+/* It is dead when all its threads are. */
+TEST_F(process, maker_without_its_first_thread_pays_on)
+{
+	struct actor *child = start_child(self->holder, CLONE_VM);
+
+	ASSERT_NE(NULL, child);
+	ASSERT_EQ(0, move_pid(child->pid, right));
+	ASSERT_EQ(0, ask(self->holder, exit_leader));
+
+	EXPECT_EQ(0, ask(child, take, 3));
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+}
+
+/* Each child keeps a descriptor of its parent's, which is moved away and dies. */
+TEST_F(process, inherited_descriptors_are_no_way_round_a_limit)
+{
+	long user = capacity_of("user ");
+	struct actor *next;
+	char *away;
+	int i;
+
+	away = cg_name(root, "ioasids_test_away");
+	ASSERT_EQ(0, set_max(left, "5"));
+	for (i = 0; i < 4; i++) {
+		if (i)
+			ASSERT_EQ(0, ask(self->holder, open_device));
+		ASSERT_EQ(0, ask(self->holder, take, 5));
+		ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+		next = start_child(self->holder, 0);
+		ASSERT_NE(NULL, next);
+
+		ASSERT_EQ(0, cg_create(away));
+		ASSERT_EQ(0, move_pid(self->holder->pid, away));
+		kill_actor(self->holder);
+		ASSERT_EQ(0, rmdir(away));
+		EXPECT_TRUE(eventually(capacity_of("user ") == user))
+			TH_LOG("round %d: %ld are held", i, capacity_of("user ") - user);
+		self->holder = next;
+	}
+	EXPECT_EQ(0, current_of(top));
 }
 
 TEST_F(process, that_is_killed_leaves_nothing)
@@ -1658,24 +1699,33 @@ TEST_F_TIMEOUT(process, counters_do_not_drift_in_a_storm, 900)
 	EXPECT_EQ(user, capacity_of("user "));
 }
 
-/* Its owner has died, and a process elsewhere has the descriptor. */
-static struct actor *orphan(struct actor *holder, int n)
+/*
+ * The owner of @n IDs has died, and a process in the root, which has not asked for
+ * any since, shares its memory.
+ */
+static struct actor *survivor(struct actor *holder, int n)
 {
-	struct actor *keeper = start(root);
+	struct actor *sharer;
 
-	if (!keeper || ask(holder, take, n) || pass_device(holder, keeper))
+	if (ask(holder, take, n))
+		return NULL;
+	sharer = start_child(holder, CLONE_VM);
+	if (!sharer || move_pid(sharer->pid, root))
 		return NULL;
 	kill_actor(holder);
-	return keeper;
+	return sharer;
 }
 
 /* Whose memory may begin where the dead owner's did */
 TEST_F(process, new_process_is_not_taken_for_a_dead_owner)
 {
-	struct actor *keeper = orphan(self->holder, 3), *next;
+	struct actor *keeper = start(root), *next;
 	int i;
 
 	ASSERT_NE(NULL, keeper);
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+	ASSERT_EQ(0, pass_device(self->holder, keeper));
+	kill_actor(self->holder);
 
 	for (i = 0; i < 10; i++) {
 		next = start(left);
@@ -1785,9 +1835,9 @@ TEST_F(process, removed_cgroup_keeps_nothing_of_the_machine)
 
 TEST_F(process, removed_cgroup_leaves_its_charge_to_its_parent)
 {
-	struct actor *keeper = orphan(self->holder, 3);
+	struct actor *sharer = survivor(self->holder, 3);
 
-	ASSERT_NE(NULL, keeper);
+	ASSERT_NE(NULL, sharer);
 	ASSERT_EQ(3, current_of(left));
 
 	EXPECT_EQ(0, rmdir(left));
@@ -1797,17 +1847,17 @@ TEST_F(process, removed_cgroup_leaves_its_charge_to_its_parent)
 	EXPECT_EQ(3, current_of(top));
 	EXPECT_EQ(3, peak_of(top));
 	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(top));
-	EXPECT_STREQ(top + strlen(root), fdinfo_of(keeper, "ioasid-cgroup"));
+	EXPECT_STREQ(top + strlen(root), fdinfo_of(sharer, "ioasid-cgroup"));
 
-	ASSERT_EQ(0, ask(keeper, close_device));
+	ASSERT_EQ(0, ask(sharer, close_device));
 	EXPECT_EQ(0, current_of(top));
 }
 
 TEST_F(process, controller_switched_off_leaves_the_charge_of_the_dead_to_the_parent)
 {
-	struct actor *keeper = orphan(self->holder, 3);
+	struct actor *sharer = survivor(self->holder, 3);
 
-	ASSERT_NE(NULL, keeper);
+	ASSERT_NE(NULL, sharer);
 	ASSERT_EQ(0, disable_below(top));
 
 	EXPECT_TRUE(eventually(none_dying(top)));
@@ -1818,16 +1868,16 @@ TEST_F(process, controller_switched_off_leaves_the_charge_of_the_dead_to_the_par
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(3, current_of(top));
 
-	ASSERT_EQ(0, ask(keeper, close_device));
+	ASSERT_EQ(0, ask(sharer, close_device));
 	EXPECT_EQ(0, current_of(top));
 }
 
 TEST_F(process, removed_cgroups_leave_their_charge_to_who_is_left)
 {
-	struct actor *keeper = orphan(self->holder, 3);
+	struct actor *sharer = survivor(self->holder, 3);
 	long user = capacity_of("user ");
 
-	ASSERT_NE(NULL, keeper);
+	ASSERT_NE(NULL, sharer);
 
 	EXPECT_EQ(0, rmdir(left));
 	EXPECT_EQ(0, rmdir(right));
@@ -1835,8 +1885,235 @@ TEST_F(process, removed_cgroups_leave_their_charge_to_who_is_left)
 	EXPECT_TRUE(eventually(none_dying(root)));
 	EXPECT_EQ(user, capacity_of("user "));
 
-	ASSERT_EQ(0, ask(keeper, close_device));
+	ASSERT_EQ(0, ask(sharer, close_device));
 	EXPECT_EQ(user - 3, capacity_of("user "));
+}
+
+/*
+ * A process that shares the memory of another one that has opened the device: the
+ * maker of the account. The account is the maker's as long as the maker lives in that
+ * memory; after that it goes to the next process that asks for an ID or a quota.
+ */
+FIXTURE(sharer) {
+	struct actor *maker;	/* in left, has opened the device, holds 3 IDs */
+	struct actor *sharer;	/* in right */
+};
+
+enum end { DIES, STAYS_A_ZOMBIE, EXECS };
+
+FIXTURE_VARIANT(sharer) {
+	enum end end;		/* how the maker leaves the memory */
+};
+
+FIXTURE_VARIANT_ADD(sharer, maker_dies) { .end = DIES };
+FIXTURE_VARIANT_ADD(sharer, maker_stays_a_zombie) { .end = STAYS_A_ZOMBIE };
+FIXTURE_VARIANT_ADD(sharer, maker_execs) { .end = EXECS };
+
+FIXTURE_SETUP(sharer)
+{
+	if (!setup(_metadata, DEVICE))
+		return;
+	self->maker = start_with_device(left);
+	ASSERT_NE(NULL, self->maker);
+	ASSERT_EQ(0, ask(self->maker, take, 3));
+	self->sharer = start_child(self->maker, CLONE_VM);
+	ASSERT_NE(NULL, self->sharer);
+	ASSERT_EQ(0, move_pid(self->sharer->pid, right));
+}
+
+FIXTURE_TEARDOWN(sharer)
+{
+	teardown(_metadata);
+}
+
+static void leave_memory(struct __test_metadata *_metadata, struct actor *maker, enum end end)
+{
+	switch (end) {
+	case DIES:
+		kill_actor(maker);
+		break;
+	case STAYS_A_ZOMBIE:
+		kill_unreaped(maker);
+		break;
+	case EXECS:
+		ASSERT_EQ(0, ask(maker, exec_again));
+	}
+}
+
+TEST_F(sharer, next_id_makes_the_account_its_own)
+{
+	leave_memory(_metadata, self->maker, variant->end);
+	EXPECT_EQ(3, current_of(left));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(left));
+
+	ASSERT_EQ(0, ask(self->sharer, take, 1));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(4, current_of(right));
+	EXPECT_EQ(4, current_of(top));
+	EXPECT_EQ(4, peak_of(top));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(left));
+	EXPECT_STREQ("allocated 4 reserved 0 sets 1", stat_of(right));
+
+	ASSERT_EQ(0, move_pid(self->sharer->pid, left));
+	EXPECT_EQ(4, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+	ASSERT_EQ(0, ask(self->sharer, give_back, 4));
+	EXPECT_EQ(0, current_of(top));
+}
+
+TEST_F(sharer, next_id_is_judged_by_its_cgroup)
+{
+	ASSERT_EQ(0, set_max(right, "3"));
+	leave_memory(_metadata, self->maker, variant->end);
+
+	EXPECT_EQ(-EAGAIN, ask(self->sharer, take, 1));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(3, current_of(right));
+	EXPECT_EQ(3, peak_of(top));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(right));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
+
+	ASSERT_EQ(0, set_max(right, "4"));
+	EXPECT_EQ(0, ask(self->sharer, take, 1));
+	EXPECT_EQ(-EAGAIN, ask(self->sharer, take, 1));
+	EXPECT_EQ(4, current_of(right));
+}
+
+/* The account moves as a process does: more may be charged then than is allowed. */
+TEST_F(sharer, account_goes_to_it_whatever_the_limit)
+{
+	ASSERT_EQ(0, set_max(right, "1"));
+	leave_memory(_metadata, self->maker, variant->end);
+
+	EXPECT_EQ(-EAGAIN, ask(self->sharer, take, 1));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(3, current_of(right));
+	EXPECT_STREQ("max 1 alloc_fail 1", local_events_of(right));
+}
+
+TEST_F(sharer, limit_of_the_makers_cgroup_is_none_of_its_own)
+{
+	ASSERT_EQ(0, set_max(left, "3"));
+	leave_memory(_metadata, self->maker, variant->end);
+
+	EXPECT_EQ(0, ask(self->sharer, take, 5));
+	EXPECT_EQ(8, current_of(right));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
+}
+
+TEST_F(sharer, next_quota_makes_the_account_its_own)
+{
+	ASSERT_EQ(0, set_max(right, "9"));
+	leave_memory(_metadata, self->maker, variant->end);
+
+	EXPECT_EQ(-EAGAIN, ask(self->sharer, reserve, 10));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(3, current_of(right));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(right));
+	EXPECT_EQ(0, quota_of(self->sharer));
+
+	EXPECT_EQ(0, ask(self->sharer, reserve, 9));
+	EXPECT_EQ(9, current_of(right));
+	EXPECT_STREQ("allocated 3 reserved 6 sets 1", stat_of(right));
+}
+
+TEST_F(sharer, id_inside_the_makers_quota_makes_the_account_its_own)
+{
+	ASSERT_EQ(0, ask(self->maker, reserve, 10));
+	ASSERT_EQ(0, set_max(right, "0"));
+	leave_memory(_metadata, self->maker, variant->end);
+
+	EXPECT_EQ(0, ask(self->sharer, take, 1));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(10, current_of(right));
+	EXPECT_STREQ("allocated 4 reserved 6 sets 1", stat_of(right));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(right));
+}
+
+TEST_F(sharer, available_is_what_its_cgroup_leaves)
+{
+	ASSERT_EQ(0, set_max(left, "100"));
+	ASSERT_EQ(0, set_max(right, "5"));
+	EXPECT_EQ(97, available_to(self->sharer));
+	leave_memory(_metadata, self->maker, variant->end);
+
+	EXPECT_EQ(2, available_to(self->sharer));
+	EXPECT_EQ(0, ask(self->sharer, take, 2));
+	EXPECT_EQ(-EAGAIN, ask(self->sharer, take, 1));
+}
+
+/* The maker is moved away and gone, and so is the cgroup that it was in. */
+TEST_F(sharer, limit_holds_when_the_makers_cgroup_is_gone)
+{
+	char *away = cg_name(root, "ioasids_test_away");
+	long user = capacity_of("user ");
+	long i;
+
+	ASSERT_EQ(0, set_max(right, "5"));
+	ASSERT_EQ(0, cg_create(away));
+	ASSERT_EQ(0, move_pid(self->maker->pid, away));
+	leave_memory(_metadata, self->maker, variant->end);
+	if (variant->end == EXECS)
+		EXPECT_EQ(0, move_pid(self->maker->pid, root));
+	EXPECT_EQ(0, rmdir(away));
+
+	for (i = 0; i < 100; i++)
+		ask(self->sharer, take, 1);
+	EXPECT_EQ(5, current_of(right));
+	EXPECT_EQ(5, current_of(top));
+	EXPECT_EQ(user + 2, capacity_of("user "));
+	EXPECT_STREQ("max 98 alloc_fail 98", events_of(right));
+}
+
+TEST_F(sharer, moves_of_the_maker_count_no_more)
+{
+	if (variant->end != EXECS)
+		SKIP(return, "only a maker that lives can be moved");
+	leave_memory(_metadata, self->maker, variant->end);
+	ASSERT_EQ(0, ask(self->sharer, take, 1));
+
+	ASSERT_EQ(0, move_pid(self->maker->pid, root));
+	EXPECT_EQ(4, current_of(right));
+	ASSERT_EQ(0, move_pid(self->maker->pid, left));
+	EXPECT_EQ(4, current_of(right));
+	EXPECT_EQ(0, current_of(left));
+
+	/* The maker may open again, for its new memory. */
+	EXPECT_EQ(0, ask(self->maker, open_and_take, 2));
+	EXPECT_EQ(2, current_of(left));
+	EXPECT_EQ(4, current_of(right));
+}
+
+TEST_F(sharer, account_passes_on_when_it_dies_too)
+{
+	struct actor *third = start_child(self->sharer, CLONE_VM);
+
+	ASSERT_NE(NULL, third);
+	leave_memory(_metadata, self->maker, variant->end);
+	ASSERT_EQ(0, ask(self->sharer, take, 1));
+	EXPECT_EQ(4, current_of(right));
+
+	kill_actor(self->sharer);
+	ASSERT_EQ(0, move_pid(third->pid, left));
+	EXPECT_EQ(4, current_of(right));
+	ASSERT_EQ(0, ask(third, take, 1));
+	EXPECT_EQ(0, current_of(right));
+	EXPECT_EQ(5, current_of(left));
+}
+
+TEST_F(sharer, last_one_ends_all_although_a_copy_is_open)
+{
+	struct actor *keeper = start(root);
+
+	ASSERT_NE(NULL, keeper);
+	ASSERT_EQ(0, pass_device(self->maker, keeper));
+	leave_memory(_metadata, self->maker, variant->end);
+	EXPECT_EQ(3, current_of(top));
+
+	kill_actor(self->sharer);
+	EXPECT_TRUE(eventually(!current_of(top)));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+	EXPECT_EQ(0, ask(keeper, every_ioctl_fails_with, EPERM));
 }
 
 /*
@@ -2110,14 +2387,14 @@ TEST_F_TIMEOUT(v1, set_made_while_the_first_thread_moves_is_not_left_behind, 300
 
 TEST_F(v1, removed_cgroup_leaves_its_charge_to_its_parent)
 {
-	struct actor *keeper = orphan(self->holder, 3);
+	struct actor *sharer = survivor(self->holder, 3);
 
-	ASSERT_NE(NULL, keeper);
+	ASSERT_NE(NULL, sharer);
 
 	EXPECT_EQ(0, rmdir(left));
 	EXPECT_TRUE(eventually(current_of(top) == 3));
 
-	ASSERT_EQ(0, ask(keeper, close_device));
+	ASSERT_EQ(0, ask(sharer, close_device));
 	EXPECT_EQ(0, current_of(top));
 }
 

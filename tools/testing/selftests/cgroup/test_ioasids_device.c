@@ -617,18 +617,66 @@ TEST_F(stranger, ids_stay_until_it_closes_its_copy)
 	EXPECT_EQ(0, current_of(top));
 }
 
-TEST_F(stranger, charge_stays_where_a_dead_owner_left_it)
+TEST_F(stranger, ids_end_with_their_owner)
 {
-	kill_actor(self->owner);
-	EXPECT_EQ(3, current_of(left));
-	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(left));
-	ASSERT_EQ(0, move_pid(self->stranger->pid, right));
-	EXPECT_EQ(3, current_of(left));
+	ASSERT_EQ(0, ask(self->owner, reserve, 10));
+	EXPECT_EQ(10, current_of(left));
 
-	ASSERT_EQ(0, ask(self->stranger, close_device));
-	EXPECT_EQ(0, current_of(left));
-	EXPECT_EQ(0, current_of(right));
+	kill_actor(self->owner);
+	EXPECT_TRUE(eventually(!current_of(left)));
 	EXPECT_EQ(0, current_of(top));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+	EXPECT_EQ(0, ask(self->stranger, every_ioctl_fails_with, EPERM));
+
+	/* Its copy is of no use, and holds up nothing. */
+	ASSERT_EQ(0, move_pid(self->stranger->pid, right));
+	EXPECT_EQ(0, rmdir(left));
+	EXPECT_EQ(0, ask(self->stranger, close_device));
+	EXPECT_EQ(0, ask(self->stranger, open_and_take, 1));
+	EXPECT_EQ(1, current_of(right));
+}
+
+TEST_F(stranger, ids_end_when_their_owner_execs)
+{
+	ASSERT_EQ(0, ask(self->owner, reserve, 10));
+
+	ASSERT_EQ(0, ask(self->owner, exec_again));
+	EXPECT_TRUE(eventually(!current_of(left)));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+	EXPECT_EQ(0, ask(self->owner, every_ioctl_fails_with, EPERM));
+	EXPECT_EQ(0, ask(self->stranger, every_ioctl_fails_with, EPERM));
+
+	EXPECT_EQ(0, ask(self->owner, open_and_take, 1));
+	EXPECT_EQ(1, current_of(left));
+}
+
+TEST_F(stranger, freed_ids_can_be_had_by_others)
+{
+	long id = ask(self->owner, nth_id, 0);
+	struct actor *other = start_with_device(right);
+
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(-ENOSPC, ask(other, take_between, id, id));
+	kill_actor(self->owner);
+	EXPECT_TRUE(eventually(ask(other, take_between, id, id) == id));
+}
+
+TEST_F(stranger, fdinfo_shows_an_empty_set_when_the_owner_is_gone)
+{
+	char *set;
+
+	ASSERT_EQ(0, ask(self->owner, reserve, 10));
+	set = fdinfo_of(self->stranger, "ioasid-set");
+	EXPECT_STREQ(set, fdinfo_of(self->owner, "ioasid-set"));
+	EXPECT_STREQ("10", fdinfo_of(self->stranger, "ioasid-quota"));
+	EXPECT_STREQ("3", fdinfo_of(self->stranger, "ioasid-allocated"));
+	EXPECT_STREQ(left + strlen(root), fdinfo_of(self->stranger, "ioasid-cgroup"));
+
+	kill_actor(self->owner);
+	EXPECT_TRUE(eventually(!strcmp("-", fdinfo_of(self->stranger, "ioasid-cgroup"))));
+	EXPECT_STREQ(set, fdinfo_of(self->stranger, "ioasid-set"));
+	EXPECT_STREQ("0", fdinfo_of(self->stranger, "ioasid-quota"));
+	EXPECT_STREQ("0", fdinfo_of(self->stranger, "ioasid-allocated"));
 }
 
 TEST_HARNESS_MAIN

@@ -267,11 +267,76 @@ TEST_F(sva, process_that_shares_its_memory_leaves_the_pasid_with_it)
 	EXPECT_EQ(1, current_of(left));
 	EXPECT_EQ(pasid, ask(self->user, bind_to, MOCK_B));
 
-	/* Its owner is dead: it stays where it was, and so does what comes after. */
+	/* The next ID makes the account the asker's. */
 	ASSERT_EQ(0, move_pid(self->user->pid, right));
 	ASSERT_EQ(0, ask(self->user, open_and_take, 1));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(2, current_of(right));
+}
+
+/* A PASID is an ID like any other: the account goes to the process that binds. */
+TEST_F(sva, bind_makes_the_account_of_a_dead_maker_its_own)
+{
+	struct actor *child = start_child(self->user, CLONE_VM);
+
+	ASSERT_NE(NULL, child);
+	ASSERT_EQ(0, ask(child, open_and_take, 2));
+	ASSERT_EQ(0, move_pid(self->user->pid, right));
+	kill_actor(child);
+	EXPECT_TRUE(eventually(!current_of(left)));
+
+	/* Only the child had the descriptor. With a copy, its IDs stay. */
+	child = start_child(self->user, CLONE_VM);
+	ASSERT_NE(NULL, child);
+	ASSERT_EQ(0, move_pid(child->pid, left));
+	ASSERT_EQ(0, ask(child, open_and_take, 2));
+	ASSERT_EQ(0, pass_device(child, self->user));
+	kill_actor(child);
 	EXPECT_EQ(2, current_of(left));
-	EXPECT_EQ(0, current_of(right));
+
+	ASSERT_EQ(0, set_max(right, "2"));
+	EXPECT_EQ(-EAGAIN, ask(self->user, bind_to, MOCK_A));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(2, current_of(right));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(right));
+	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
+	EXPECT_EQ(0, in_table());
+
+	ASSERT_EQ(0, set_max(right, "3"));
+	EXPECT_LT(0, ask(self->user, bind_to, MOCK_A));
+	EXPECT_EQ(3, current_of(right));
+}
+
+/* The descriptor of the device behind the IOMMU keeps the memory, and the PASID. */
+TEST_F(sva, end_of_the_address_space_leaves_the_pasid_charged_by_itself)
+{
+	ASSERT_EQ(0, ask(self->user, open_and_take, 2));
+	ASSERT_EQ(0, ask(self->user, reserve, 7));
+	ASSERT_LT(0, ask(self->user, bind_to, MOCK_A));
+	ASSERT_EQ(0, pass_bond(self->user, self->other));
+	ASSERT_EQ(0, pass_device(self->user, self->other));
+	EXPECT_EQ(7, current_of(left));
+
+	kill_actor(self->user);
+	EXPECT_TRUE(eventually(current_of(left) == 1));
+	EXPECT_STREQ("allocated 1 reserved 0 sets 1", stat_of(left));
+	EXPECT_EQ(1, in_table());
+
+	ASSERT_EQ(0, ask(self->other, unbind));
+	EXPECT_TRUE(is_given_back(!current_of(top)));
+	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
+}
+
+TEST_F(sva, exec_ends_what_the_device_gave_and_keeps_the_pasid)
+{
+	ASSERT_EQ(0, ask(self->user, open_and_take, 2));
+	ASSERT_LT(0, ask(self->user, bind_to, MOCK_A));
+	EXPECT_EQ(3, current_of(left));
+
+	ASSERT_EQ(0, ask(self->user, exec_again));
+	EXPECT_TRUE(eventually(current_of(left) == 1));
+	ASSERT_EQ(0, ask(self->user, unbind));
+	EXPECT_TRUE(is_given_back(!current_of(left)));
 }
 
 TEST_F(sva, passed_descriptor_keeps_the_binders_pasid)
