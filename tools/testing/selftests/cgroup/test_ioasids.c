@@ -1596,7 +1596,7 @@ TEST_F(process, inherited_descriptors_are_no_way_round_a_limit)
 	char *away;
 	int i;
 
-	away = cg_name(root, "ioasids_test_away");
+	away = cg_name(top, "away");
 	ASSERT_EQ(0, set_max(left, "5"));
 	for (i = 0; i < 4; i++) {
 		if (i)
@@ -2045,7 +2045,7 @@ TEST_F(sharer, available_is_what_its_cgroup_leaves)
 /* The maker is moved away and gone, and so is the cgroup that it was in. */
 TEST_F(sharer, limit_holds_when_the_makers_cgroup_is_gone)
 {
-	char *away = cg_name(root, "ioasids_test_away");
+	char *away = cg_name(top, "away");
 	long user = capacity_of("user ");
 	long i;
 
@@ -2285,36 +2285,66 @@ TEST_F(v1, charge_moves_with_the_process)
 	EXPECT_EQ(5, current_of(top));
 }
 
-TEST_F(v1, charge_stays_when_one_thread_moves)
+/* The threads of a process can be in several cgroups: the last move counts. */
+TEST_F(v1, charge_goes_where_a_thread_was_moved_last)
 {
+	pid_t holder = self->holder->pid;
 	long tid = ask(self->holder, start_thread);
 
 	ASSERT_LT(0, tid);
 	ASSERT_EQ(0, ask(self->holder, take, 5));
 
 	ASSERT_EQ(0, move_task(tid, right, "tasks"));
-
-	EXPECT_EQ(5, current_of(left));
-	EXPECT_EQ(0, current_of(right));
-}
-
-TEST_F(v1, charge_moves_with_the_eldest_of_the_threads_that_are_left)
-{
-	long eldest = ask(self->holder, start_thread), younger;
-
-	ASSERT_LT(0, eldest);
-	ASSERT_EQ(0, ask(self->holder, take, 5));
-	ASSERT_EQ(0, ask(self->holder, exit_leader));
-	younger = ask(self->holder, own_thread);
-	ASSERT_NE(eldest, younger);
-
-	ASSERT_EQ(0, move_task(younger, right, "tasks"));
-	EXPECT_EQ(5, current_of(left));
-	EXPECT_EQ(0, current_of(right));
-
-	ASSERT_EQ(0, move_task(eldest, right, "tasks"));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(5, current_of(right));
+	EXPECT_EQ(5, current_of(top));
+
+	ASSERT_EQ(0, move_task(tid, left, "tasks"));
+	EXPECT_EQ(5, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+
+	/* And so does that of the first thread. */
+	ASSERT_EQ(0, move_task(holder, right, "tasks"));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+
+	ASSERT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_EQ(6, current_of(right));
+	EXPECT_EQ(6, current_of(top));
+}
+
+TEST_F(v1, limit_is_that_of_where_a_thread_was_moved_last)
+{
+	long tid = ask(self->holder, start_thread);
+
+	ASSERT_LT(0, tid);
+	ASSERT_EQ(0, set_max(right, "1"));
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	ASSERT_EQ(0, move_task(tid, right, "tasks"));
+
+	EXPECT_EQ(-EAGAIN, ask(self->holder, take, 1));
+	EXPECT_EQ(2, current_of(right));
+	EXPECT_STREQ("max 1 alloc_fail 1", events_of(right));
+}
+
+TEST_F(v1, charge_is_with_the_threads_that_are_left)
+{
+	long tid = ask(self->holder, start_thread);
+
+	ASSERT_LT(0, tid);
+	ASSERT_EQ(0, ask(self->holder, take, 5));
+	ASSERT_EQ(0, move_task(tid, right, "tasks"));
+	/* One more thread, which serves on in left */
+	ASSERT_EQ(0, ask(self->holder, exit_leader));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+
+	ASSERT_EQ(0, move_pid(self->holder->pid, right));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(5, current_of(right));
+	EXPECT_EQ(0, rmdir(left));
+	EXPECT_EQ(5, current_of(right));
+	EXPECT_EQ(5, current_of(top));
 }
 
 static long enter_and_open(long cgroup, long unused)
@@ -2322,24 +2352,42 @@ static long enter_and_open(long cgroup, long unused)
 	return move_task(0, (const char *)cgroup, "tasks") ?: open_device(0, 0);
 }
 
-/* Whichever thread opens: else it would stay behind where nobody is any more. */
-TEST_F(v1, charge_is_where_the_first_thread_is)
+TEST_F(v1, charge_is_where_the_opener_is)
 {
 	pid_t holder = self->holder->pid;
 
 	ASSERT_EQ(0, ask(self->holder, close_device));
 	ASSERT_EQ(0, ask(self->holder, in_thread, OP(enter_and_open), (long)right));
 	ASSERT_EQ(0, ask(self->holder, take, 5));
-	EXPECT_EQ(5, current_of(left));
-	EXPECT_EQ(0, current_of(right));
-
-	ASSERT_EQ(0, ask(self->holder, close_device));
-	ASSERT_EQ(0, move_task(holder, right, "tasks"));
-	ASSERT_EQ(0, ask(self->holder, in_thread, OP(enter_and_open), (long)left));
-	ASSERT_EQ(0, ask(self->holder, take, 5));
-	ASSERT_EQ(0, move_pid(holder, right));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(5, current_of(right));
+
+	/* Also when that thread has exited. */
+	ASSERT_EQ(0, ask(self->holder, take, 1));
+	EXPECT_EQ(6, current_of(right));
+	ASSERT_EQ(0, move_task(holder, right, "tasks"));
+	EXPECT_EQ(6, current_of(right));
+	ASSERT_EQ(0, move_pid(holder, left));
+	EXPECT_EQ(6, current_of(left));
+	EXPECT_EQ(0, current_of(right));
+}
+
+/* The one that asks next, when the maker is dead, is charged where its asker is. */
+TEST_F(v1, account_of_a_dead_maker_goes_where_the_next_asker_is)
+{
+	struct actor *sharer;
+
+	ASSERT_EQ(0, ask(self->holder, take, 3));
+	sharer = start_child(self->holder, CLONE_VM);
+	ASSERT_NE(NULL, sharer);
+	ASSERT_EQ(0, move_pid(sharer->pid, right));
+	kill_actor(self->holder);
+	EXPECT_EQ(3, current_of(left));
+
+	ASSERT_EQ(0, set_max(right, "3"));
+	EXPECT_EQ(-EAGAIN, ask(sharer, take, 1));
+	EXPECT_EQ(0, current_of(left));
+	EXPECT_EQ(3, current_of(right));
 }
 
 static int opener_waits = -1;
@@ -2371,7 +2419,8 @@ static long open_while_moving(long cgroup, long wait)
 	return moved ?: (long)opened;
 }
 
-TEST_F_TIMEOUT(v1, set_made_while_the_first_thread_moves_is_not_left_behind, 300)
+/* The opener is where the first thread was: either of the two cgroups is right. */
+TEST_F_TIMEOUT(v1, set_made_while_another_thread_moves_is_counted_once, 300)
 {
 	int i;
 
@@ -2381,7 +2430,32 @@ TEST_F_TIMEOUT(v1, set_made_while_the_first_thread_moves_is_not_left_behind, 300
 		ASSERT_EQ(0, ask(self->holder, close_device));
 		ASSERT_EQ(0, ask(self->holder, open_while_moving, (long)to, i % 200 * 100));
 		ASSERT_EQ(0, ask(self->holder, take, 1));
-		ASSERT_EQ(1, current_of(to));
+		ASSERT_EQ(1, current_of(left) + current_of(right))
+			TH_LOG("round %d", i);
+		ASSERT_EQ(1, current_of(top))
+			TH_LOG("round %d", i);
+	}
+}
+
+TEST_F_TIMEOUT(v1, set_made_while_the_opener_is_moved_is_not_left_behind, 900)
+{
+	char *from = left, *to = right, *swap;
+	int i;
+
+	for (i = 0; i < 400; i++) {
+		ASSERT_EQ(0, ask(self->holder, close_device));
+		ASSERT_EQ(0, tell(self->holder, open_and_take, 1));
+		spin_us(i);
+		ASSERT_EQ(0, move_task(self->holder->pid, to, "tasks"));
+		ASSERT_EQ(0, answer(self->holder));
+
+		ASSERT_EQ(1, current_of(to))
+			TH_LOG("round %d", i);
+		ASSERT_EQ(0, current_of(from))
+			TH_LOG("round %d", i);
+		swap = from;
+		from = to;
+		to = swap;
 	}
 }
 
