@@ -11,7 +11,6 @@
 #define _GNU_SOURCE
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -1031,30 +1030,66 @@ TEST_F(charge, refusal_wakes_who_watches_by_inotify)
 	}
 }
 
+/*
+ * The kernel prints ten lines of a kind in five seconds. Those who wait that long can
+ * print ten. A line can come a moment after what it is about.
+ */
+#define LOG_LINES	10
+#define LOG_S		5
+
+static bool has_line(int log)
+{
+	struct pollfd pfd = { .fd = log, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+/* How many new lines have @needle in them, up to the one with @last; -1: it is missing */
+static int lines_until(int log, const char *needle, const char *last)
+{
+	char buf[8192];
+	int lines = 0;
+	ssize_t len;
+
+	do {
+		len = read(log, buf, sizeof(buf) - 1);
+		buf[len < 0 ? 0 : len] = '\0';
+		lines += !!strstr(buf, needle);
+		if (strstr(buf, last))
+			return lines;
+	} while (len > 0 || errno == EPIPE || eventually(has_line(log)));
+	return -1;
+}
+
 TEST_F(charge, first_refusal_in_a_cgroup_prints_one_line_with_its_path)
 {
+	const char *in_left = left + strlen(root), *in_right = right + strlen(root);
 	int log = open_log();
 
 	if (log < 0)
 		SKIP(return, "/dev/kmsg cannot be read");
 	ASSERT_EQ(0, set_max(top, "0"));
+	sleep(LOG_S + 1);
 
 	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
-	EXPECT_EQ(1, lines_with(log, left + strlen(root)));
+	EXPECT_EQ(1, lines_until(log, "refused by " CONTROLLER, in_left));
 
+	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
 	ASSERT_EQ(-EAGAIN, ask(self->other, take, 1));
-	EXPECT_EQ(1, lines_with(log, right + strlen(root)));
+	EXPECT_EQ(1, lines_until(log, "refused by " CONTROLLER, in_right));
 }
 
 TEST_F(charge, nothing_that_can_be_repeated_prints)
 {
+	const char *in_left = left + strlen(root), *in_right = right + strlen(root);
 	int log = open_log(), i;
 
 	if (log < 0)
 		SKIP(return, "/dev/kmsg cannot be read");
 	ASSERT_EQ(0, set_max(left, "0"));
+	sleep(LOG_S + 1);
 	ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
-	ASSERT_EQ(1, lines_with(log, "ioasid"));
+	ASSERT_EQ(1, lines_until(log, "ioasid", in_left));
 
 	for (i = 0; i < 100; i++) {
 		ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
@@ -1065,7 +1100,42 @@ TEST_F(charge, nothing_that_can_be_repeated_prints)
 		ASSERT_EQ(-EBUSY, ask(self->holder, open_device));
 	}
 
-	EXPECT_EQ(0, lines_with(log, "ioasid"));
+	/* The next line is another cgroup's. */
+	ASSERT_EQ(0, set_max(right, "0"));
+	ASSERT_EQ(-EAGAIN, ask(self->other, take, 1));
+	EXPECT_EQ(1, lines_until(log, "ioasid", in_right));
+}
+
+/* Each time, the controller knows nothing of earlier refusals in left. */
+TEST_F_TIMEOUT(charge, switching_the_controller_off_and_on_does_not_flood_the_log, 300)
+{
+	long began, seconds;
+	char *last = cg_name(top, "last");
+	int log = open_log(), lines, i;
+	struct actor *third;
+
+	if (log < 0)
+		SKIP(return, "/dev/kmsg cannot be read");
+	ASSERT_EQ(0, set_max(top, "0"));
+
+	began = now_us();
+	for (i = 0; i < 100; i++) {
+		ASSERT_EQ(0, disable_below(top));
+		ASSERT_EQ(0, enable_below(top));
+		ASSERT_EQ(-EAGAIN, ask(self->holder, take, 1));
+		ASSERT_STREQ("max 0 alloc_fail 1", events_of(left));
+	}
+	seconds = (now_us() - began) / 1000000;
+
+	sleep(LOG_S + 1);
+	ASSERT_EQ(0, cg_create(last));
+	third = start_with_device(last);
+	ASSERT_NE(NULL, third);
+	ASSERT_EQ(-EAGAIN, ask(third, take, 1));
+	lines = lines_until(log, "refused by " CONTROLLER, last + strlen(root)) - 1;
+	EXPECT_LT(0, lines);
+	EXPECT_GE(LOG_LINES * (seconds / LOG_S + 1), lines)
+		TH_LOG("%d lines in %ld s", lines, seconds);
 }
 
 /*
