@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -18,7 +19,10 @@
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <linux/futex.h>
 
 #include "../kselftest_harness.h"
 #include "ioasids_util.h"
@@ -1957,6 +1961,209 @@ TEST_F(process, removed_cgroups_leave_their_charge_to_who_is_left)
 
 	ASSERT_EQ(0, ask(sharer, close_device));
 	EXPECT_EQ(user - 3, capacity_of("user "));
+}
+
+/*
+ * A process of many threads, half of which have exited and are kept as zombies by a
+ * tracer, the test. The first thread has exited, too, and the first of those that
+ * live is in a threaded cgroup below. In what order the threads were started makes no
+ * difference to what the controller does.
+ */
+#define CROWD		4000
+#define CROWD_RATIO	20
+
+enum { LEAVE, STAY };
+
+static int gates[2];
+static pid_t zombies[CROWD];
+static int nr_zombies;
+
+static void *wait_at_gate(void *nr)
+{
+	int *gate = &gates[(long)nr];
+
+	while (!__atomic_load_n(gate, __ATOMIC_ACQUIRE))
+		syscall(SYS_futex, gate, FUTEX_WAIT, 0, NULL);
+	return NULL;
+}
+
+static long start_at_gate(long n, long nr)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int ret = 0;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	while (n-- && !ret)
+		ret = pthread_create(&thread, &attr, wait_at_gate, (void *)nr);
+	return -ret;
+}
+
+static long open_gate(long nr, long b)
+{
+	__atomic_store_n(&gates[nr], 1, __ATOMIC_RELEASE);
+	return result(syscall(SYS_futex, &gates[nr], FUTEX_WAKE, INT_MAX));
+}
+
+/* The shortest that opening the device took, in ns */
+static long time_opening(long times, long b)
+{
+	struct timespec began, ended;
+	long best = LONG_MAX, ns, ret;
+
+	while (times--) {
+		close_device(0, 0);
+		clock_gettime(CLOCK_MONOTONIC, &began);
+		ret = open_device(0, 0);
+		clock_gettime(CLOCK_MONOTONIC, &ended);
+		if (ret)
+			return ret;
+		ns = (ended.tv_sec - began.tv_sec) * 1000000000 + ended.tv_nsec - began.tv_nsec;
+		best = ns < best ? ns : best;
+	}
+	return best;
+}
+
+/* The threads of @actor that were started after the first @skip: how many there are */
+static int threads_of(struct actor *actor, int skip, pid_t *tids, int max)
+{
+	char path[32];
+	struct dirent *entry;
+	int n = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", actor->pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (*entry->d_name != '.' && --skip < 0 && n < max)
+			tids[n++] = atoi(entry->d_name);
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* @n threads become zombies. */
+static void make_zombies(struct __test_metadata *_metadata, struct actor *actor, int skip, int n)
+{
+	siginfo_t info;
+	int i;
+
+	ASSERT_EQ(0, ask(actor, start_at_gate, n, LEAVE));
+	ASSERT_EQ(n, threads_of(actor, skip, zombies, CROWD));
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, ptrace(PTRACE_SEIZE, zombies[i], 0, 0));
+		nr_zombies++;
+	}
+	ASSERT_LE(0, ask(actor, open_gate, LEAVE));
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, waitid(P_PID, zombies[i], &info, WEXITED | WNOWAIT | __WALL));
+}
+
+static void reap_zombies(void)
+{
+	while (nr_zombies)
+		waitpid(zombies[--nr_zombies], NULL, __WALL);
+}
+
+struct crowd_times {
+	long switching_on, opening, moving;	/* in ns */
+};
+
+static void time_crowd(struct __test_metadata *_metadata, int n, bool zombies_first,
+		       struct crowd_times *times)
+{
+	char *threaded = cg_name(left, "threaded");
+	struct actor *crowd = start_with_device(left);
+	long began, us;
+	pid_t first;
+	int i;
+
+	ASSERT_NE(NULL, crowd);
+	if (zombies_first)
+		make_zombies(_metadata, crowd, 1, n);
+	ASSERT_EQ(0, ask(crowd, start_at_gate, n, STAY));
+	ASSERT_EQ(1, threads_of(crowd, zombies_first ? 1 + n : 1, &first, 1));
+	if (!zombies_first)
+		make_zombies(_metadata, crowd, 1 + n, n);
+	ASSERT_EQ(0, ask(crowd, exit_leader));
+	times->opening = ask(crowd, time_opening, 50);
+	ASSERT_LT(0, times->opening);
+	ASSERT_EQ(0, ask(crowd, take, 3));
+
+	ASSERT_EQ(0, cg_create(threaded));
+	ASSERT_EQ(0, set(threaded, "cgroup.type", "threaded"));
+	ASSERT_EQ(0, move_task(first, threaded, "cgroup.threads"));
+
+	times->switching_on = LONG_MAX;
+	times->moving = LONG_MAX;
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, disable_below(top));
+		began = now_us();
+		ASSERT_EQ(0, enable_below(top));
+		us = now_us() - began;
+		if (us * 1000 < times->switching_on)
+			times->switching_on = us * 1000;
+		EXPECT_EQ(3, current_of(left));
+	}
+	for (i = 0; i < 3; i++) {
+		began = now_us();
+		ASSERT_EQ(0, move_pid(crowd->pid, right));
+		ASSERT_EQ(0, move_pid(crowd->pid, left));
+		us = now_us() - began;
+		if (us * 1000 < times->moving)
+			times->moving = us * 1000;
+		EXPECT_EQ(3, current_of(left));
+	}
+
+	kill(crowd->pid, SIGKILL);
+	reap_zombies();
+	kill_actor(crowd);
+	ASSERT_TRUE(eventually(!rmdir(threaded)));
+}
+
+FIXTURE(crowd) {
+	char *threads_max;
+};
+
+FIXTURE_SETUP(crowd)
+{
+	char needed[16];
+
+	if (!setup(_metadata, DEVICE))
+		return;
+	self->threads_max = text("/proc/sys/kernel", "threads-max");
+	snprintf(needed, sizeof(needed), "%d", 3 * CROWD);
+	if (atol(self->threads_max) < 3 * CROWD)
+		ASSERT_EQ(0, set("/proc/sys/kernel", "threads-max", needed));
+}
+
+FIXTURE_TEARDOWN(crowd)
+{
+	cg_killall(top);
+	reap_zombies();
+	EXPECT_EQ(0, set("/proc/sys/kernel", "threads-max", self->threads_max));
+	teardown(_metadata);
+}
+
+TEST_F_TIMEOUT(crowd, order_of_threads_makes_no_difference, 900)
+{
+	struct crowd_times zombies_first, zombies_last;
+	int n = many(CROWD);
+
+	time_crowd(_metadata, n, true, &zombies_first);
+	time_crowd(_metadata, n, false, &zombies_last);
+
+	ksft_print_msg("%d zombies before %d threads: switched on in %ld us, opened in %ld, moved in %ld\n",
+		       n, n, zombies_first.switching_on / 1000, zombies_first.opening / 1000,
+		       zombies_first.moving / 1000);
+	ksft_print_msg("%d zombies after %d threads: switched on in %ld us, opened in %ld, moved in %ld\n",
+		       n, n, zombies_last.switching_on / 1000, zombies_last.opening / 1000,
+		       zombies_last.moving / 1000);
+	EXPECT_GE(CROWD_RATIO * zombies_last.switching_on, zombies_first.switching_on);
+	EXPECT_GE(CROWD_RATIO * zombies_last.opening, zombies_first.opening);
+	EXPECT_GE(CROWD_RATIO * zombies_last.moving, zombies_first.moving);
 }
 
 /*
