@@ -368,6 +368,65 @@ TEST_F(device, fdinfo_shows_the_cgroup_that_pays_after_a_move)
 	EXPECT_STREQ("/", fdinfo_of(me, "ioasid-cgroup"));
 }
 
+/* Whether lockdep has seen @taken being taken with @held as the lock taken before it */
+static bool is_taken_in(const char *held, const char *taken)
+{
+	FILE *lockdep = fopen("/proc/lockdep", "r");
+	char line[256], *name;
+	bool in_held = false, seen = false;
+
+	while (lockdep && fgets(line, sizeof(line), lockdep)) {
+		line[strcspn(line, "\n")] = '\0';
+		name = strrchr(line, ' ');
+		if (!name)
+			in_held = false;
+		else if (strncmp(line, " -> ", 4))
+			in_held = !strcmp(name + 1, held);
+		else
+			seen |= in_held && !strcmp(name + 1, taken);
+	}
+	if (lockdep)
+		fclose(lockdep);
+	return seen;
+}
+
+/*
+ * The opening of all misc devices is serialised by misc_mtx, and all binds are by
+ * iommu_sva_lock: a wait for a migration in there holds up others. So does a reader
+ * that takes cgroup_mutex.
+ */
+TEST_F(device, open_and_show_take_no_lock_of_migrations)
+{
+	static const struct {
+		const char *held, *taken;
+	} *row, rows[] = {
+		{ "misc_mtx", "cgroup_threadgroup_rwsem" },
+		{ "misc_mtx", "cgroup_mutex" },
+		{ "iommu_sva_lock", "cgroup_threadgroup_rwsem" },
+		{ "iommu_sva_lock", "cgroup_mutex" },
+		{ "&p->lock", "cgroup_mutex" },
+		{ "&p->lock", "cgroup_threadgroup_rwsem" },
+	};
+	char *debug_locks = text("/proc", "lockdep_stats");
+
+	debug_locks = strstr(debug_locks, "debug_locks:");
+	if (!debug_locks || atoi(debug_locks + strlen("debug_locks:")) != 1)
+		SKIP(return, "lockdep is not in this kernel, or has given up");
+	/* This much it knows of any kernel. */
+	ASSERT_TRUE(is_taken_in("cgroup_mutex", "cgroup_threadgroup_rwsem") ||
+		    is_taken_in("cpu_hotplug_lock", "cgroup_threadgroup_rwsem"));
+
+	bind_in_child(MOCK_A, 0);
+	ASSERT_EQ(0, ask(me, close_device));
+	ASSERT_EQ(0, ask(me, open_and_take, 1));
+	EXPECT_STREQ("1", fdinfo_of(me, "ioasid-allocated"));
+	sets_have("process");
+	for (row = rows; row < rows + ARRAY_SIZE(rows); row++) {
+		EXPECT_FALSE(is_taken_in(row->held, row->taken))
+			TH_LOG("%s is taken in %s", row->taken, row->held);
+	}
+}
+
 /*
  * The structures that ioctls take
  */
