@@ -15,11 +15,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "ioasids_util.h"
 
-#define TREE		"ioasids_test"
 #define ANSWER_S	60	/* how long an actor may take for an answer */
 
 /* Where linux/ioasid.h is installed, it must agree. */
@@ -118,10 +118,10 @@ bool remove_tree(void)
  * A test that was killed leaves its cgroups. On v1 there is nothing to enable. The
  * children of an actor that is killed become the test's, which waits for them.
  */
-bool make_tree(void)
+bool make_tree(const char *name)
 {
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	top = cg_name(root, TREE);
+	top = cg_name(root, name);
 	left = cg_name(top, "left");
 	right = cg_name(top, "right");
 	return remove_tree() && !cg_create(top) &&
@@ -455,7 +455,12 @@ long try_enable_below(long cgroup, long b)
 
 static int mailbox[2];
 
-static long fetch(void)
+long post(int fd)
+{
+	return send_fd(mailbox[0], fd, 0);
+}
+
+long fetch(void)
 {
 	unsigned int number;
 
@@ -464,7 +469,7 @@ static long fetch(void)
 
 static long post_device(long a, long b)
 {
-	return send_fd(mailbox[0], device, 0);
+	return post(device);
 }
 
 static long fetch_device(long a, long b)
@@ -506,7 +511,7 @@ long bind_in_child(long mock, long b)
 
 static long post_bond(long a, long b)
 {
-	return send_fd(mailbox[0], bonds[nr_bonds - 1], 0);
+	return post(bonds[nr_bonds - 1]);
 }
 
 static long fetch_bond(long a, long b)
@@ -685,7 +690,7 @@ struct actor *start_child(struct actor *parent, int flags)
 	int far;
 
 	child = new_actor(&far);
-	if (!child || send_fd(mailbox[0], far, 0))
+	if (!child || post(far))
 		return NULL;
 	close(far);
 	child->pid = ask(parent, clone_child, flags);
@@ -699,7 +704,7 @@ long exec_again(long a, long b)
 	snprintf(fds, sizeof(fds), "%d %d %d %d", device, nr_bonds ? bonds[0] : -1, mailbox[0],
 		 mailbox[1]);
 	setenv(RESUME, fds, 1);
-	execl("/proc/self/exe", program_invocation_short_name, NULL);
+	execl("/proc/thread-self/exe", program_invocation_short_name, NULL);
 	return -errno;
 }
 
@@ -784,10 +789,11 @@ void kill_actor(struct actor *actor)
 
 void kill_unreaped(struct actor *actor)
 {
-	siginfo_t info;
+	struct pollfd pfd = { .fd = syscall(SYS_pidfd_open, actor->pid, 0), .events = POLLIN };
 
 	kill(actor->pid, SIGKILL);
-	waitid(P_PID, actor->pid, &info, WEXITED | WNOWAIT);
+	poll(&pfd, 1, ANSWER_S * 1000);
+	close(pfd.fd);
 }
 
 long pass_device(struct actor *from, struct actor *to)

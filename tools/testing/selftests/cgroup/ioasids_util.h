@@ -29,6 +29,7 @@
 #include "cgroup_util.h"
 
 #define CONTROLLER	"ioasids"
+#define TREE		"ioasids_test"
 #define DEVICE		"/dev/ioasid"
 #define SETS		"/sys/kernel/debug/ioasid/sets"
 #define MOCK		"/dev/ioasid-mock-"
@@ -107,7 +108,8 @@ void run_on_every_cpu(void);
 extern char *root, *top, *left, *right;
 
 char *find_root(void);
-bool make_tree(void);
+/* Makes @name, below the root, with what is in it. */
+bool make_tree(const char *name);
 bool remove_tree(void);
 /* Removes @path and the cgroups below it; false if one cannot be removed. */
 bool remove_cgroups(const char *path);
@@ -141,6 +143,10 @@ long send_fd(int socket, int fd, unsigned int number);
 /* The descriptor, or -errno; -EAGAIN if there is none. @flags are recvmsg()'s. */
 long receive_fd(int socket, unsigned int *number, int flags);
 
+/* Between actors, by the socket that all of them share */
+long post(int fd);
+long fetch(void);
+
 /* Actors */
 
 #define me		NULL
@@ -156,7 +162,7 @@ struct actor *start_with_device(const char *cgroup);
 /* A child of @parent's: with all that fork() passes on, or sharing its memory. */
 struct actor *start_child(struct actor *parent, int flags);
 void kill_actor(struct actor *actor);
-/* Kills it and leaves it a zombie. */
+/* Kills it and leaves it to its parent, which need not be the test. */
 void kill_unreaped(struct actor *actor);
 /* Also waits for them: a zombie keeps what is left of its cgroup. */
 void end_actors(void);
@@ -258,7 +264,7 @@ static inline bool setup(struct __test_metadata *_metadata, const char *needed)
 		SKIP(return false, "no %s", needed);
 	if (enable_below(root))
 		SKIP(return false, CONTROLLER " cannot be enabled in the root");
-	ASSERT_TRUE(make_tree());
+	ASSERT_TRUE(make_tree(TREE));
 	return true;
 }
 

@@ -82,7 +82,7 @@
 
 #include "ioasids_util.h"
 
-#define TREE		"ioasids_stress"
+#define STRESS		"ioasids_stress"
 
 #define KUNIT		"/sys/kernel/debug/kunit/ioasid_stress"
 #define MOCK_PASIDS	MOCK_TABLE "/pasids"
@@ -195,18 +195,18 @@ static const struct {
 	bool parent;			/* of cgroups with the controller */
 	unsigned int limit;		/* for each worker; 0: none, or it changes */
 } places[NR_PLACES] = {
-	[TOP]	     = { TREE, true, 14 },
-	[FIXED]	     = { TREE "/fixed", true, 5 },
-	[FIXED_A]    = { TREE "/fixed/a" },
-	[FIXED_B]    = { TREE "/fixed/b" },
-	[STILL]	     = { TREE "/fixed/still", false, 2 },
-	[WILD]	     = { TREE "/wild", true },
-	[WILD_A]     = { TREE "/wild/a" },
-	[WILD_B]     = { TREE "/wild/b" },
-	[SWITCHED]   = { TREE "/wild/switched", true },
-	[SWITCHED_X] = { TREE "/wild/switched/x" },
-	[SWITCHED_Y] = { TREE "/wild/switched/y" },
-	[CHURN]	     = { TREE "/wild/churn", true },
+	[TOP]	     = { STRESS, true, 14 },
+	[FIXED]	     = { STRESS "/fixed", true, 5 },
+	[FIXED_A]    = { STRESS "/fixed/a" },
+	[FIXED_B]    = { STRESS "/fixed/b" },
+	[STILL]	     = { STRESS "/fixed/still", false, 2 },
+	[WILD]	     = { STRESS "/wild", true },
+	[WILD_A]     = { STRESS "/wild/a" },
+	[WILD_B]     = { STRESS "/wild/b" },
+	[SWITCHED]   = { STRESS "/wild/switched", true },
+	[SWITCHED_X] = { STRESS "/wild/switched/x" },
+	[SWITCHED_Y] = { STRESS "/wild/switched/y" },
+	[CHURN]	     = { STRESS "/wild/churn", true },
 };
 
 /* One open of the device. Numbers are never used twice, entries are. */
@@ -1825,7 +1825,7 @@ static void see_sets(void)
 			continue;
 		for (i = 0; i < nr_seen && seen[i].set != a->set; i++)
 			;
-		if (i == nr_seen && i < ARRAY_SIZE(seen) && strstr(a->path, "/" TREE) == a->path)
+		if (i == nr_seen && i < ARRAY_SIZE(seen) && strstr(a->path, "/" STRESS) == a->path)
 			seen[nr_seen++] = *a;
 	}
 }

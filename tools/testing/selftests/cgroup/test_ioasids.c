@@ -25,6 +25,7 @@
 #include <linux/futex.h>
 
 #include "../kselftest_harness.h"
+#include "ioasids_sequence.h"
 #include "ioasids_util.h"
 
 /* What an actor can do */
@@ -2155,10 +2156,10 @@ TEST_F_TIMEOUT(crowd, order_of_threads_makes_no_difference, 900)
 	time_crowd(_metadata, n, true, &zombies_first);
 	time_crowd(_metadata, n, false, &zombies_last);
 
-	ksft_print_msg("%d zombies before %d threads: switched on in %ld us, opened in %ld, moved in %ld\n",
+	ksft_print_msg("%d zombies, then %d threads: switched on %ld us, opened %ld, moved %ld\n",
 		       n, n, zombies_first.switching_on / 1000, zombies_first.opening / 1000,
 		       zombies_first.moving / 1000);
-	ksft_print_msg("%d zombies after %d threads: switched on in %ld us, opened in %ld, moved in %ld\n",
+	ksft_print_msg("%d threads, then %d zombies: switched on %ld us, opened %ld, moved %ld\n",
 		       n, n, zombies_last.switching_on / 1000, zombies_last.opening / 1000,
 		       zombies_last.moving / 1000);
 	EXPECT_GE(CROWD_RATIO * zombies_last.switching_on, zombies_first.switching_on);
@@ -2393,6 +2394,28 @@ TEST_F(sharer, last_one_ends_all_although_a_copy_is_open)
 	EXPECT_EQ(0, ask(keeper, every_ioctl_fails_with, EPERM));
 }
 
+/* The same sequences each time. The stress tries others, for as long as it runs. */
+TEST_F_TIMEOUT(limit, holds_in_any_sequence_of_what_processes_do, 900)
+{
+	struct sequence_seen seen = {};
+	const char *problem;
+	int seed;
+
+	if (access(DEVICE, F_OK))
+		SKIP(return, "no " DEVICE);
+	for (seed = 1; seed <= 12; seed++) {
+		problem = try_sequence(TREE, seed, 100, &seen);
+		ASSERT_EQ(NULL, problem)
+			TH_LOG("sequence %d: %s", seed, problem);
+	}
+	ksft_print_msg("%lu steps: %lu IDs, %lu refusals, %lu adopted, %lu ended\n", seen.steps,
+		       seen.granted, seen.refused, seen.adopted, seen.ended);
+	EXPECT_LT(0, seen.refused);
+	EXPECT_LT(0, seen.adopted);
+	EXPECT_LT(0, seen.ended);
+	ASSERT_TRUE(make_tree(TREE));
+}
+
 /*
  * All the machine has, in one process
  */
@@ -2513,7 +2536,7 @@ FIXTURE_SETUP(v1)
 		SKIP(clean_up_v1(self->v2, self->enabled_on_v2); return,
 		     CONTROLLER " cannot be mounted on v1: %s", strerror(errno));
 	}
-	ASSERT_TRUE(make_tree());
+	ASSERT_TRUE(make_tree(TREE));
 	self->holder = start_with_device(left);
 	ASSERT_NE(NULL, self->holder);
 }
