@@ -10,11 +10,14 @@
  *			IDs, close and open again, bind their memory to devices, fork,
  *			vfork, exec, pass descriptors to each other, move themselves
  *			and each other, lose their leader, exit, and are killed at any
- *			instant. They bind where there is a mock IOMMU
+ *			instant. Others share their memory, and may outlive them. They
+ *			bind where there is a mock IOMMU
  *			(CONFIG_IOASID_MOCK) and the kernel does not refuse it
  *	disturbers	one changes limits, one makes and removes subtrees, one
  *			switches the controller off and on, one freezes, one reads, one
- *			has the kernel run its own stress (ioasid_stress of KUnit)
+ *			has the kernel run its own stress (ioasid_stress of KUnit), one
+ *			tries sequences of what processes can do, one step at a time,
+ *			in cgroups of its own (ioasids_sequence.c)
  *
  * and where, with the limits that never change:
  *
@@ -35,8 +38,8 @@
  * account is pending while a request of it is on its way between the kernel and the
  * model. An answer is compared with the model if the request was alone: none other
  * of the account began before it ended. An account is live until just before its
- * owner closes the descriptor, exits or is killed; so whatever the kernel does with
- * the IDs of a live account is wrong.
+ * owner closes the descriptor, execs, exits or is killed; so whatever the kernel does
+ * with the IDs of a live account is wrong.
  *
  * What is checked:
  *
@@ -52,6 +55,9 @@
  *   in debugfs. What each is charged, and where, makes up all counts exactly; the
  *   owner is in the cgroup that pays; and the model agrees. Only now: a charge
  *   climbs, so a child shows it before its parent does.
+ * - IDs and quota end with the address space that they were taken in, whoever has a
+ *   copy of the descriptor.
+ * - In a sequence, all counts are what the model says after each step.
  * - The capacity adds up whenever it is read.
  * - In the end nothing is charged, taken or dying.
  */
@@ -80,6 +86,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ioasids_sequence.h"
 #include "ioasids_util.h"
 
 #define STRESS		"ioasids_stress"
@@ -99,6 +106,7 @@
 #define MAX_QUOTA	32
 #define MAX_KEPT	2		/* descriptors of others, for each thread */
 #define MAX_BONDS	3
+#define MAX_SHARERS	2		/* of the memory of a worker */
 #define NR_ACCOUNTS	65536	/* more than are opened in the life of one */
 
 #define get(p)		__atomic_load_n(p, __ATOMIC_SEQ_CST)
@@ -106,7 +114,8 @@
 #define add(p, n)	__atomic_add_fetch(p, n, __ATOMIC_SEQ_CST)
 
 enum check {
-	ANSWERS, IDS, LIMITED, AT_REST, FROZEN, CAPACITY, KERNEL, END, COVERAGE, HANG, NR_CHECKS,
+	ANSWERS, IDS, LIMITED, AT_REST, FROZEN, SEQUENCE, CAPACITY, KERNEL, END, COVERAGE, HANG,
+	NR_CHECKS,
 };
 
 static const char *const check_names[NR_CHECKS] = {
@@ -115,6 +124,7 @@ static const char *const check_names[NR_CHECKS] = {
 	[LIMITED]  = "where nobody moves in, a limit is never exceeded",
 	[AT_REST]  = "with moves and limits at rest, nothing rises over a limit",
 	[FROZEN]   = "with all frozen, accounts make up the counts, and the model agrees",
+	[SEQUENCE] = "what processes take is counted in their cgroups, in any sequence",
 	[CAPACITY] = "the capacity adds up",
 	[KERNEL]   = "the kernel's own stress passes beside this one",
 	[END]	   = "in the end nothing is left",
@@ -128,8 +138,9 @@ enum deed {
 	DID_BAD,
 	DID_INFO, DID_FDINFO, DID_FORK, DID_CLONE_INTO, DID_VFORK, DID_VFORK_OPEN, DID_EXEC,
 	DID_POST, DID_FETCH, DID_DROP, DID_MOVE_SELF, DID_MOVE_OTHER, DID_LEADER_EXIT,
-	DID_EXIT, DID_KILL, DID_LIMIT, DID_SUBTREE, DID_ORPHAN, DID_SWITCH_OFF, DID_SWITCH_ON,
-	DID_FREEZE, DID_READ, DID_REST, DID_FROZEN_CHECK, DID_COMPARED,
+	DID_EXIT, DID_KILL, DID_LIMIT, DID_SUBTREE, DID_END, DID_SWITCH_OFF, DID_SWITCH_ON,
+	DID_FREEZE, DID_READ, DID_REST, DID_FROZEN_CHECK, DID_COMPARED, DID_SHARE, DID_OUTLIVE,
+	DID_SEQUENCE, DID_SEQUENCE_ADOPT, DID_SEQUENCE_END,
 	/* Only with a mock IOMMU, and only where SVA is not refused */
 	DID_KERNEL, DID_BIND, DID_BIND_AGAIN, DID_BIND_REFUSAL, DID_BIND_NARROW, DID_BIND_BROKEN,
 	DID_UNBIND, DID_UNBIND_OLD, NR_DEEDS,
@@ -167,7 +178,7 @@ static const char *const deed_names[NR_DEEDS] = {
 	[DID_KILL] = "kill",
 	[DID_LIMIT] = "change limit",
 	[DID_SUBTREE] = "subtree",
-	[DID_ORPHAN] = "account left in subtree",
+	[DID_END] = "address space ends with a descriptor open elsewhere",
 	[DID_SWITCH_OFF] = "switch off",
 	[DID_SWITCH_ON] = "switch on",
 	[DID_FREEZE] = "freeze",
@@ -175,6 +186,11 @@ static const char *const deed_names[NR_DEEDS] = {
 	[DID_REST] = "check at rest",
 	[DID_FROZEN_CHECK] = "check frozen",
 	[DID_COMPARED] = "account compared",
+	[DID_SHARE] = "share the memory",
+	[DID_OUTLIVE] = "grant to a sharer when the worker has left or closed",
+	[DID_SEQUENCE] = "sequence",
+	[DID_SEQUENCE_ADOPT] = "account adopted in a sequence",
+	[DID_SEQUENCE_END] = "address space ends in a sequence, with a descriptor open",
 	[DID_KERNEL] = "PASID of a driver",
 	[DID_BIND] = "bind",
 	[DID_BIND_AGAIN] = "bind again",
@@ -231,15 +247,16 @@ struct slot {
 	unsigned int execs;
 	unsigned int moving;		/* how many of its threads move somebody */
 	unsigned int account;		/* number; 0: none */
-	unsigned int old_account;	/* from before exec */
 	unsigned long steps;
 };
 
-/* The last two change nothing in the tree, and are never paused. */
-enum disturber { LIMITER, CHURNER, SWITCHER, FREEZER, READER, STARTER, NR_DISTURBERS };
+/* Those from the reader on change nothing in the tree, and are never paused. */
+enum disturber {
+	LIMITER, CHURNER, SWITCHER, FREEZER, READER, STARTER, SEQUENCER, NR_DISTURBERS,
+};
 
 static const char *const disturber_names[] = {
-	"limiter", "churner", "switcher", "freezer", "reader", "starter",
+	"limiter", "churner", "switcher", "freezer", "reader", "starter", "sequencer",
 };
 
 static struct shared {
@@ -250,6 +267,7 @@ static struct shared {
 	unsigned int stop;
 	unsigned int paused;		/* nobody moves, nothing is set */
 	unsigned int hold;		/* workers begin nothing */
+	unsigned int sharers_moving;	/* themselves */
 	unsigned int churn;		/* the subtree of this number is there; 0: none */
 	unsigned int last_mm;
 	unsigned int last_account;
@@ -680,6 +698,7 @@ static unsigned int mm_number;
 static int device = -1, old_device = -1;
 static struct account *account;
 static bool exposed;			/* others may have a copy of the descriptor */
+static unsigned int sharers;		/* of this memory: they live, and use @account */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static pthread_mutex_t quota_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t ids_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -761,11 +780,11 @@ static int child_opens(void *thread)
 }
 
 /* A child in the same address space; the caller waits until it ends. */
-static void vfork_child(struct thread *self, int (*child)(void *thread), int flags)
+static void vfork_child(void *arg, int (*child)(void *arg), int flags)
 {
 	char stack[8 * PAGE_SIZE];
 
-	if (clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags, self) < 0)
+	if (clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags, arg) < 0)
 		fail(ANSWERS, "vfork: %s", strerror(errno));
 }
 
@@ -806,8 +825,6 @@ static void do_close(struct thread *self)
 	fd = old_device;
 	if (fd >= 0) {
 		expect_eperm(self, fd, "a process after exec");
-		put(&account_of(slot->old_account)->live, 0);
-		put(&slot->old_account, 0);
 		old_device = -1;
 		close(fd);
 	}
@@ -894,7 +911,8 @@ static void do_free_wrong(struct thread *self)
 	id = between(self, 1, 14 * shared->processes);
 	for (i = 0; i < nr_ids && ids[i] != id; i++)
 		;
-	if (device >= 0 && i == nr_ids && get(&account->held) == nr_ids + bound) {
+	if (device >= 0 && i == nr_ids && get(&account->held) == nr_ids + bound &&
+	    !get(&sharers)) {
 		ret = fd_ioctl(device, ABI_REQUEST_FREE, &id);
 		if (ret != -EACCES && ret != -ENOENT)
 			fail(ANSWERS, "free of ID %d, which another may have: %ld", id, ret);
@@ -1173,6 +1191,105 @@ static void do_move_other(struct thread *self)
 		move_worker(self, n, pid, DID_MOVE_OTHER);
 }
 
+/*
+ * A process that shares the worker's memory, moves by itself, and goes on when the
+ * worker is killed or execs. It may take no lock, as threads die with theirs.
+ */
+struct sharer {
+	struct thread self;
+	struct account *account;
+	int fd;
+};
+
+static void move_sharer(struct thread *self)
+{
+	char path[PATH_SIZE];
+	long ret;
+
+	if (slot_nr % 6 == 3)
+		return;
+	add(&shared->sharers_moving, 1);
+	if (!get(&shared->paused)) {
+		ret = set_number(somewhere(self, slot_nr, path), "cgroup.procs", 0);
+		if (ret && !is_gone(path, -ret))
+			fail(ANSWERS, "move of a sharer to %s: %s", path, strerror(-ret));
+	}
+	add(&shared->sharers_moving, -1);
+}
+
+static int be_sharer(void *arg)
+{
+	struct sharer *s = arg;
+	int taken[4], n = 0, steps = between(&s->self, 1, 60);
+	long id;
+
+	while (steps--) {
+		switch (between(&s->self, 0, 7)) {
+		case 0:
+			move_sharer(&s->self);
+			break;
+		case 1:
+			usleep(between(&s->self, 0, 5000));
+			break;
+		case 2:
+		case 3:
+			if (n)
+				give_id(s->account, s->fd, taken[--n]);
+			break;
+		default:
+			id = n < ARRAY_SIZE(taken) ? take_id(s->account, s->fd, 0, TOTAL) : 0;
+			if (id <= 0)
+				break;
+			taken[n++] = id;
+			if (!is_live(s->account->number))
+				did(DID_OUTLIVE);
+		}
+		while (get(&shared->hold))
+			usleep(5000);
+	}
+	while (n)
+		give_id(s->account, s->fd, taken[--n]);
+	add(&sharers, -1);
+	_exit(0);
+}
+
+/* What both would use of the C library is the thread's, which waits for the sharer. */
+static void *wait_for_sharer(void *arg)
+{
+	struct sharer *s = arg;
+
+	vfork_child(s, be_sharer, 0);
+	close(s->fd);
+	free(s);
+	return NULL;
+}
+
+static void do_share(struct thread *self)
+{
+	struct sharer *s;
+	pthread_t thread;
+
+	if (get(&sharers) >= MAX_SHARERS)
+		return;
+	s = malloc(sizeof(*s));
+	s->self = *self;
+	s->self.nr_kept = 0;
+	s->self.state = next(self);
+	s->account = account;
+	s->fd = fcntl(device, F_DUPFD_CLOEXEC, 0);
+	put(&exposed, true);
+	add(&sharers, 1);
+	if (s->fd >= 0 && !pthread_create(&thread, NULL, wait_for_sharer, s)) {
+		pthread_detach(thread);
+		did(DID_SHARE);
+		return;
+	}
+	/* The machine may be short of threads for a moment. */
+	add(&sharers, -1);
+	close(s->fd);
+	free(s);
+}
+
 static void do_post(struct thread *self)
 {
 	int ret;
@@ -1229,7 +1346,7 @@ static void do_exec(struct thread *self)
 	snprintf(args[1], sizeof(args[1]), "%d", slot_nr);
 	snprintf(args[2], sizeof(args[2]), "%d", device);
 	snprintf(args[3], sizeof(args[3]), "%d", keep);
-	put(&slot->old_account, account->number);
+	put(&account->live, 0);
 	did(DID_EXEC);
 	execl("/proc/thread-self/exe", "stress_ioasids", "resume", args[0], args[1], args[2],
 	      args[3], NULL);
@@ -1295,6 +1412,7 @@ static const struct {
 	{ do_bad, 4, WITH_LOCK },
 	{ do_vfork, 4, WITH_LOCK },
 	{ do_fork, 3, WITH_LOCK },
+	{ do_share, 4, WITH_LOCK },
 	{ do_clone_into, 3, WITH_LOCK },
 	{ do_post, 5, WITH_LOCK },
 	{ do_exec, 3, WITH_LOCK },
@@ -1448,24 +1566,47 @@ static void must(long ret, const char *what, const char *path)
 		fail(ANSWERS, "%s %s: %s", what, path, strerror(ret == -1 ? errno : -ret));
 }
 
-/* Who opens the device, sends the descriptor away, and dies */
-static void leave_account(struct thread *self, const char *cgroup)
+static bool has_ended(int fd)
 {
-	int dir = dirfd_open_opath(cgroup);
-	pid_t pid = clone_into_cgroup(dir);
-	struct account *a;
-	int fd, n;
+	char number[16], buf[PAGE_SIZE];
 
+	snprintf(number, sizeof(number), "%d", fd);
+	return read_fdinfo("self", number, buf) && strstr(buf, "ioasid-cgroup:\t-\n") &&
+	       !number_in(buf, "ioasid-quota:\t") && !number_in(buf, "ioasid-allocated:\t");
+}
+
+/*
+ * A process opens the device, sends the descriptor away, and dies: what it held is
+ * gone, however many have the descriptor.
+ */
+static void leave_descriptor(struct thread *self, const char *cgroup)
+{
+	int dir = dirfd_open_opath(cgroup), fd, n, pair[2];
+	unsigned int number;
+	struct account *a;
+	pid_t pid;
+
+	must(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), "a pair of sockets for", cgroup);
+	pid = clone_into_cgroup(dir);
 	if (!pid) {
 		a = open_in_child(self, &fd);
 		put(&a->live, 0);
-		_exit(send_fd(mailbox[0], fd, 0) ? 1 : 0);
+		/* The mailbox may be full. */
+		send_fd(mailbox[0], fd, 0);
+		_exit(send_fd(pair[0], fd, 0) ? 1 : 0);
 	}
 	close(dir);
-	if (pid < 0)
+	if (pid < 0) {
 		fail(ANSWERS, "clone into %s: %s", cgroup, strerror(errno));
-	else if (waitpid(pid, &n, 0) == pid && WIFEXITED(n) && !WEXITSTATUS(n))
-		did(DID_ORPHAN);
+	} else if (waitpid(pid, &n, 0) == pid && WIFEXITED(n) && !WEXITSTATUS(n)) {
+		fd = receive_fd(pair[1], &number, MSG_CMSG_CLOEXEC);
+		if (!within(HANG_S * 500, has_ended(fd)))
+			fail(ANSWERS, "the IDs of a process in %s outlive it", cgroup);
+		close(fd);
+		did(DID_END);
+	}
+	close(pair[0]);
+	close(pair[1]);
 }
 
 static void churner(struct thread *self)
@@ -1482,11 +1623,11 @@ static void churner(struct thread *self)
 	must(set(path, "cgroup.subtree_control", "+" CONTROLLER), "switch on in", path);
 	must(mkdir(leaf, 0755), "mkdir", leaf);
 	put(&shared->churn, number);
-	leave_account(self, leaf);
+	leave_descriptor(self, leaf);
 	if (pid)
 		set_number(leaf, "cgroup.procs", pid);
 	usleep(between(self, 0, 50000));
-	leave_account(self, leaf);
+	leave_descriptor(self, leaf);
 
 	put(&shared->churn, 0);
 	place_path(WILD_A, away);
@@ -1569,8 +1710,22 @@ static void starter(struct thread *self)
 	usleep(between(self, 0, 2000000));
 }
 
+static void sequencer(struct thread *self)
+{
+	struct sequence_seen seen = {};
+	__u64 seed = next(self);
+	const char *problem;
+
+	problem = try_sequence(STRESS "_sequence", seed, 60, &seen);
+	if (problem)
+		fail(SEQUENCE, "sequence 0x%llx, the steps of which are above: %s", seed, problem);
+	did(DID_SEQUENCE);
+	add(&shared->done[DID_SEQUENCE_ADOPT], seen.adopted);
+	add(&shared->done[DID_SEQUENCE_END], seen.ended);
+}
+
 static void (*const disturbers[NR_DISTURBERS])(struct thread *self) = {
-	limiter, churner, switcher, freezer, reader, starter,
+	limiter, churner, switcher, freezer, reader, starter, sequencer,
 };
 
 static void disturb(enum disturber who)
@@ -1639,7 +1794,6 @@ static void start_worker(struct thread *self, int n)
 	pid_t pid;
 
 	s->account = 0;
-	s->old_account = 0;
 	s->moving = 0;
 	s->execs = 0;
 	put(&s->life, s->life + 1);
@@ -1714,6 +1868,13 @@ static bool pause_others(void)
 			}
 			usleep(1000);
 		}
+	while (get(&shared->sharers_moving)) {
+		if (now_ms() > end) {
+			fail(HANG, "a process that moves itself");
+			return false;
+		}
+		usleep(1000);
+	}
 	for (i = 0; i < shared->processes; i++)
 		while (get(&shared->slots[i].moving)) {
 			if (now_ms() > end) {
@@ -1798,6 +1959,13 @@ static void see_account(const char *fdinfo)
 	seen[i].path[0] = '\0';
 	if (path)
 		sscanf(path, "ioasid-cgroup:\t%255[^\n]", seen[i].path);
+	if (!strcmp(seen[i].path, "-")) {
+		/* Its address space has ended. */
+		if (seen[i].quota || seen[i].allocated)
+			fail(FROZEN, "set %ld has ended, with quota %u and %u allocated", set,
+			     seen[i].quota, seen[i].allocated);
+		return;
+	}
 	nr_seen++;
 }
 
@@ -2070,10 +2238,8 @@ static void check_frozen(struct thread *self)
 	check_events("alloc_fail ");
 	for (i = 0; i < nr_owned; i++)
 		check_payer(owned[i].owner, owned[i].path);
-	for (i = 0; i < shared->processes; i++) {
+	for (i = 0; i < shared->processes; i++)
 		compare(i, get(&shared->slots[i].account));
-		compare(i, get(&shared->slots[i].old_account));
-	}
 	while (nr_drained)
 		close(drained[--nr_drained]);
 	did(DID_FROZEN_CHECK);
