@@ -264,6 +264,8 @@ static struct shared {
 	__u64 seed;
 	int processes, threads;
 	bool has_kunit, has_mock, has_sva;
+	long total;			/* IDs of the machine, */
+	unsigned int bits;		/* and what they take */
 	unsigned int stop;
 	unsigned int paused;		/* nobody moves, nothing is set */
 	unsigned int hold;		/* workers begin nothing */
@@ -415,7 +417,7 @@ static void check_capacity(void)
 	kernel = number_in(buf, "kernel ");
 	user = number_in(buf, "user ");
 	available = number_in(buf, "available ");
-	if (total != TOTAL || kernel < 0 || user < 0 || available < 0 ||
+	if (total != shared->total || kernel < 0 || user < 0 || available < 0 ||
 	    kernel + user + available != total)
 		fail(CAPACITY, "total %ld kernel %ld user %ld available %ld",
 		     total, kernel, user, available);
@@ -619,7 +621,7 @@ static void ask_info(struct account *a, int fd)
 	struct request r = begin(a);
 	long ret = fd_ioctl(fd, ABI_GET_INFO, &arg);
 
-	if (ret || arg.ioasid_bits != 20 || arg.available > TOTAL)
+	if (ret || arg.ioasid_bits != shared->bits || arg.available > shared->total)
 		wrong(&r, "info", arg.available, ret);
 	else if (was_alone(&r) && (arg.quota != r.quota || arg.allocated != r.held ||
 				   (r.quota && arg.available != r.quota - r.held)))
@@ -2579,6 +2581,8 @@ int main(int argc, char **argv)
 	if (access(DEVICE, F_OK))
 		ksft_exit_skip("no " DEVICE "\n");
 	ksft_set_plan(NR_CHECKS);
+	shared->total = number_of(shared->root, "ioasids.capacity", "total ");
+	shared->bits = 64 - __builtin_clzll(shared->total);
 	shared->has_kunit = !access(KUNIT "/run", W_OK);
 	shared->has_mock = !access(MOCK "kernel", F_OK);
 	shared->has_sva = shared->has_mock && try_sva();

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/ioctl.h>
@@ -198,6 +199,48 @@ TEST_F(device, highest_id_can_be_had)
 	EXPECT_EQ(-ENOSPC, ask(me, take_between, TOTAL, UINT_MAX));
 	EXPECT_EQ(-ENOSPC, ask(me, take_between, TOTAL + 1, UINT_MAX));
 	EXPECT_EQ(0, ask(me, give, TOTAL));
+}
+
+/* What comes after @name on the kernel's command line, or @otherwise */
+static long parameter(const char *name, long otherwise)
+{
+	char *value = strstr(text("/proc", "cmdline"), name);
+
+	return value ? strtol(value + strlen(name), NULL, 0) : otherwise;
+}
+
+static int nr_iommus(void)
+{
+	DIR *dir = opendir("/sys/class/iommu");
+	struct dirent *entry;
+	int n = 0;
+
+	while (dir && (entry = readdir(dir)))
+		n += *entry->d_name != '.';
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* The command line can lower it. */
+TEST_F(device, capacity_is_what_the_widest_iommu_tells_apart)
+{
+	long bits = parameter("ioasid_mock.pasid_bits=", 20);
+	long total = parameter("ioasid_capacity=", TOTAL);
+
+	if (access(MOCK "a", F_OK) || nr_iommus() > 1)
+		SKIP(return, "the mock IOMMU is not the only one");
+	if (total < 1 || total > TOTAL)
+		total = TOTAL;
+	if (total >= 1 << bits)
+		total = (1 << bits) - 1;
+
+	EXPECT_EQ(total, capacity_of("total "));
+	EXPECT_EQ(64 - __builtin_clzl(total),
+		  ask(me, info, offsetof(struct abi_info, ioasid_bits)));
+	EXPECT_EQ(total, ask(me, take_between, total, UINT_MAX));
+	EXPECT_EQ(-ENOSPC, ask(me, take_between, total + 1, UINT_MAX));
+	EXPECT_EQ(total - 1, available_to(me));
 }
 
 TEST_F(device, freed_id_is_gone)
