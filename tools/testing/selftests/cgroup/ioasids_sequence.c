@@ -323,33 +323,6 @@ static long fetch_as(long set, long b)
 	return result(close(fd));
 }
 
-static struct {
-	long (*op)(long a, long b);
-	long arg;
-	long ret;
-} for_child;
-
-static int child_does(void *unused)
-{
-	for_child.ret = for_child.op(for_child.arg, 0);
-	_exit(0);
-}
-
-static long in_vforked(long (*op)(long a, long b), long arg, int flags)
-{
-	char stack[16384];
-	pid_t pid;
-
-	for_child.op = op;
-	for_child.arg = arg;
-	pid = clone(child_does, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags,
-		    NULL);
-	/* Vfork ends before the child does. */
-	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
-		return -ECHILD;
-	return for_child.ret;
-}
-
 static long take_in_vforked(long set, long b)
 {
 	return in_vforked(take_of, set, 0);

@@ -231,6 +231,8 @@ long bind_in_child(long mock, long b);
 #define OP(op)			((char *)(op) - (char *)result)
 
 long in_thread(long op, long arg);
+/* In a child by vfork, which has ended and been waited for; @flags are clone()'s. */
+long in_vforked(long (*op)(long a, long b), long arg, int flags);
 /* The first thread exits; another goes on serving. */
 long exit_leader(long a, long b);
 /* A thread that sleeps: its ID */

@@ -30,6 +30,20 @@
 
 /* What an actor can do */
 
+/* Until there is something else to do. How often, or -ERANGE if there are too few sets */
+static long read_stat(long cgroup, long least)
+{
+	long reads = 0;
+
+	while (!is_asked()) {
+		if (cg_read_key_long((char *)cgroup, "ioasids.stat", "sets ") < least ||
+		    cg_read_key_long((char *)cgroup, "ioasids.stat", "allocated ") < 2 * least)
+			return -ERANGE;
+		reads++;
+	}
+	return reads;
+}
+
 /* Refusals are expected, and not what this is about. */
 static long try_take(long n, long b)
 {
@@ -582,6 +596,35 @@ TEST_F(charge, stat_counts_descendants)
 	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(right));
 	EXPECT_STREQ("allocated 7 reserved 6 sets 2", stat_of(top));
 	EXPECT_EQ(13, current_of(top));
+}
+
+/* What moves may be counted or not; what stays always is. */
+TEST_F_TIMEOUT(charge, stat_counts_what_stays_while_others_move_and_read, 300)
+{
+	char *const cgroups[] = { left, left, top };
+	struct actor *readers[ARRAY_SIZE(cgroups)], *mover = start(root);
+	int i;
+
+	ASSERT_NE(NULL, mover);
+	ASSERT_EQ(0, ask(self->holder, take, 2));
+	ASSERT_EQ(0, ask(self->other, take, 2));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, ask(start_with_device(left), take, 2));
+	for (i = 0; i < ARRAY_SIZE(readers); i++) {
+		readers[i] = start(root);
+		ASSERT_NE(NULL, readers[i]);
+		ASSERT_EQ(0, tell(readers[i], read_stat, (long)cgroups[i], 5));
+	}
+
+	ASSERT_EQ(0, ask(mover, move_to_and_fro, self->other->pid, 300));
+
+	for (i = 0; i < ARRAY_SIZE(readers); i++) {
+		ASSERT_EQ(0, tell(readers[i], device_fd));
+		EXPECT_LT(0, answer(readers[i]))
+			TH_LOG("reader of %s", cgroups[i]);
+	}
+	EXPECT_STREQ("allocated 12 reserved 0 sets 6", stat_of(left));
+	EXPECT_STREQ("allocated 12 reserved 0 sets 6", stat_of(top));
 }
 
 TEST_F(charge, capacity_follows_single_ids)

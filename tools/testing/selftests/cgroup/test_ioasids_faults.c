@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 
 #include "../kselftest_harness.h"
 #include "ioasids_util.h"
@@ -201,6 +202,25 @@ TEST_F(fault, first_id_is_not_charged)
 	ASSERT_EQ(0, ask(me, open_device));
 
 	fail_each_allocation("the first ID", take_between, { 1, UINT_MAX }, give, 1);
+}
+
+static long open_in_vforked(long ret, long b)
+{
+	return in_vforked(open_device, 0, CLONE_FILES);
+}
+
+static long give_and_open_in_vforked(long id, long b)
+{
+	return give(id, 0) ?: close_device(0, 0) ?: open_in_vforked(0, 0);
+}
+
+/* Its maker is dead, and the request would make it the test's own. */
+TEST_F(fault, account_is_not_adopted)
+{
+	ASSERT_EQ(0, ask(me, open_in_vforked));
+
+	fail_each_allocation("an ID of a dead maker's", take_between, { 2000, 2000 },
+			     give_and_open_in_vforked, 1);
 }
 
 /* If anything allocates in these it is the kernel's debugging, which does without. */
