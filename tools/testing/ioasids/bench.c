@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include <valgrind/callgrind.h>
 
-#include "peers.h"
-#include "world.h"
+#include "controllers.h"
+#include "harness.h"
 
 #define ROUNDS		21
 #define PAIRS		100000
@@ -145,7 +145,7 @@ static noinline void do_alloc(void *set)
 static noinline void do_move(void *process)
 {
 	struct process *p = process;
-	struct cgroup_subsys_state *css = p->cgroups.subsys[ioasids_cgrp_id];
+	struct cgroup_subsys_state *css = task_ioasids(p->task);
 
 	/* To its parent and back. */
 	process_move(p, css->parent);
@@ -172,7 +172,7 @@ static void count_ours(void)
 		p = user(*d);
 		count("ioctls", "ioasids", *d, do_ioctls, p);
 		device_quota(p, 10);
-		set = ioasid_find_mm_set(p->task.mm);
+		set = ioasid_find_mm_set(p->task->mm);
 		count("reserved", "ioasids", *d, do_alloc, set);
 		ioasid_set_put(set);
 		count("ioctls_reserved", "ioasids", *d, do_ioctls, p);
@@ -189,7 +189,7 @@ static void count_ours(void)
 		user_end(p);
 	}
 	p = user(8);
-	count("limit", "ioasids", 8, do_limit, p->cgroups.subsys[ioasids_cgrp_id]);
+	count("limit", "ioasids", 8, do_limit, task_ioasids(p->task));
 	user_end(p);
 	p = user(8);
 	for (i = 0, j = 0; i < ARRAY_SIZE(held); i++) {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <linux/ctype.h>
-#include <linux/list.h>
+#include <linux/rculist.h>
 #include <linux/xarray.h>
 
 #include "radix-tree.h"
@@ -42,12 +42,19 @@ void kernel_print(const char *format, ...)
 	__atomic_fetch_add(&kernel_lines, 1, __ATOMIC_RELAXED);
 }
 
+#ifdef KERNEL_ATOMICS
+void refcount_warn_saturate(refcount_t *r, enum refcount_saturation_type t)
+{
+	kernel_warning("refcount", t);
+}
+#endif
+
 /* On fewer processors than threads, who holds the lock may have to be let run. */
 void kernel_spin(spinlock_t *lock)
 {
 	int i = 0;
 
-	while (READ_ONCE(lock->locked) || !spin_trylock(lock)) {
+	while (atomic_read(&lock->locked) || !spin_trylock(lock)) {
 		if (++i % 100 == 0)
 			sched_yield();
 	}
@@ -82,10 +89,48 @@ void kernel_free_rcu(struct rcu_head *head, void *object)
 	call_rcu(head, NULL);
 }
 
+/* Work that waits */
+
+static struct work_struct *works;
+static DEFINE_SPINLOCK(works_lock);
+
+bool schedule_work(struct work_struct *work)
+{
+	bool was;
+
+	spin_lock(&works_lock);
+	was = work->pending;
+	if (!was) {
+		work->pending = true;
+		work->next = works;
+		works = work;
+	}
+	spin_unlock(&works_lock);
+	return !was;
+}
+
+static void do_work(void)
+{
+	struct work_struct *work;
+
+	do {
+		spin_lock(&works_lock);
+		work = works;
+		if (work) {
+			works = work->next;
+			work->pending = false;
+		}
+		spin_unlock(&works_lock);
+		if (work)
+			work->func(work);
+	} while (work);
+}
+
 void kernel_rcu_barrier(void)
 {
 	struct rcu_head *head;
 
+	do_work();
 	/* A callback may be the last that holds something else. */
 	while ((head = __atomic_exchange_n(&rcu_callbacks, NULL, __ATOMIC_ACQUIRE))) {
 		synchronize_rcu();
@@ -96,9 +141,10 @@ void kernel_rcu_barrier(void)
 			if (head->func)
 				head->func(head);
 			else
-				free(head->object);
+				kfree(head->object);
 			head = next;
 		}
+		do_work();
 	}
 }
 
@@ -107,12 +153,115 @@ void kernel_rcu_barrier(void)
 __thread unsigned long kernel_failing_allocation;
 __thread size_t kernel_allocated;
 
+#ifdef KERNEL_DEBUG
+
+/* Exactly so many bytes, so that AddressSanitizer sees where they end. */
+static void *get_memory(size_t size)
+{
+	void *p;
+
+	return posix_memalign(&p, L1_CACHE_BYTES, size) ? NULL : p;
+}
+
+void kernel_free(void *p)
+{
+	free(p);
+}
+
+#else
+
+/*
+ * As kmalloc() and kfree() do it: objects of a class of sizes, aligned as they are
+ * there, come from a list of this thread and go to one. Each is in a chunk that
+ * begins with the class.
+ */
+#define CHUNK_SIZE	(64UL << 10)
+#define CLASSES		14
+#define LARGE		CLASSES
+
+static __thread void *free_objects[CLASSES];
+
+static unsigned int class_of(size_t size)
+{
+	if (size > 64 && size <= 96)
+		return 1;
+	if (size > 128 && size <= 192)
+		return 2;
+	return size <= 8 ? 3 : ilog2(size - 1) + 1;
+}
+
+static size_t class_size(unsigned int class)
+{
+	return class == 1 ? 96 : class == 2 ? 192 : 1UL << class;
+}
+
+/* The first object of a chunk makes room for the class. */
+static void *get_chunk(size_t size, unsigned int class)
+{
+	unsigned int *chunk;
+
+	if (posix_memalign((void **)&chunk, CHUNK_SIZE, size))
+		return NULL;
+	*chunk = class;
+	return chunk;
+}
+
+static noinline void refill(unsigned int class)
+{
+	char *chunk = get_chunk(CHUNK_SIZE, class);
+	size_t size = class_size(class), at;
+
+	if (!chunk)
+		return;
+	for (at = CHUNK_SIZE / size * size - size; at; at -= size) {
+		*(void **)(chunk + at) = free_objects[class];
+		free_objects[class] = chunk + at;
+	}
+}
+
+static void *get_memory(size_t size)
+{
+	unsigned int class = class_of(size);
+	void *p;
+
+	if (class >= CLASSES) {
+		p = get_chunk(PAGE_SIZE + size, LARGE);
+		return p ? p + PAGE_SIZE : NULL;
+	}
+	if (unlikely(!free_objects[class]))
+		refill(class);
+	p = free_objects[class];
+	if (p)
+		free_objects[class] = *(void **)p;
+	return p;
+}
+
+void kernel_free(void *p)
+{
+	unsigned int *chunk = (void *)((unsigned long)p & ~(CHUNK_SIZE - 1));
+
+	if (!p)
+		return;
+	if (*chunk == LARGE) {
+		free(chunk);
+		return;
+	}
+	*(void **)p = free_objects[*chunk];
+	free_objects[*chunk] = p;
+}
+#endif
+
 void *kernel_malloc(size_t size, bool zero)
 {
+	void *p;
+
 	if (kernel_failing_allocation && !--kernel_failing_allocation)
 		return NULL;
+	p = get_memory(size);
+	if (p && zero)
+		memset(p, 0, size);
 	kernel_allocated += size;
-	return zero ? calloc(1, size) : malloc(size);
+	return p;
 }
 
 static struct kmem_cache radix_tree_nodes = { sizeof(struct xa_node) };
@@ -121,6 +270,25 @@ struct kmem_cache *radix_tree_node_cachep = &radix_tree_nodes;
 void radix_tree_node_rcu_free(struct rcu_head *head)
 {
 	kmem_cache_free(radix_tree_node_cachep, container_of(head, struct xa_node, rcu_head));
+}
+
+void kernel_bit_spin(int bit, unsigned long *word)
+{
+	int i = 0;
+
+	while (!bit_spin_trylock(bit, word)) {
+		if (++i % 100 == 0)
+			sched_yield();
+	}
+}
+
+/* The same at each run, so that instructions are, too. */
+u32 get_random_u32(void)
+{
+	static u32 last = 1;
+
+	last = last * 1664525 + 1013904223;
+	return last;
 }
 
 /* Strings */
@@ -181,10 +349,95 @@ void put_pid(struct pid *pid)
 		free(pid);
 }
 
+void (*kernel_mm_pasid_drop)(struct mm_struct *mm);
+
 void mmdrop(struct mm_struct *mm)
 {
-	if (refcount_dec_and_test(&mm->mm_count))
-		free(mm);
+	if (!refcount_dec_and_test(&mm->mm_count))
+		return;
+	if (mm->pasid)
+		kernel_mm_pasid_drop(mm);
+	kfree(mm);
+}
+
+/* As SRCU does for mmu notifiers: what is released is not freed meanwhile. */
+static pthread_rwlock_t notifiers_srcu = PTHREAD_RWLOCK_INITIALIZER;
+
+void mmput(struct mm_struct *mm)
+{
+	struct mmu_notifier *mn;
+
+	if (!refcount_dec_and_test(&mm->mm_users))
+		return;
+	pthread_rwlock_rdlock(&notifiers_srcu);
+	hlist_for_each_entry_rcu(mn, &mm->notifiers, hlist)
+		mn->ops->release(mn, mm);
+	spin_lock(&mm->notifiers_lock);
+	while (!hlist_empty(&mm->notifiers))
+		hlist_del_init_rcu(mm->notifiers.first);
+	spin_unlock(&mm->notifiers_lock);
+	pthread_rwlock_unlock(&notifiers_srcu);
+	mmdrop(mm);
+}
+
+static struct mmu_notifier *find_notifier(struct mm_struct *mm, const struct mmu_notifier_ops *ops)
+{
+	struct mmu_notifier *mn;
+
+	spin_lock(&mm->notifiers_lock);
+	hlist_for_each_entry(mn, &mm->notifiers, hlist) {
+		if (mn->ops == ops)
+			break;
+	}
+	if (mn)
+		mn->users++;
+	spin_unlock(&mm->notifiers_lock);
+	return mn;
+}
+
+struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm)
+{
+	struct mmu_notifier *mn;
+
+	WARN_ON(!refcount_read(&mm->mm_users));
+	mutex_lock(&mm->mmap_lock);
+	mn = find_notifier(mm, ops) ?: ops->alloc_notifier(mm);
+	if (!IS_ERR(mn) && !mn->users) {
+		mmgrab(mm);
+		mn->mm = mm;
+		mn->ops = ops;
+		mn->users = 1;
+		spin_lock(&mm->notifiers_lock);
+		hlist_add_head_rcu(&mn->hlist, &mm->notifiers);
+		spin_unlock(&mm->notifiers_lock);
+	}
+	mutex_unlock(&mm->mmap_lock);
+	return mn;
+}
+
+static void free_notifier_rcu(struct rcu_head *rcu)
+{
+	struct mmu_notifier *mn = container_of(rcu, struct mmu_notifier, rcu);
+	struct mm_struct *mm = mn->mm;
+
+	pthread_rwlock_wrlock(&notifiers_srcu);
+	pthread_rwlock_unlock(&notifiers_srcu);
+	mn->ops->free_notifier(mn);
+	mmdrop(mm);
+}
+
+void mmu_notifier_put(struct mmu_notifier *mn)
+{
+	struct mm_struct *mm = mn->mm;
+
+	spin_lock(&mm->notifiers_lock);
+	if (WARN_ON(!mn->users) || --mn->users) {
+		spin_unlock(&mm->notifiers_lock);
+		return;
+	}
+	hlist_del_init_rcu(&mn->hlist);
+	spin_unlock(&mm->notifiers_lock);
+	call_rcu(&mn->rcu, free_notifier_rcu);
 }
 
 static void css_free_rcu(struct rcu_head *rcu)

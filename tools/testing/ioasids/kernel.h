@@ -35,6 +35,7 @@ typedef __s8	s8;
 typedef __s16	s16;
 typedef __s32	s32;
 typedef __s64	s64;
+typedef unsigned __int128 u128;
 typedef unsigned int gfp_t;
 typedef unsigned short umode_t;
 
@@ -43,7 +44,11 @@ typedef unsigned short umode_t;
 #define U64_MAX		((u64)~0ULL)
 #define S64_MAX		((s64)(U64_MAX >> 1))
 #define BITS_PER_LONG	64
-#define PAGE_SIZE	4096UL
+#define PAGE_SHIFT	12
+#define PAGE_SIZE	(1UL << PAGE_SHIFT)
+#define NUMA_NO_NODE	(-1)
+#define CONFIG_64BIT	1
+#define CONFIG_SMP	1
 #define PID_MAX_LIMIT	(4 * 1024 * 1024)
 
 struct seq_file;
@@ -70,6 +75,9 @@ struct hlist_node {
 #define __must_hold(x)
 #define __acquires(x)
 #define __releases(x)
+#define __release(x)
+#define __ro_after_init
+#define __read_mostly
 #define __used			__attribute__((used))
 #define __must_check		__attribute__((warn_unused_result))
 #define __maybe_unused		__attribute__((unused))
@@ -80,7 +88,11 @@ struct hlist_node {
 #define fallthrough		__attribute__((fallthrough))
 #define noinline		__attribute__((noinline))
 #define __noreturn		__attribute__((noreturn))
-#define ____cacheline_internodealigned_in_smp __attribute__((aligned(64)))
+#define L1_CACHE_BYTES		64
+#define SMP_CACHE_BYTES		L1_CACHE_BYTES
+#define ____cacheline_aligned	__attribute__((aligned(L1_CACHE_BYTES)))
+#define ____cacheline_aligned_in_smp ____cacheline_aligned
+#define ____cacheline_internodealigned_in_smp ____cacheline_aligned
 #define CACHELINE_PADDING(x)	char x[0] __attribute__((aligned(64)))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
@@ -110,20 +122,13 @@ struct hlist_node {
 #define max(a, b)		max_t(typeof((a) + (b)), a, b)
 #define swap(a, b)		do { typeof(a) _t = (a); (a) = (b); (b) = _t; } while (0)
 
+#ifdef __SANITIZE_THREAD__
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (typeof(x))(v), __ATOMIC_RELAXED)
-#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
-/* ThreadSanitizer knows no fences. */
-#define smp_mb() \
-	do { static int all; __atomic_fetch_add(&all, 0, __ATOMIC_SEQ_CST); } while (0)
-#define cmpxchg(p, old, new)	({					\
-	typeof(*(p)) _old = (old);					\
-	__atomic_compare_exchange_n(p, &_old, new, false,		\
-				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);\
-	_old;								\
-})
-#define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
+#else
+#define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v)	do { *(volatile typeof(x) *)&(x) = (v); } while (0)
+#endif
 
 /* A warning is a bug here: it ends the program. */
 void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
@@ -183,8 +188,38 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 
 #define ERR_CAST(p)		((void *)(p))
 
-/* Atomics. What returns a value is fully ordered, what does not is not. */
-
+/*
+ * Atomics. KERNEL_ATOMICS: the kernel's own for this architecture, so that what is
+ * measured takes the instructions that it takes there.
+ */
+#ifdef KERNEL_ATOMICS
+#undef __CONCAT
+#define LOCK_PREFIX			"lock; "
+#define __READ_ONCE(x)			READ_ONCE(x)
+#define __WRITE_ONCE(x, v)		WRITE_ONCE(x, v)
+#define __cond_acquires(x)
+#define __native_word(t)		(sizeof(t) <= sizeof(long))
+#define __unqual_scalar_typeof(x)	typeof(x)
+#define __compiletime_error(m)
+#define __cpuidle
+#define __signed_wrap
+#define instrument_read_write(v, n)		do { } while (0)
+#define instrument_atomic_read(v, n)		do { } while (0)
+#define instrument_atomic_write(v, n)		do { } while (0)
+#define instrument_atomic_read_write(v, n)	do { } while (0)
+#define kcsan_mb()			do { } while (0)
+#define kcsan_release()			do { } while (0)
+#define CC_SET(c)			"\n\t/* output condition code " #c "*/\n"
+#define CC_OUT(c)			"=@cc" #c
+#define smp_mb() \
+	__asm__ __volatile__("lock; addl $0,-4(%%rsp)" : : : "memory", "cc")
+#define smp_rmb()			barrier()
+#define smp_wmb()			barrier()
+#define smp_mb__before_atomic()		barrier()
+#define smp_mb__after_atomic()		barrier()
+#define smp_acquire__after_ctrl_dep()	barrier()
+#define smp_load_acquire(p)		({ typeof(*(p)) _v = READ_ONCE(*(p)); barrier(); _v; })
+#define smp_store_release(p, v)		do { barrier(); WRITE_ONCE(*(p), v); } while (0)
 typedef struct {
 	int counter;
 } atomic_t;
@@ -193,134 +228,33 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
-typedef struct {
-	long counter;
-} atomic_long_t;
-
-#define ATOMIC_INIT(i)		{ (i) }
-#define ATOMIC_LONG_INIT(i)	{ (i) }
-
-#define KERNEL_ATOMIC(name, type)					\
-static inline type name##_read(const name##_t *v)			\
-{									\
-	return READ_ONCE(v->counter);					\
-}									\
-static inline void name##_set(name##_t *v, type i)			\
-{									\
-	WRITE_ONCE(v->counter, i);					\
-}									\
-static inline void name##_add(type i, name##_t *v)			\
-{									\
-	__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);		\
-}									\
-static inline void name##_sub(type i, name##_t *v)			\
-{									\
-	__atomic_fetch_sub(&v->counter, i, __ATOMIC_RELAXED);		\
-}									\
-static inline void name##_inc(name##_t *v)				\
-{									\
-	name##_add(1, v);						\
-}									\
-static inline type name##_add_return(type i, name##_t *v)		\
-{									\
-	return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
-}									\
-static inline type name##_sub_return(type i, name##_t *v)		\
-{									\
-	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
-}									\
-static inline type name##_fetch_sub(type i, name##_t *v)		\
-{									\
-	return __atomic_fetch_sub(&v->counter, i, __ATOMIC_SEQ_CST);	\
-}									\
-static inline type name##_inc_return(name##_t *v)			\
-{									\
-	return name##_add_return(1, v);					\
-}									\
-static inline bool name##_add_negative(type i, name##_t *v)		\
-{									\
-	return name##_add_return(i, v) < 0;				\
-}									\
-static inline type name##_xchg(name##_t *v, type i)			\
-{									\
-	return xchg(&v->counter, i);					\
-}									\
-static inline bool name##_try_cmpxchg(name##_t *v, type *old, type i)	\
-{									\
-	return __atomic_compare_exchange_n(&v->counter, old, i, false,	\
-					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED); \
-}									\
-static inline type name##_cmpxchg(name##_t *v, type old, type i)	\
-{									\
-	name##_try_cmpxchg(v, &old, i);					\
-	return old;							\
-}
-
-KERNEL_ATOMIC(atomic, int)
-KERNEL_ATOMIC(atomic64, s64)
-KERNEL_ATOMIC(atomic_long, long)
-
-typedef struct {
-	atomic_t refs;
-} refcount_t;
-
-static inline void refcount_set(refcount_t *r, int n)
-{
-	atomic_set(&r->refs, n);
-}
-
-static inline void refcount_inc(refcount_t *r)
-{
-	WARN_ON_ONCE(__atomic_fetch_add(&r->refs.counter, 1, __ATOMIC_RELAXED) <= 0);
-}
-
-static inline bool refcount_inc_not_zero(refcount_t *r)
-{
-	int old = atomic_read(&r->refs);
-
-	do {
-		if (!old)
-			return false;
-	} while (!__atomic_compare_exchange_n(&r->refs.counter, &old, old + 1, false,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
-static inline bool refcount_dec_and_test(refcount_t *r)
-{
-	int old = __atomic_fetch_sub(&r->refs.counter, 1, __ATOMIC_RELEASE);
-
-	if (old != 1) {
-		WARN_ON_ONCE(old <= 0);
-		return false;
-	}
-	/* What the kernel has as a barrier, in a form that ThreadSanitizer knows. */
-	(void)__atomic_load_n(&r->refs.counter, __ATOMIC_ACQUIRE);
-	return true;
-}
+#define ATOMIC_INIT(i)			{ (i) }
+#include <linux/atomic.h>
+#else
+#include "atomic.h"
+#endif
 
 /* Locks */
 
 typedef struct {
-	u32 locked;
+	atomic_t locked;
 } spinlock_t;
 
-#define __SPIN_LOCK_UNLOCKED(name)	{ 0 }
+#define __SPIN_LOCK_UNLOCKED(name)	{ ATOMIC_INIT(0) }
 #define DEFINE_SPINLOCK(name)		spinlock_t name
 
 void kernel_spin(spinlock_t *lock);
 
 static inline void spin_lock_init(spinlock_t *lock)
 {
-	lock->locked = 0;
+	atomic_set(&lock->locked, 0);
 }
 
 static inline bool spin_trylock(spinlock_t *lock)
 {
-	u32 unlocked = 0;
+	int unlocked = 0;
 
-	return __atomic_compare_exchange_n(&lock->locked, &unlocked, 1, false,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return atomic_try_cmpxchg_acquire(&lock->locked, &unlocked, 1);
 }
 
 static inline void spin_lock(spinlock_t *lock)
@@ -331,7 +265,7 @@ static inline void spin_lock(spinlock_t *lock)
 
 static inline void spin_unlock(spinlock_t *lock)
 {
-	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+	smp_store_release(&lock->locked.counter, 0);
 }
 
 #define spin_lock_irq(lock)			spin_lock(lock)
@@ -340,12 +274,12 @@ static inline void spin_unlock(spinlock_t *lock)
 #define spin_unlock_bh(lock)			spin_unlock(lock)
 #define spin_lock_irqsave(lock, flags)		do { (flags) = 0; spin_lock(lock); } while (0)
 #define spin_unlock_irqrestore(lock, flags)	do { (void)(flags); spin_unlock(lock); } while (0)
-#define lockdep_is_held(lock)			((lock)->locked)
+#define lockdep_is_held(lock)			kernel_is_locked(lock)
 
 /* Of a mutex, too. */
 static inline bool kernel_is_locked(const void *lock)
 {
-	return READ_ONCE(((const spinlock_t *)lock)->locked);
+	return atomic_read(&((const spinlock_t *)lock)->locked);
 }
 
 #ifdef KERNEL_DEBUG
@@ -362,6 +296,10 @@ struct mutex {
 #define mutex_init(mutex)	spin_lock_init(&(mutex)->lock)
 #define mutex_lock(mutex)	spin_lock(&(mutex)->lock)
 #define mutex_unlock(mutex)	spin_unlock(&(mutex)->lock)
+
+#ifdef KERNEL_ATOMICS
+#include <linux/refcount.h>
+#endif
 
 #define cond_resched()		do { } while (0)
 #define cond_resched_rcu()	do { rcu_read_unlock(); rcu_read_lock(); } while (0)
@@ -384,6 +322,10 @@ struct rcu_head {
 	void *object;
 };
 
+#define rcu_head_init(head)		((head)->func = NULL)
+/* Of an iterator over a hash table, which nobody has here. */
+#define rcu_head_after_call_rcu(head, fn)	((head)->func == (fn))
+
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void kernel_free_rcu(struct rcu_head *head, void *object);
 void kernel_rcu_barrier(void);
@@ -396,12 +338,16 @@ void kernel_rcu_read_unlock(void);
 #endif
 
 #define kfree_rcu(p, field)		kernel_free_rcu(&(p)->field, p)
+#ifdef __SANITIZE_THREAD__
 #define rcu_dereference(p)		__atomic_load_n(&(p), __ATOMIC_CONSUME)
+#else
+#define rcu_dereference(p)		READ_ONCE(p)
+#endif
 #define rcu_dereference_raw(p)		rcu_dereference(p)
 #define rcu_dereference_check(p, c)	rcu_dereference(p)
 #define rcu_dereference_protected(p, c)	READ_ONCE(p)
 #define rcu_access_pointer(p)		READ_ONCE(p)
-#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define rcu_assign_pointer(p, v)	smp_store_release(&(p), v)
 #define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
 #define RCU_INITIALIZER(v)		(v)
 #define unrcu_pointer(p)		(p)
@@ -415,7 +361,9 @@ void kernel_rcu_read_unlock(void);
 #define GFP_NOWAIT		4U
 #define __GFP_NOWARN		0U
 #define __GFP_ACCOUNT		8U
-#define __GFP_BITS_SHIFT	4
+#define __GFP_ZERO		16U
+#define __GFP_NOFAIL		0U
+#define __GFP_BITS_SHIFT	5
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 #define gfpflags_allow_blocking(gfp)	((gfp) & GFP_KERNEL)
 #define might_alloc(gfp)	do { } while (0)
@@ -433,6 +381,7 @@ extern __thread unsigned long kernel_failing_allocation;
 extern __thread size_t kernel_allocated;
 
 void *kernel_malloc(size_t size, bool zero);
+void kernel_free(void *p);
 
 static inline void *kmalloc(size_t size, gfp_t gfp)
 {
@@ -460,8 +409,17 @@ static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 })
 #define kmem_cache_alloc_lru(cache, lru, gfp) \
 	((void)(gfp), kernel_malloc((cache)->size, true))
-#define kfree(p)				free((void *)(p))
-#define kmem_cache_free(cache, p)		free(p)
+#define kfree(p)				kernel_free((void *)(p))
+#define kmem_cache_free(cache, p)		kernel_free(p)
+
+/* As much of <linux/slab.h> and <linux/alloc_tag.h> as rhashtable.c takes. */
+#define alloc_hooks(alloc)			(alloc)
+#define alloc_hooks_tag(tag, alloc)		(alloc)
+#define alloc_tag_record(tag)			do { } while (0)
+#define kmalloc_noprof(size, gfp)		kernel_malloc(size, (gfp) & __GFP_ZERO)
+#define kvmalloc_node_noprof(size, gfp, node)	kmalloc_noprof(size, gfp)
+#define kvfree(p)				kfree(p)
+#define struct_size(p, member, n)		(sizeof(*(p)) + sizeof(*(p)->member) * (n))
 
 /* Strings */
 
@@ -490,13 +448,60 @@ typedef struct {
 int match_int(substring_t *s, int *result);
 unsigned long long memparse(const char *s, char **end);
 
-/* Bits, as the xarray takes them */
+/* Bits, as the xarray and the hash tables take them */
 
 #define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 #define DECLARE_BITMAP(n, bits)	unsigned long n[BITS_TO_LONGS(bits)]
 #define ilog2(n)		(63 - __builtin_clzll(n))
 #define __ffs(w)		((unsigned long)__builtin_ctzl(w))
 #define fls(n)			((n) ? 32 - __builtin_clz(n) : 0)
+#define roundup_pow_of_two(n)	((n) > 1 ? 1UL << (ilog2((n) - 1) + 1) : 1UL)
+#define rounddown_pow_of_two(n)	(1UL << ilog2(n))
+
+static inline u32 rol32(u32 word, unsigned int shift)
+{
+	return word << (shift & 31) | word >> (-shift & 31);
+}
+
+u32 get_random_u32(void);
+
+#define local_irq_save(flags)		((flags) = 0)
+#define local_irq_restore(flags)	((void)(flags))
+#define preempt_enable()		do { } while (0)
+#define local_bh_disable()		do { } while (0)
+#define local_bh_enable()		do { } while (0)
+
+void kernel_bit_spin(int bit, unsigned long *word);
+
+static inline bool bit_spin_trylock(int bit, unsigned long *word)
+{
+	unsigned long old = READ_ONCE(*word);
+
+	return !(old & BIT(bit)) && try_cmpxchg(word, &old, old | BIT(bit));
+}
+
+static inline void bit_spin_lock(int bit, unsigned long *word)
+{
+	if (unlikely(!bit_spin_trylock(bit, word)))
+		kernel_bit_spin(bit, word);
+}
+
+static inline void bit_spin_unlock(int bit, unsigned long *word)
+{
+	smp_store_release(word, READ_ONCE(*word) & ~BIT(bit));
+}
+
+#define SINGLE_DEPTH_NESTING			1
+#define lockdep_init_map(map, name, key, subclass)	((void)(key))
+#define lock_map_acquire(map)				do { } while (0)
+#define lock_map_release(map)				do { } while (0)
+#define lock_acquire_exclusive(map, sub, try, nest, ip)	do { } while (0)
+
+struct lockdep_map {
+};
+
+struct lock_class_key {
+};
 
 static inline bool test_bit(unsigned long bit, const unsigned long *map)
 {
@@ -584,11 +589,21 @@ enum pid_type {
 struct pid {
 	refcount_t count;
 	int nr;
-	struct task_struct *leader;	/* NULL: the thread group is dead */
+	struct task_struct *leader;	/* NULL: reaped */
 };
 
 struct mm_struct {
 	refcount_t mm_count;
+	refcount_t mm_users;
+	struct mutex mmap_lock;
+	spinlock_t notifiers_lock;
+	struct hlist_head notifiers;
+	int pasid;			/* iommu_mm_data, as far as it matters here */
+};
+
+struct signal_struct {
+	atomic_t live;			/* threads that have not exited */
+	struct list_head thread_head;
 };
 
 struct nsproxy {
@@ -597,6 +612,9 @@ struct nsproxy {
 
 struct task_struct {
 	struct css_set *cgroups;
+	struct signal_struct *signal;
+	struct task_struct *group_leader;
+	struct list_head thread_node;
 	struct pid *tgid;
 	struct mm_struct *mm;
 	struct nsproxy *nsproxy;
@@ -605,15 +623,18 @@ struct task_struct {
 };
 
 #define PF_EXITING	4
-/* Each group has one thread. */
-#define for_each_thread(task, t)	for ((t) = (task); (t); (t) = NULL)
+#define for_each_thread(task, t) \
+	list_for_each_entry_rcu(t, &(task)->signal->thread_head, thread_node)
+#define fatal_signal_pending(task)	false
+#define signal_pending(task)		false
 
 extern __thread struct task_struct *current;
 
-#define task_css(task, id)			((task)->cgroups->subsys[id])
+#define task_css(task, id)			READ_ONCE((task)->cgroups->subsys[id])
 #define task_css_check(task, id, c)		task_css(task, id)
 #define task_tgid(task)				((task)->tgid)
 #define pid_task(pid, type)			READ_ONCE((pid)->leader)
+#define thread_group_leader(task)		((task)->group_leader == (task))
 #define pid_nr(pid)				((pid)->nr)
 #define get_task_comm(buf, task)		strcpy(buf, (task)->comm)
 #define put_task_struct(task)			((void)(task))
@@ -636,7 +657,37 @@ static inline void mmgrab(struct mm_struct *mm)
 	refcount_inc(&mm->mm_count);
 }
 
+static inline void mmget(struct mm_struct *mm)
+{
+	refcount_inc(&mm->mm_users);
+}
+
+/* Ends the address space with its last user; the mm itself ends with mmdrop(). */
+void mmput(struct mm_struct *mm);
 void mmdrop(struct mm_struct *mm);
+
+/* The mm is about to be freed: __mmdrop() gives back the PASID of SVA here. */
+extern void (*kernel_mm_pasid_drop)(struct mm_struct *mm);
+
+struct mmu_notifier;
+
+struct mmu_notifier_ops {
+	void (*release)(struct mmu_notifier *mn, struct mm_struct *mm);
+	struct mmu_notifier *(*alloc_notifier)(struct mm_struct *mm);
+	void (*free_notifier)(struct mmu_notifier *mn);
+};
+
+struct mmu_notifier {
+	struct hlist_node hlist;
+	const struct mmu_notifier_ops *ops;
+	struct mm_struct *mm;
+	struct rcu_head rcu;
+	unsigned int users;
+};
+
+struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm);
+void mmu_notifier_put(struct mmu_notifier *mn);
+#define mmu_notifier_synchronize()	kernel_rcu_barrier()
 
 /* cgroups */
 
@@ -656,19 +707,27 @@ extern struct cgroup_root cgrp_dfl_root;
 
 #define CGRP_ROOT_PIDS_LOCAL_EVENTS	1
 
+/*
+ * The size of the kernel's, and what is used on paths that are measured at the
+ * same place, so that counters share cache lines as they do there.
+ */
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
-	struct cgroup_subsys_state *parent;
-	refcount_t refs;
 	struct cgroup_subsys *ss;
+	refcount_t refs;
+	bool online;
 	struct list_head sibling;
 	struct list_head children;
 	struct rcu_head rcu;
+	char rest[100];
+	struct cgroup_subsys_state *parent;
+	int nr_descendants;
 };
 
-/* The same in all controllers, so that it makes no difference between them. */
 struct cgroup_file {
+	struct kernfs_node *kn;
 	unsigned long notified;
+	char timer[40];
 };
 
 struct cftype {
@@ -684,14 +743,19 @@ struct cftype {
 #define CFTYPE_NOT_ON_ROOT	1
 #define CFTYPE_ONLY_ON_ROOT	2
 
+/* Those threads of one process that move, in the order in which they were made. */
 struct cgroup_taskset {
-	struct task_struct *task;
 	struct cgroup_subsys_state *css;
+	struct list_head *threads;
+	struct task_struct *only;	/* NULL: all of them */
 };
 
-/* One process moves at a time. */
-#define cgroup_taskset_for_each(t, c, tset) \
-	for ((t) = (tset)->task, (c) = (tset)->css; (t); (t) = NULL)
+#define cgroup_taskset_for_each(t, c, tset)				\
+	list_for_each_entry(t, (tset)->threads, thread_node)		\
+		if (((c) = (tset)->css, (t)->flags & PF_EXITING) ||	\
+		    ((tset)->only && (tset)->only != (t)))		\
+			;						\
+		else
 
 struct cgroup_subsys {
 	struct cgroup_subsys_state *(*css_alloc)(struct cgroup_subsys_state *parent);
@@ -719,6 +783,11 @@ extern bool kernel_ioasids_disabled;
 static inline void css_get(struct cgroup_subsys_state *css)
 {
 	refcount_inc(&css->refs);
+}
+
+static inline bool css_tryget(struct cgroup_subsys_state *css)
+{
+	return refcount_inc_not_zero(&css->refs);
 }
 
 void kernel_css_release(struct cgroup_subsys_state *css);
@@ -862,7 +931,7 @@ struct atomic_notifier_head {
 };
 
 #define ATOMIC_NOTIFIER_INIT(name)	{ __SPIN_LOCK_UNLOCKED(name), NULL }
-#define ATOMIC_INIT_NOTIFIER_HEAD(h)	do { (h)->lock.locked = 0; (h)->head = NULL; } while (0)
+#define ATOMIC_INIT_NOTIFIER_HEAD(h)	do { spin_lock_init(&(h)->lock); (h)->head = NULL; } while (0)
 
 int atomic_notifier_chain_register(struct atomic_notifier_head *head, struct notifier_block *nb);
 int atomic_notifier_chain_unregister(struct atomic_notifier_head *head, struct notifier_block *nb);
@@ -870,7 +939,16 @@ int atomic_notifier_call_chain(struct atomic_notifier_head *head, unsigned long 
 
 struct work_struct {
 	void (*func)(struct work_struct *work);
+	struct work_struct *next;
+	bool pending;
 };
+
+#define INIT_WORK(work, fn)	(*(work) = (struct work_struct){ .func = (fn) })
+
+/* Is done when kernel_rcu_barrier() is called. */
+bool schedule_work(struct work_struct *work);
+/* Nobody does work while a table is destroyed. */
+#define cancel_work_sync(work)	((void)(work))
 
 struct workqueue_struct {
 	unsigned long done;

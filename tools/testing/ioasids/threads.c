@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "world.h"
+#include "harness.h"
 
 #define THREADS		8
 #define PLACES		4
@@ -34,7 +34,7 @@ static void check(bool ok, const char *what)
 static void *work(void *arg)
 {
 	struct process *p = arg;
-	unsigned int seed = p->task.tgid->nr;
+	unsigned int seed = p->task->tgid->nr;
 	int ids[LIMIT], n = 0, pasid = 0;
 
 	rcu_register_thread();
@@ -72,13 +72,13 @@ static void *work(void *arg)
 				ioasid_put(id);
 			break;
 		case 13:
-			current = &p->task;
+			current = p->task;
 			if (pasid) {
-				ioasid_mm_free(p->task.mm, pasid);
+				ioasid_mm_free(p->task->mm, pasid);
 				pasid = 0;
 				break;
 			}
-			ret = ioasid_mm_alloc(p->task.mm, IOASID_MAX);
+			ret = ioasid_mm_alloc(p->task->mm, IOASID_MAX);
 			pasid = max(ret, 0);
 			break;
 		case 14:
@@ -91,9 +91,9 @@ static void *work(void *arg)
 			break;
 		}
 	}
-	current = &p->task;
+	current = p->task;
 	if (pasid)
-		ioasid_mm_free(p->task.mm, pasid);
+		ioasid_mm_free(p->task->mm, pasid);
 	if (p->file)
 		device_close(p);
 	rcu_unregister_thread();

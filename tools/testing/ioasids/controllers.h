@@ -3,8 +3,8 @@
  * The controllers that ours is compared with, from the kernel's source, each with
  * the same few functions.
  */
-#ifndef _IOASIDS_TEST_PEERS_H
-#define _IOASIDS_TEST_PEERS_H
+#ifndef _IOASIDS_TEST_CONTROLLERS_H
+#define _IOASIDS_TEST_CONTROLLERS_H
 
 #include "kernel.h"
 
@@ -25,4 +25,4 @@ extern const struct peer ioasids_peer, pids_peer, misc_peer, rdma_peer, page_cou
 /* One more account in a cgroup: unlike a cgroup, it is not for two at once. */
 void *ioasids_another(void *cgroup);
 
-#endif /* _IOASIDS_TEST_PEERS_H */
+#endif /* _IOASIDS_TEST_CONTROLLERS_H */

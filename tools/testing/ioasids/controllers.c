@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The controllers of the kernel that are compared, and ours: peers.h. What pids
+ * The controllers of the kernel that are compared, and ours: controllers.h. What pids
  * does is static, so its source is included; the others have functions to call.
  */
 #include <linux/cgroup_rdma.h>
@@ -10,8 +10,8 @@
 #include "kernel/cgroup/pids.c"
 #include <linux/ioasids_cgroup.h>
 
-#include "peers.h"
-#include "world.h"
+#include "controllers.h"
+#include "harness.h"
 
 static void set_limit(struct cgroup_subsys_state *css, const char *format, unsigned long n)
 {
@@ -191,7 +191,7 @@ static void *payer_in(struct cgroup_subsys_state *css)
 
 	payer->css = css;
 	process_start(&payer->process, css, 1);
-	current = &payer->process.task;
+	current = payer->process.task;
 	payer->account.owner = task_tgid(current);
 	ioasids_account_open(&payer->account);
 	return payer;
