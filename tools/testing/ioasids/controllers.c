@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The controllers of the kernel that are compared, and ours: controllers.h. What pids
- * does is static, so its source is included; the others have functions to call.
+ * The controllers of the kernel that are compared, and ours: controllers.h. What
+ * pids does is static, so its source is included; the others have functions to call.
+ * Each is entered where the kernel enters it: pids as by fork() and the end of a
+ * task, ours with the lock of the account, which the allocator takes around it.
  */
 #include <linux/cgroup_rdma.h>
 #include <linux/misc_cgroup.h>
@@ -23,38 +25,48 @@ static void set_limit(struct cgroup_subsys_state *css, const char *format, unsig
 
 /* pids */
 
-static void *pids_make(void *parent)
+struct pids_user {
+	struct cgroup_subsys_state *css;
+	struct css_set cset;
+	struct task_struct task;
+};
+
+static void *pids_make(void *above)
 {
-	return css_make(&pids_cgrp_subsys, parent, 0);
+	struct pids_user *user = aligned_alloc(L1_CACHE_BYTES, 512);
+
+	memset(user, 0, sizeof(*user));
+	user->css = css_make(&pids_cgrp_subsys, above ? ((struct pids_user *)above)->css : NULL, 0);
+	user->cset.subsys[pids_cgrp_id] = user->css;
+	user->task.cgroups = &user->cset;
+	return user;
 }
 
-static void pids_limit(void *cgroup, unsigned long n)
+static void pids_limit(void *user, unsigned long n)
 {
-	set_limit(cgroup, "%lu", n);
+	set_limit(((struct pids_user *)user)->css, "%lu", n);
 }
 
-static int pids_one_more(void *cgroup)
+static int pids_one_more(void *user)
 {
-	struct pids_cgroup *limit;
-	int ret = pids_try_charge(css_pids(cgroup), 1, &limit);
+	struct pids_user *u = user;
 
-	if (ret)
-		pids_event(css_pids(cgroup), limit);
-	return ret;
+	return pids_can_fork(&u->task, &u->cset);
 }
 
-static void pids_one_less(void *cgroup)
+static void pids_one_less(void *user)
 {
-	pids_uncharge(css_pids(cgroup), 1);
+	pids_release(&((struct pids_user *)user)->task);
 }
 
-static void pids_read(void *cgroup, struct seq_file *m)
+static void pids_read(void *user, struct seq_file *m)
 {
-	pids_current_read(cgroup, NULL);
+	pids_current_read(((struct pids_user *)user)->css, NULL);
 }
 
-const struct peer pids_peer = {
-	"pids", pids_make, pids_limit, pids_one_more, pids_one_less, pids_read,
+const struct controller pids_controller = {
+	"pids", pids_make, pids_limit, NULL, NULL, pids_one_more, pids_one_less, pids_read,
+	&pids_cgrp_subsys,
 };
 
 /* misc */
@@ -65,170 +77,234 @@ static void *misc_make(void *parent)
 	return css_make(&misc_cgrp_subsys, parent, 0);
 }
 
-static void misc_limit(void *cgroup, unsigned long n)
+static void misc_limit(void *user, unsigned long n)
 {
-	set_limit(cgroup, "sev %lu", n);
+	set_limit(user, "sev %lu", n);
 }
 
-static int misc_one_more(void *cgroup)
+static int misc_one_more(void *user)
 {
-	return misc_cg_try_charge(MISC_CG_RES_SEV, css_misc(cgroup), 1);
+	return misc_cg_try_charge(MISC_CG_RES_SEV, css_misc(user), 1);
 }
 
-static void misc_one_less(void *cgroup)
+static void misc_one_less(void *user)
 {
-	misc_cg_uncharge(MISC_CG_RES_SEV, css_misc(cgroup), 1);
+	misc_cg_uncharge(MISC_CG_RES_SEV, css_misc(user), 1);
 }
 
-static void misc_read(void *cgroup, struct seq_file *m)
+static void misc_read(void *user, struct seq_file *m)
 {
-	m->css = cgroup;
+	m->css = user;
 	misc_cgrp_subsys.dfl_cftypes[1].seq_show(m, NULL);
 }
 
-const struct peer misc_peer = {
-	"misc", misc_make, misc_limit, misc_one_more, misc_one_less, misc_read,
+const struct controller misc_controller = {
+	"misc", misc_make, misc_limit, NULL, NULL, misc_one_more, misc_one_less, misc_read,
+	&misc_cgrp_subsys,
 };
 
-/* rdma, which charges the cgroup of who is running */
+/*
+ * rdma, which charges the cgroup of the task that is running. A cgroup without a limit
+ * would have a pool made and freed for each charge, so each has one.
+ */
 
 static struct rdmacg_device rdma_device = { .name = "rdma" };
 static __thread struct css_set rdma_cset;
 static __thread struct task_struct rdma_task;
 
-static void *rdma_make(void *parent)
+static void rdma_limit(void *user, unsigned long n);
+
+static void *rdma_make(void *above)
 {
+	void *user;
+
 	if (!rdma_device.dev_node.next)
 		rdmacg_register_device(&rdma_device);
-	return css_make(&rdma_cgrp_subsys, parent, 0);
+	user = css_make(&rdma_cgrp_subsys, above, 0);
+	if (above)
+		rdma_limit(user, 1000000);
+	return user;
 }
 
-static void rdma_limit(void *cgroup, unsigned long n)
+static void rdma_enter(void *user)
 {
-	set_limit(cgroup, "rdma hca_handle=%lu", n);
+	rdma_cset.subsys[rdma_cgrp_id] = user;
+	rdma_task.cgroups = &rdma_cset;
+	current = &rdma_task;
 }
 
-static int rdma_one_more(void *cgroup)
+static void rdma_limit(void *user, unsigned long n)
+{
+	set_limit(user, "rdma hca_handle=%lu", n);
+}
+
+static int rdma_one_more(void *user)
 {
 	struct rdma_cgroup *charged;
 
-	rdma_cset.subsys[rdma_cgrp_id] = cgroup;
-	rdma_task.cgroups = &rdma_cset;
-	current = &rdma_task;
 	return rdmacg_try_charge(&charged, &rdma_device, RDMACG_RESOURCE_HCA_HANDLE);
 }
 
-static void rdma_one_less(void *cgroup)
+static void rdma_one_less(void *user)
 {
-	rdmacg_uncharge(container_of(cgroup, struct rdma_cgroup, css), &rdma_device,
+	rdmacg_uncharge(container_of(user, struct rdma_cgroup, css), &rdma_device,
 			RDMACG_RESOURCE_HCA_HANDLE);
 }
 
-static void rdma_read(void *cgroup, struct seq_file *m)
+static void rdma_read(void *user, struct seq_file *m)
 {
-	m->css = cgroup;
+	m->css = user;
 	m->cft = &rdma_cgrp_subsys.dfl_cftypes[1];
 	m->cft->seq_show(m, NULL);
 }
 
-const struct peer rdma_peer = {
-	"rdma", rdma_make, rdma_limit, rdma_one_more, rdma_one_less, rdma_read,
+const struct controller rdma_controller = {
+	"rdma", rdma_make, rdma_limit, rdma_enter, NULL, rdma_one_more, rdma_one_less, rdma_read,
+	&rdma_cgrp_subsys,
 };
 
 /* page_counter, as memcg and hugetlb have it */
 
-static void *page_counter_make(void *parent)
+static void *page_counter_make(void *above)
 {
-	struct page_counter *counter;
+	struct page_counter *counter = kzalloc(sizeof(*counter), GFP_KERNEL);
 
-	kernel_allocated += sizeof(*counter);
-	counter = aligned_alloc(__alignof__(*counter), sizeof(*counter));
-	memset(counter, 0, sizeof(*counter));
-	page_counter_init(counter, parent, false);
+	page_counter_init(counter, above, false);
 	return counter;
 }
 
-static void page_counter_limit(void *cgroup, unsigned long n)
+static void page_counter_limit(void *user, unsigned long n)
 {
-	WARN_ON(page_counter_set_max(cgroup, n));
+	WARN_ON(page_counter_set_max(user, n));
 }
 
-static int page_counter_one_more(void *cgroup)
+static int page_counter_one_more(void *user)
 {
 	struct page_counter *limit;
 
-	return page_counter_try_charge(cgroup, 1, &limit) ? 0 : -ENOMEM;
+	return page_counter_try_charge(user, 1, &limit) ? 0 : -ENOMEM;
 }
 
-static void page_counter_one_less(void *cgroup)
+static void page_counter_one_less(void *user)
 {
-	page_counter_uncharge(cgroup, 1);
+	page_counter_uncharge(user, 1);
 }
 
-static void page_counter_show(void *cgroup, struct seq_file *m)
+static void page_counter_show(void *user, struct seq_file *m)
 {
-	page_counter_read(cgroup);
+	page_counter_read(user);
 }
 
-const struct peer page_counter_peer = {
-	"page_counter", page_counter_make, page_counter_limit, page_counter_one_more,
+const struct controller page_counter_controller = {
+	"page_counter", page_counter_make, page_counter_limit, NULL, NULL, page_counter_one_more,
 	page_counter_one_less, page_counter_show,
 };
 
-/*
- * ioasids. The lock of an account is no part of it, nor taken here, where nobody else
- * has the account: the allocator holds it for reasons of its own.
- */
-struct payer {
+/* ioasids */
+
+struct ioasids_user {
 	struct cgroup_subsys_state *css;
+	struct task_struct *task;	/* NULL: the account is not open yet */
 	struct ioasids_account account;
-	struct process process;
 };
 
-static void *payer_in(struct cgroup_subsys_state *css)
+static void *user_in(struct cgroup_subsys_state *css)
 {
-	struct payer *payer = calloc(1, sizeof(*payer));
+	struct ioasids_user *user = kzalloc(sizeof(*user), GFP_KERNEL);
 
-	payer->css = css;
-	process_start(&payer->process, css, 1);
-	current = payer->process.task;
-	payer->account.owner = task_tgid(current);
-	ioasids_account_open(&payer->account);
-	return payer;
+	user->css = css;
+	return user;
 }
 
-static void *ioasids_make(void *parent)
+static void *ioasids_make(void *above)
 {
-	struct payer *above = parent;
-
-	return payer_in(css_make(&ioasids_cgrp_subsys, above ? above->css : NULL, 0));
+	return user_in(css_make(&ioasids_cgrp_subsys,
+				above ? ((struct ioasids_user *)above)->css : NULL, 0));
 }
 
-void *ioasids_another(void *cgroup)
+void *ioasids_another(void *user)
 {
-	return payer_in(((struct payer *)cgroup)->css);
+	return user_in(((struct ioasids_user *)user)->css);
 }
 
-static void ioasids_limit(void *cgroup, unsigned long n)
+static void ioasids_enter(void *user)
 {
-	set_limit(((struct payer *)cgroup)->css, "%lu", n);
+	struct ioasids_user *u = user;
+
+	if (u->task)
+		return;
+	u->task = task_new(u->css, 1, NULL);
+	current = u->task;
+	WARN_ON(ioasids_account_open(&u->account));
 }
 
-static int ioasids_one_more(void *cgroup)
+static void ioasids_leave(void *user)
 {
-	return ioasids_try_charge(&((struct payer *)cgroup)->account, 1);
+	struct ioasids_user *u = user;
+
+	ioasids_account_close(&u->account);
+	task_exit(u->task);
+	task_reap(u->task);
+	u->task = NULL;
 }
 
-static void ioasids_one_less(void *cgroup)
+static void ioasids_limit(void *user, unsigned long n)
 {
-	ioasids_uncharge(&((struct payer *)cgroup)->account, 1);
+	set_limit(((struct ioasids_user *)user)->css, "%lu", n);
 }
 
-static void ioasids_read(void *cgroup, struct seq_file *m)
+static int ioasids_one_more(void *user)
 {
-	ioasids_cgrp_subsys.dfl_cftypes[1].read_s64(((struct payer *)cgroup)->css, NULL);
+	struct ioasids_account *acct = &((struct ioasids_user *)user)->account;
+	struct ioasids_refusal refusal;
+	int ret;
+
+	spin_lock_irq(&acct->lock);
+	ret = ioasids_try_charge(acct, 1, &refusal);
+	spin_unlock_irq(&acct->lock);
+	if (unlikely(ret))
+		ioasids_report_refusal(&refusal);
+	return ret;
 }
 
-const struct peer ioasids_peer = {
-	"ioasids", ioasids_make, ioasids_limit, ioasids_one_more, ioasids_one_less, ioasids_read,
+static void ioasids_one_less(void *user)
+{
+	struct ioasids_account *acct = &((struct ioasids_user *)user)->account;
+	unsigned long flags;
+
+	spin_lock_irqsave(&acct->lock, flags);
+	ioasids_uncharge(acct, 1);
+	spin_unlock_irqrestore(&acct->lock, flags);
+}
+
+/* What the allocator calls under the lock, which it takes for its own counts. */
+static int ioasids_one_more_alone(void *user)
+{
+	struct ioasids_refusal refusal;
+	int ret;
+
+	ret = ioasids_try_charge(&((struct ioasids_user *)user)->account, 1, &refusal);
+	if (unlikely(ret))
+		ioasids_report_refusal(&refusal);
+	return ret;
+}
+
+static void ioasids_one_less_alone(void *user)
+{
+	ioasids_uncharge(&((struct ioasids_user *)user)->account, 1);
+}
+
+static void ioasids_read(void *user, struct seq_file *m)
+{
+	ioasids_cgrp_subsys.dfl_cftypes[1].read_s64(((struct ioasids_user *)user)->css, NULL);
+}
+
+const struct controller ioasids_controller = {
+	"ioasids", ioasids_make, ioasids_limit, ioasids_enter, ioasids_leave, ioasids_one_more, ioasids_one_less,
+	ioasids_read, &ioasids_cgrp_subsys,
+};
+
+const struct controller ioasids_alone_controller = {
+	"ioasids_alone", ioasids_make, ioasids_limit, ioasids_enter, ioasids_leave, ioasids_one_more_alone,
+	ioasids_one_less_alone, ioasids_read, &ioasids_cgrp_subsys,
 };

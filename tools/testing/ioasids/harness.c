@@ -4,7 +4,6 @@
 
 #include "harness.h"
 
-/* Guards the lists of children, as cgroup_mutex does. */
 DEFINE_MUTEX(cgroup_mutex);
 
 struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_subsys_state *parent,
@@ -27,12 +26,7 @@ struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_sub
 	refcount_set(&css->refs, 1);
 	INIT_LIST_HEAD(&css->children);
 	INIT_LIST_HEAD(&css->sibling);
-	if (parent) {
-		css_get(parent);
-		mutex_lock(&cgroup_mutex);
-		list_add_tail(&css->sibling, &parent->children);
-		mutex_unlock(&cgroup_mutex);
-	}
+	kernel_css_add(css);
 	return css;
 }
 
@@ -41,10 +35,7 @@ void css_remove(struct cgroup_subsys_state *css)
 	mutex_lock(&cgroup_mutex);
 	if (css->ss->css_offline)
 		css->ss->css_offline(css);
-	list_del_init(&css->sibling);
 	mutex_unlock(&cgroup_mutex);
-	kfree(css->cgroup);
-	css->cgroup = NULL;
 	css_put(css);
 }
 
@@ -65,12 +56,10 @@ const char *css_read(struct cgroup_subsys_state *css, const char *name)
 	struct cftype *cft = find_file(css->ss, name);
 	struct seq_file m = { text, sizeof(text), 0, css, cft };
 
-	mutex_lock(&cgroup_mutex);
 	if (cft->read_s64)
 		seq_printf(&m, "%lld\n", cft->read_s64(css, cft));
 	else
-		cft->seq_show(&m, NULL);
-	mutex_unlock(&cgroup_mutex);
+		WARN_ON(cft->seq_show(&m, NULL));
 	return text;
 }
 
@@ -111,6 +100,7 @@ static struct mm_struct *mm_new(void)
 
 	refcount_set(&mm->mm_count, 1);
 	refcount_set(&mm->mm_users, 1);
+	ioasid_mm_init(mm);
 	return mm;
 }
 
@@ -186,9 +176,13 @@ void task_exit(struct task_struct *task)
 	struct mm_struct *mm = task->mm;
 
 	current = task;
+	pthread_rwlock_rdlock(&kernel_threadgroups);
 	WRITE_ONCE(task->flags, task->flags | PF_EXITING);
-	atomic_dec_and_test(&task->signal->live);
-	WRITE_ONCE(task->mm, NULL);
+	pthread_rwlock_unlock(&kernel_threadgroups);
+	atomic_dec(&task->signal->live);
+	task_lock(task);
+	task->mm = NULL;
+	task_unlock(task);
 	mmput(mm);
 	if (!thread_group_leader(task))
 		release_task(task);
@@ -217,7 +211,9 @@ void task_exec(struct task_struct *task)
 		release_task(leader);
 	}
 	current = task;
-	WRITE_ONCE(task->mm, mm_new());
+	task_lock(task);
+	task->mm = mm_new();
+	task_unlock(task);
 	mmput(mm);
 }
 
@@ -315,4 +311,14 @@ int device_info(struct process *p, struct ioasid_info *info)
 {
 	*info = (struct ioasid_info){ .argsz = sizeof(*info) };
 	return device_ioctl(p, IOASID_GET_INFO, info);
+}
+
+const char *device_fdinfo(struct process *p)
+{
+	static __thread char text[256];
+	struct seq_file m = { text, sizeof(text) };
+
+	current = p->task;
+	kernel_device->fops->show_fdinfo(&m, p->file);
+	return text;
 }

@@ -58,5 +58,7 @@ int device_alloc(struct process *p, u32 min, u32 max);
 int device_free(struct process *p, int id);
 int device_quota(struct process *p, u32 quota);
 int device_info(struct process *p, struct ioasid_info *info);
+/* What fdinfo says of the file, in memory of this thread. */
+const char *device_fdinfo(struct process *p);
 
 #endif /* _IOASIDS_TEST_HARNESS_H */

@@ -18,6 +18,8 @@
 #define __tsan_release(p)	((void)(p))
 #endif
 
+#include <linux/ioasid.h>
+
 #include "kernel.h"
 
 struct css_set init_css_set;
@@ -304,6 +306,16 @@ char *strim(char *s)
 	return s;
 }
 
+ssize_t strscpy(char *to, const char *from, size_t size)
+{
+	size_t n = strnlen(from, size);
+
+	if (n == size)
+		return -E2BIG;
+	memcpy(to, from, n + 1);
+	return n;
+}
+
 int match_int(substring_t *s, int *result)
 {
 	char text[16] = "";
@@ -346,7 +358,7 @@ void seq_printf(struct seq_file *m, const char *format, ...)
 void put_pid(struct pid *pid)
 {
 	if (pid && refcount_dec_and_test(&pid->count))
-		free(pid);
+		kfree(pid);
 }
 
 void (*kernel_mm_pasid_drop)(struct mm_struct *mm);
@@ -357,87 +369,16 @@ void mmdrop(struct mm_struct *mm)
 		return;
 	if (mm->pasid)
 		kernel_mm_pasid_drop(mm);
+	ioasid_mm_drop(mm);
 	kfree(mm);
 }
 
-/* As SRCU does for mmu notifiers: what is released is not freed meanwhile. */
-static pthread_rwlock_t notifiers_srcu = PTHREAD_RWLOCK_INITIALIZER;
-
 void mmput(struct mm_struct *mm)
 {
-	struct mmu_notifier *mn;
-
 	if (!refcount_dec_and_test(&mm->mm_users))
 		return;
-	pthread_rwlock_rdlock(&notifiers_srcu);
-	hlist_for_each_entry_rcu(mn, &mm->notifiers, hlist)
-		mn->ops->release(mn, mm);
-	spin_lock(&mm->notifiers_lock);
-	while (!hlist_empty(&mm->notifiers))
-		hlist_del_init_rcu(mm->notifiers.first);
-	spin_unlock(&mm->notifiers_lock);
-	pthread_rwlock_unlock(&notifiers_srcu);
+	ioasid_mm_exit(mm);
 	mmdrop(mm);
-}
-
-static struct mmu_notifier *find_notifier(struct mm_struct *mm, const struct mmu_notifier_ops *ops)
-{
-	struct mmu_notifier *mn;
-
-	spin_lock(&mm->notifiers_lock);
-	hlist_for_each_entry(mn, &mm->notifiers, hlist) {
-		if (mn->ops == ops)
-			break;
-	}
-	if (mn)
-		mn->users++;
-	spin_unlock(&mm->notifiers_lock);
-	return mn;
-}
-
-struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm)
-{
-	struct mmu_notifier *mn;
-
-	WARN_ON(!refcount_read(&mm->mm_users));
-	mutex_lock(&mm->mmap_lock);
-	mn = find_notifier(mm, ops) ?: ops->alloc_notifier(mm);
-	if (!IS_ERR(mn) && !mn->users) {
-		mmgrab(mm);
-		mn->mm = mm;
-		mn->ops = ops;
-		mn->users = 1;
-		spin_lock(&mm->notifiers_lock);
-		hlist_add_head_rcu(&mn->hlist, &mm->notifiers);
-		spin_unlock(&mm->notifiers_lock);
-	}
-	mutex_unlock(&mm->mmap_lock);
-	return mn;
-}
-
-static void free_notifier_rcu(struct rcu_head *rcu)
-{
-	struct mmu_notifier *mn = container_of(rcu, struct mmu_notifier, rcu);
-	struct mm_struct *mm = mn->mm;
-
-	pthread_rwlock_wrlock(&notifiers_srcu);
-	pthread_rwlock_unlock(&notifiers_srcu);
-	mn->ops->free_notifier(mn);
-	mmdrop(mm);
-}
-
-void mmu_notifier_put(struct mmu_notifier *mn)
-{
-	struct mm_struct *mm = mn->mm;
-
-	spin_lock(&mm->notifiers_lock);
-	if (WARN_ON(!mn->users) || --mn->users) {
-		spin_unlock(&mm->notifiers_lock);
-		return;
-	}
-	hlist_del_init_rcu(&mn->hlist);
-	spin_unlock(&mm->notifiers_lock);
-	call_rcu(&mn->rcu, free_notifier_rcu);
 }
 
 static void css_free_rcu(struct rcu_head *rcu)
@@ -445,26 +386,67 @@ static void css_free_rcu(struct rcu_head *rcu)
 	struct cgroup_subsys_state *css = container_of(rcu, struct cgroup_subsys_state, rcu);
 	struct cgroup_subsys_state *parent = css->parent;
 
+	kfree(css->cgroup);
 	css->ss->css_free(css);
 	if (parent)
 		css_put(parent);
 }
 
+static DEFINE_SPINLOCK(css_list_lock);
+
+void kernel_css_add(struct cgroup_subsys_state *css)
+{
+	static u64 last_nr;
+
+	if (css->parent)
+		css_get(css->parent);
+	spin_lock(&css_list_lock);
+	css->serial_nr = ++last_nr;
+	if (css->parent)
+		list_add_tail_rcu(&css->sibling, &css->parent->children);
+	spin_unlock(&css_list_lock);
+}
+
 void kernel_css_release(struct cgroup_subsys_state *css)
 {
+	spin_lock(&css_list_lock);
+	WRITE_ONCE(css->released, true);
+	if (css->parent)
+		list_del_rcu(&css->sibling);
+	spin_unlock(&css_list_lock);
 	call_rcu(&css->rcu, css_free_rcu);
+}
+
+/* The one after @css below @parent. Numbers rise, so @css need not be there any more. */
+static struct cgroup_subsys_state *css_next_child(struct cgroup_subsys_state *css,
+						  struct cgroup_subsys_state *parent)
+{
+	struct cgroup_subsys_state *next;
+
+	if (!css) {
+		next = list_entry_rcu(parent->children.next, typeof(*next), sibling);
+	} else if (!READ_ONCE(css->released)) {
+		next = list_entry_rcu(css->sibling.next, typeof(*next), sibling);
+	} else {
+		list_for_each_entry_rcu(next, &parent->children, sibling) {
+			if (next->serial_nr > css->serial_nr)
+				break;
+		}
+	}
+	return &next->sibling != &parent->children ? next : NULL;
 }
 
 struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
 					    struct cgroup_subsys_state *root)
 {
-	if (!list_empty(&css->children))
-		return list_first_entry(&css->children, struct cgroup_subsys_state, sibling);
-	for (; css != root; css = css->parent) {
-		if (!list_is_last(&css->sibling, &css->parent->children))
-			return list_next_entry(css, sibling);
-	}
-	return NULL;
+	struct cgroup_subsys_state *next;
+
+	if (!css)
+		return root;
+	next = css_next_child(NULL, css);
+	for (; !next && css != root; css = css->parent)
+		next = css_next_child(css, css->parent);
+	return next;
 }
 
 static DEFINE_SPINLOCK(cgroup_files_lock);

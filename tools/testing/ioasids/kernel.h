@@ -141,6 +141,7 @@ void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
 })
 #define WARN_ON(x)		WARN_ON_ONCE(x)
 #define WARN_ONCE(x, ...)	WARN_ON_ONCE(x)
+#define WARN(x, ...)		WARN_ON_ONCE(x)
 #define BUG_ON(x)		((void)WARN_ON_ONCE(x))
 #define panic(...)		kernel_warning(__FILE__, __LINE__)
 
@@ -151,6 +152,8 @@ void __printf(1, 2) kernel_print(const char *format, ...);
 #define pr_info(...)		kernel_print(__VA_ARGS__)
 #define KERN_INFO
 #define DEFINE_RATELIMIT_STATE(name, interval, burst)	bool name = true
+#define DEFAULT_RATELIMIT_INTERVAL	5
+#define DEFAULT_RATELIMIT_BURST		10
 #define __ratelimit(state)	(*(state))
 #define printk_deferred(...)	kernel_print(__VA_ARGS__)
 #define pr_err(...)		kernel_print(__VA_ARGS__)
@@ -424,6 +427,7 @@ static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 /* Strings */
 
 char *strim(char *s);
+ssize_t strscpy(char *to, const char *from, size_t size);
 #define strstrip(s)		strim(s)
 
 static inline int match_string(const char * const *strings, size_t n, const char *s)
@@ -503,6 +507,13 @@ struct lockdep_map {
 struct lock_class_key {
 };
 
+/* Of <linux/radix-tree.h>, which idr.h asks for; the IDA does without. */
+typedef struct {
+} local_lock_t;
+
+#define DECLARE_PER_CPU(type, name)	extern type name
+#define local_unlock(lock)		do { } while (0)
+
 static inline bool test_bit(unsigned long bit, const unsigned long *map)
 {
 	return READ_ONCE(map[bit / BITS_PER_LONG]) >> bit % BITS_PER_LONG & 1;
@@ -531,18 +542,30 @@ static inline bool __test_and_clear_bit(unsigned long bit, unsigned long *map)
 	return was;
 }
 
-static inline unsigned long find_next_bit(const unsigned long *map, unsigned long size,
-					  unsigned long from)
+/* Where a bit of @map is, or where it is not if @invert is ~0. */
+static inline unsigned long kernel_find_bit(const unsigned long *map, unsigned long size,
+					    unsigned long from, unsigned long invert)
 {
 	while (from < size) {
-		unsigned long word = READ_ONCE(map[from / BITS_PER_LONG]) >> from % BITS_PER_LONG;
+		unsigned long word = READ_ONCE(map[from / BITS_PER_LONG]) ^ invert;
 
+		word >>= from % BITS_PER_LONG;
 		if (word)
 			return min(from + __ffs(word), size);
 		from = (from / BITS_PER_LONG + 1) * BITS_PER_LONG;
 	}
 	return size;
 }
+
+#define find_next_bit(map, size, from)		kernel_find_bit(map, size, from, 0)
+#define find_next_zero_bit(map, size, from)	kernel_find_bit(map, size, from, ~0UL)
+
+static inline bool bitmap_full(const unsigned long *map, unsigned int bits)
+{
+	return find_next_zero_bit(map, bits, 0) == bits;
+}
+
+#define __clear_bit(bit, map)		__test_and_clear_bit(bit, map)
 
 #define for_each_set_bit(i, map, size) \
 	for ((i) = find_next_bit(map, size, 0); (unsigned long)(i) < (size); \
@@ -595,10 +618,8 @@ struct pid {
 struct mm_struct {
 	refcount_t mm_count;
 	refcount_t mm_users;
-	struct mutex mmap_lock;
-	spinlock_t notifiers_lock;
-	struct hlist_head notifiers;
 	int pasid;			/* iommu_mm_data, as far as it matters here */
+	struct ioasid_mm *ioasid_mm;
 };
 
 struct signal_struct {
@@ -616,6 +637,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct list_head thread_node;
 	struct pid *tgid;
+	spinlock_t alloc_lock;
 	struct mm_struct *mm;
 	struct nsproxy *nsproxy;
 	unsigned int flags;
@@ -634,6 +656,8 @@ extern __thread struct task_struct *current;
 #define task_css_check(task, id, c)		task_css(task, id)
 #define task_tgid(task)				((task)->tgid)
 #define pid_task(pid, type)			READ_ONCE((pid)->leader)
+#define task_lock(task)				spin_lock(&(task)->alloc_lock)
+#define task_unlock(task)			spin_unlock(&(task)->alloc_lock)
 #define thread_group_leader(task)		((task)->group_leader == (task))
 #define pid_nr(pid)				((pid)->nr)
 #define get_task_comm(buf, task)		strcpy(buf, (task)->comm)
@@ -662,32 +686,17 @@ static inline void mmget(struct mm_struct *mm)
 	refcount_inc(&mm->mm_users);
 }
 
+static inline bool mmget_not_zero(struct mm_struct *mm)
+{
+	return refcount_inc_not_zero(&mm->mm_users);
+}
+
 /* Ends the address space with its last user; the mm itself ends with mmdrop(). */
 void mmput(struct mm_struct *mm);
 void mmdrop(struct mm_struct *mm);
 
 /* The mm is about to be freed: __mmdrop() gives back the PASID of SVA here. */
 extern void (*kernel_mm_pasid_drop)(struct mm_struct *mm);
-
-struct mmu_notifier;
-
-struct mmu_notifier_ops {
-	void (*release)(struct mmu_notifier *mn, struct mm_struct *mm);
-	struct mmu_notifier *(*alloc_notifier)(struct mm_struct *mm);
-	void (*free_notifier)(struct mmu_notifier *mn);
-};
-
-struct mmu_notifier {
-	struct hlist_node hlist;
-	const struct mmu_notifier_ops *ops;
-	struct mm_struct *mm;
-	struct rcu_head rcu;
-	unsigned int users;
-};
-
-struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm);
-void mmu_notifier_put(struct mmu_notifier *mn);
-#define mmu_notifier_synchronize()	kernel_rcu_barrier()
 
 /* cgroups */
 
@@ -715,11 +724,12 @@ struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 	struct cgroup_subsys *ss;
 	refcount_t refs;
-	bool online;
+	bool released;
 	struct list_head sibling;
 	struct list_head children;
 	struct rcu_head rcu;
-	char rest[100];
+	u64 serial_nr;
+	char rest[96];
 	struct cgroup_subsys_state *parent;
 	int nr_descendants;
 };
@@ -790,6 +800,7 @@ static inline bool css_tryget(struct cgroup_subsys_state *css)
 	return refcount_inc_not_zero(&css->refs);
 }
 
+void kernel_css_add(struct cgroup_subsys_state *css);
 void kernel_css_release(struct cgroup_subsys_state *css);
 
 static inline void css_put(struct cgroup_subsys_state *css)
@@ -809,9 +820,9 @@ static inline struct cgroup_subsys_state *task_get_css(struct task_struct *task,
 struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
 					    struct cgroup_subsys_state *root);
 
-/* Under rcu_read_lock(), while none is made or removed. */
+/* Under rcu_read_lock(), which can be left while there is a reference to @css. */
 #define css_for_each_descendant_pre(css, root) \
-	for ((css) = (root); (css); (css) = kernel_css_next(css, root))
+	for ((css) = kernel_css_next(NULL, root); (css); (css) = kernel_css_next(css, root))
 
 void cgroup_file_notify(struct cgroup_file *file);
 int cgroup_path(struct cgroup *cgroup, char *buf, size_t size);

@@ -277,11 +277,12 @@ static int payer_for(const struct set *set, int task)
 }
 
 /* @task asks for an ID or a quota: an account without its owner is this process's now. */
-static void adopt(struct set *set, int task)
+static void adopt(struct set *set, int task, bool failing)
 {
-	set->payer = payer_for(set, task);
-	if (!owner_is_there(set, processes[task / 2].mm))
-		set->owner = task / 2;
+	if (failing || owner_is_there(set, processes[task / 2].mm))
+		return;
+	set->payer = counting(tasks[task].cgroup);
+	set->owner = task / 2;
 }
 
 static void id_drop(u32 id)
@@ -874,7 +875,8 @@ static bool find_file(int task, struct process *with)
 
 /*
  * What is reserved is charged already: to take it or to give it back touches no
- * cgroup. Meanwhile AddressSanitizer takes them for freed.
+ * cgroup, unless the account is adopted first. Meanwhile AddressSanitizer takes the
+ * cgroups for freed.
  */
 static void hide_cgroups(const struct set *set)
 {
@@ -914,18 +916,23 @@ static void check_counted(int task, int cgroup, s64 before)
 static void do_alloc(int task, u32 low, u32 high, bool failing)
 {
 	struct process with;
-	struct set *set;
 	int is, should, payer;
+	struct set *set;
+	bool is_there;
 	s64 before;
 
 	if (!find_file(task, &with))
 		return;
 	set = processes[task / 2].mm->set;
+	is_there = owner_is_there(set, processes[task / 2].mm);
 	payer = payer_for(set, task);
-	before = counted(payer) + (set->payer == payer ? 0 : charge_of(set));
-	adopt(set, task);
+	before = counted(payer) + (is_below(set->payer, payer) ? 0 : charge_of(set));
+	/* It asks for nothing. */
+	if ((low ?: 1) <= high)
+		adopt(set, task, failing);
 	should = id_new(set, low, high);
-	hide_cgroups(set);
+	if (is_there)
+		hide_cgroups(set);
 	is = device_alloc(&with, low, high);
 	show_cgroups();
 	if (is > 0 && !set->quota)
@@ -975,8 +982,8 @@ static void do_quota(int task, u32 quota)
 		return;
 	set = processes[task / 2].mm->set;
 	payer = payer_for(set, task);
-	before = counted(payer) + (set->payer == payer ? 0 : charge_of(set));
-	adopt(set, task);
+	before = counted(payer) + (is_below(set->payer, payer) ? 0 : charge_of(set));
+	adopt(set, task, false);
 	from = charge_of(set);
 	to = quota ?: set->ids;
 	if (to < set->ids)
@@ -996,16 +1003,23 @@ static void do_info(int task)
 {
 	struct ioasid_info info;
 	struct process with;
+	char should[128];
 	struct set *set;
 
 	if (!find_file(task, &with))
 		return;
 	set = processes[task / 2].mm->set;
+	adopt(set, task, false);
 	expect("asking", device_info(&with, &info), 0);
 	expect("quota", info.quota, set->quota);
 	expect("allocated", info.allocated, set->ids);
 	expect("available", info.available, set->quota ? set->quota - set->ids :
 	       min(left_of_limits(set->payer), left_of_capacity()));
+	snprintf(should, sizeof(should),
+		 "ioasid-quota:\t%u\nioasid-allocated:\t%u\nioasid-cgroup:\t/%d\n",
+		 set->quota, set->ids, set->payer);
+	if (strcmp(strchr(device_fdinfo(&with), '\n') + 1, should))
+		differ("fdinfo is\n%sand should be\n%s", device_fdinfo(&with), should);
 }
 
 static void do_bind(int task, bool failing)
@@ -1017,7 +1031,7 @@ static void do_bind(int task, bool failing)
 	set = tasks[task].alive && !mm->pasid ? mm->set ?: set_new(task) : NULL;
 	if (!set)
 		return;
-	adopt(set, task);
+	adopt(set, task, failing);
 	should = id_new(set, 1, CAPACITY);
 	current = tasks[task].task;
 	is = ioasid_mm_alloc(mm->mm, CAPACITY);
@@ -1111,6 +1125,19 @@ static void do_op(const struct op *op, bool failing)
 	}
 }
 
+static bool can_fail(const struct op *op)
+{
+	return op->kind == ALLOC || op->kind == OPEN || op->kind == BIND;
+}
+
+static bool adopts(const struct op *op)
+{
+	int task = op->arg[0];
+	struct mm_model *mm = processes[task / 2].mm;
+
+	return op->kind != OPEN && tasks[task].alive && mm->set && !owner_is_there(mm->set, mm);
+}
+
 static void __noreturn run(const struct op *ops, int n)
 {
 	int i;
@@ -1120,15 +1147,17 @@ static void __noreturn run(const struct op *ops, int n)
 	cgroups[ROOT].exists = true;
 	cgroups[ROOT].css = css_make(&ioasids_cgrp_subsys, NULL, ROOT);
 	init_css_set.subsys[ioasids_cgrp_id] = cgroups[ROOT].css;
-	expect("the capacity", ioasid_install_capacity(CAPACITY), 0);
+	ioasid_report_iommu(CAPACITY + 1);
 
 	for (number = 0; number < n; number++) {
 		bool failing = number && ops[number - 1].kind == FAIL;
 
 		kernel_failing_allocation = 0;
-		if (failing && (ops[number].kind == ALLOC || ops[number].kind == OPEN ||
-				ops[number].kind == BIND))
+		if (failing && can_fail(&ops[number]))
 			kernel_failing_allocation = ops[number - 1].arg[0] + 1;
+		/* If it comes to that, another process has adopted the account already. */
+		if (kernel_failing_allocation && adopts(&ops[number]))
+			kernel_failing_allocation = 1;
 		do_op(&ops[number], failing);
 		kernel_failing_allocation = 0;
 		forget_mms();
