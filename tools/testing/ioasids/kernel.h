@@ -729,10 +729,13 @@ struct cgroup_subsys_state {
 	struct list_head children;
 	struct rcu_head rcu;
 	u64 serial_nr;
-	char rest[96];
+	char rest[104];
 	struct cgroup_subsys_state *parent;
 	int nr_descendants;
 };
+
+_Static_assert(offsetof(struct cgroup_subsys_state, parent) == 192, "as in the kernel");
+_Static_assert(sizeof(struct cgroup_subsys_state) == 208, "as in the kernel");
 
 struct cgroup_file {
 	struct kernfs_node *kn;
