@@ -111,19 +111,22 @@ static struct task_struct *new_task(struct cgroup_subsys_state *css)
 
 	css_get(css);
 	test->cgroups.subsys[ioasids_cgrp_id] = css;
+	refcount_set(&task->usage, 1);
 	task->cgroups = &test->cgroups;
 	task->nsproxy = &nsproxy;
 	memcpy(task->comm, "process", 8);
 	return task;
 }
 
-static void free_task_rcu(struct rcu_head *rcu)
+void kernel_free_task(struct task_struct *task)
 {
-	struct test_task *test = container_of(rcu, struct test_task, rcu);
+	put_signal_struct(task->signal);
+	kfree(container_of(task, struct test_task, task));
+}
 
-	if (thread_group_leader(&test->task))
-		kfree(test->task.signal);
-	kfree(test);
+static void delayed_put_task_struct(struct rcu_head *rcu)
+{
+	put_task_struct(&container_of(rcu, struct test_task, rcu)->task);
 }
 
 static void release_task(struct task_struct *task)
@@ -133,7 +136,7 @@ static void release_task(struct task_struct *task)
 	list_del_rcu(&task->thread_node);
 	css_put(task_ioasids(task));
 	put_pid(task->tgid);
-	call_rcu(&test->rcu, free_task_rcu);
+	call_rcu(&test->rcu, delayed_put_task_struct);
 }
 
 struct task_struct *task_new(struct cgroup_subsys_state *css, int nr, struct mm_struct *mm)
@@ -152,6 +155,7 @@ struct task_struct *task_new(struct cgroup_subsys_state *css, int nr, struct mm_
 	task->signal = signal;
 	task->group_leader = task;
 	atomic_set(&signal->live, 1);
+	refcount_set(&signal->sigcnt, 1);
 	INIT_LIST_HEAD(&signal->thread_head);
 	list_add_tail(&task->thread_node, &signal->thread_head);
 	return task;
@@ -166,7 +170,9 @@ struct task_struct *task_new_thread(struct task_struct *task)
 	thread->mm = task->mm;
 	thread->signal = task->signal;
 	thread->group_leader = task->group_leader;
+	thread->self_exec_id = task->self_exec_id;
 	atomic_inc(&task->signal->live);
+	refcount_inc(&task->signal->sigcnt);
 	list_add_tail_rcu(&thread->thread_node, &task->signal->thread_head);
 	return thread;
 }
@@ -215,6 +221,7 @@ void task_exec(struct task_struct *task)
 	task->mm = mm_new();
 	task_unlock(task);
 	mmput(mm);
+	WRITE_ONCE(task->self_exec_id, task->self_exec_id + 1);
 }
 
 void task_move(struct task_struct *task, struct cgroup_subsys_state *css, bool alone)

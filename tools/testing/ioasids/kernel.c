@@ -91,48 +91,10 @@ void kernel_free_rcu(struct rcu_head *head, void *object)
 	call_rcu(head, NULL);
 }
 
-/* Work that waits */
-
-static struct work_struct *works;
-static DEFINE_SPINLOCK(works_lock);
-
-bool schedule_work(struct work_struct *work)
-{
-	bool was;
-
-	spin_lock(&works_lock);
-	was = work->pending;
-	if (!was) {
-		work->pending = true;
-		work->next = works;
-		works = work;
-	}
-	spin_unlock(&works_lock);
-	return !was;
-}
-
-static void do_work(void)
-{
-	struct work_struct *work;
-
-	do {
-		spin_lock(&works_lock);
-		work = works;
-		if (work) {
-			works = work->next;
-			work->pending = false;
-		}
-		spin_unlock(&works_lock);
-		if (work)
-			work->func(work);
-	} while (work);
-}
-
 void kernel_rcu_barrier(void)
 {
 	struct rcu_head *head;
 
-	do_work();
 	/* A callback may be the last that holds something else. */
 	while ((head = __atomic_exchange_n(&rcu_callbacks, NULL, __ATOMIC_ACQUIRE))) {
 		synchronize_rcu();
@@ -146,7 +108,6 @@ void kernel_rcu_barrier(void)
 				kfree(head->object);
 			head = next;
 		}
-		do_work();
 	}
 }
 
@@ -284,15 +245,6 @@ void kernel_bit_spin(int bit, unsigned long *word)
 	}
 }
 
-/* The same at each run, so that instructions are, too. */
-u32 get_random_u32(void)
-{
-	static u32 last = 1;
-
-	last = last * 1664525 + 1013904223;
-	return last;
-}
-
 /* Strings */
 
 char *strim(char *s)
@@ -354,6 +306,20 @@ void seq_printf(struct seq_file *m, const char *format, ...)
 }
 
 /* Processes and cgroups */
+
+struct task_struct *get_pid_task(struct pid *pid, enum pid_type type)
+{
+	struct task_struct *task;
+
+	if (!pid)
+		return NULL;
+	rcu_read_lock();
+	task = pid_task(pid, type);
+	if (task && !refcount_inc_not_zero(&task->usage))
+		task = NULL;
+	rcu_read_unlock();
+	return task;
+}
 
 void put_pid(struct pid *pid)
 {

@@ -325,10 +325,6 @@ struct rcu_head {
 	void *object;
 };
 
-#define rcu_head_init(head)		((head)->func = NULL)
-/* Of an iterator over a hash table, which nobody has here. */
-#define rcu_head_after_call_rcu(head, fn)	((head)->func == (fn))
-
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void kernel_free_rcu(struct rcu_head *head, void *object);
 void kernel_rcu_barrier(void);
@@ -364,9 +360,7 @@ void kernel_rcu_read_unlock(void);
 #define GFP_NOWAIT		4U
 #define __GFP_NOWARN		0U
 #define __GFP_ACCOUNT		8U
-#define __GFP_ZERO		16U
-#define __GFP_NOFAIL		0U
-#define __GFP_BITS_SHIFT	5
+#define __GFP_BITS_SHIFT	4
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 #define gfpflags_allow_blocking(gfp)	((gfp) & GFP_KERNEL)
 #define might_alloc(gfp)	do { } while (0)
@@ -415,15 +409,6 @@ static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 #define kfree(p)				kernel_free((void *)(p))
 #define kmem_cache_free(cache, p)		kernel_free(p)
 
-/* As much of <linux/slab.h> and <linux/alloc_tag.h> as rhashtable.c takes. */
-#define alloc_hooks(alloc)			(alloc)
-#define alloc_hooks_tag(tag, alloc)		(alloc)
-#define alloc_tag_record(tag)			do { } while (0)
-#define kmalloc_noprof(size, gfp)		kernel_malloc(size, (gfp) & __GFP_ZERO)
-#define kvmalloc_node_noprof(size, gfp, node)	kmalloc_noprof(size, gfp)
-#define kvfree(p)				kfree(p)
-#define struct_size(p, member, n)		(sizeof(*(p)) + sizeof(*(p)->member) * (n))
-
 /* Strings */
 
 char *strim(char *s);
@@ -452,28 +437,16 @@ typedef struct {
 int match_int(substring_t *s, int *result);
 unsigned long long memparse(const char *s, char **end);
 
-/* Bits, as the xarray and the hash tables take them */
+/* Bits, as the xarray and the IDA take them, and locks that are a bit */
 
 #define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 #define DECLARE_BITMAP(n, bits)	unsigned long n[BITS_TO_LONGS(bits)]
 #define ilog2(n)		(63 - __builtin_clzll(n))
 #define __ffs(w)		((unsigned long)__builtin_ctzl(w))
 #define fls(n)			((n) ? 32 - __builtin_clz(n) : 0)
-#define roundup_pow_of_two(n)	((n) > 1 ? 1UL << (ilog2((n) - 1) + 1) : 1UL)
-#define rounddown_pow_of_two(n)	(1UL << ilog2(n))
-
-static inline u32 rol32(u32 word, unsigned int shift)
-{
-	return word << (shift & 31) | word >> (-shift & 31);
-}
-
-u32 get_random_u32(void);
 
 #define local_irq_save(flags)		((flags) = 0)
 #define local_irq_restore(flags)	((void)(flags))
-#define preempt_enable()		do { } while (0)
-#define local_bh_disable()		do { } while (0)
-#define local_bh_enable()		do { } while (0)
 
 void kernel_bit_spin(int bit, unsigned long *word);
 
@@ -495,17 +468,8 @@ static inline void bit_spin_unlock(int bit, unsigned long *word)
 	smp_store_release(word, READ_ONCE(*word) & ~BIT(bit));
 }
 
-#define SINGLE_DEPTH_NESTING			1
-#define lockdep_init_map(map, name, key, subclass)	((void)(key))
-#define lock_map_acquire(map)				do { } while (0)
-#define lock_map_release(map)				do { } while (0)
-#define lock_acquire_exclusive(map, sub, try, nest, ip)	do { } while (0)
-
-struct lockdep_map {
-};
-
-struct lock_class_key {
-};
+#define __bit_spin_unlock(bit, word)	bit_spin_unlock(bit, word)
+#define bit_spin_is_locked(bit, word)	test_bit(bit, word)
 
 /* Of <linux/radix-tree.h>, which idr.h asks for; the IDA does without. */
 typedef struct {
@@ -587,6 +551,11 @@ static inline void bitmap_clear(unsigned long *map, unsigned int from, unsigned 
 		__test_and_clear_bit(from++, map);
 }
 
+/* The kernel's headers from here on show what they have to itself only. */
+#define __KERNEL__
+
+#include <linux/list_bl.h>
+
 /* Tasks. A test makes them, and says which of them is running. */
 
 enum cgroup_subsys_id {
@@ -625,6 +594,8 @@ struct mm_struct {
 struct signal_struct {
 	atomic_t live;			/* threads that have not exited */
 	struct list_head thread_head;
+	struct hlist_bl_head ioasids;
+	refcount_t sigcnt;
 };
 
 struct nsproxy {
@@ -632,6 +603,8 @@ struct nsproxy {
 };
 
 struct task_struct {
+	refcount_t usage;
+	u64 self_exec_id;
 	struct css_set *cgroups;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
@@ -645,8 +618,6 @@ struct task_struct {
 };
 
 #define PF_EXITING	4
-#define for_each_thread(task, t) \
-	list_for_each_entry_rcu(t, &(task)->signal->thread_head, thread_node)
 #define fatal_signal_pending(task)	false
 #define signal_pending(task)		false
 
@@ -661,7 +632,6 @@ extern __thread struct task_struct *current;
 #define thread_group_leader(task)		((task)->group_leader == (task))
 #define pid_nr(pid)				((pid)->nr)
 #define get_task_comm(buf, task)		strcpy(buf, (task)->comm)
-#define put_task_struct(task)			((void)(task))
 
 static inline struct pid *get_pid(struct pid *pid)
 {
@@ -671,10 +641,27 @@ static inline struct pid *get_pid(struct pid *pid)
 
 void put_pid(struct pid *pid);
 
-static inline struct task_struct *get_pid_task(struct pid *pid, enum pid_type type)
+static inline struct task_struct *get_task_struct(struct task_struct *task)
 {
-	return pid ? pid_task(pid, type) : NULL;
+	refcount_inc(&task->usage);
+	return task;
 }
+
+void kernel_free_task(struct task_struct *task);
+
+static inline void put_task_struct(struct task_struct *task)
+{
+	if (refcount_dec_and_test(&task->usage))
+		kernel_free_task(task);
+}
+
+static inline void put_signal_struct(struct signal_struct *signal)
+{
+	if (refcount_dec_and_test(&signal->sigcnt))
+		kfree(signal);
+}
+
+struct task_struct *get_pid_task(struct pid *pid, enum pid_type type);
 
 static inline void mmgrab(struct mm_struct *mm)
 {
@@ -953,16 +940,7 @@ int atomic_notifier_call_chain(struct atomic_notifier_head *head, unsigned long 
 
 struct work_struct {
 	void (*func)(struct work_struct *work);
-	struct work_struct *next;
-	bool pending;
 };
-
-#define INIT_WORK(work, fn)	(*(work) = (struct work_struct){ .func = (fn) })
-
-/* Is done when kernel_rcu_barrier() is called. */
-bool schedule_work(struct work_struct *work);
-/* Nobody does work while a table is destroyed. */
-#define cancel_work_sync(work)	((void)(work))
 
 struct workqueue_struct {
 	unsigned long done;
@@ -970,10 +948,5 @@ struct workqueue_struct {
 
 struct workqueue_struct *alloc_ordered_workqueue(const char *name, unsigned int flags);
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
-
-/* The kernel's headers that follow show what they have to itself only. */
-#define __KERNEL__
-
-#include <linux/list.h>
 
 #endif /* _IOASIDS_TEST_KERNEL_H */
