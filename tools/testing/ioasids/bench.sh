@@ -122,6 +122,8 @@ awk '
 		threads("pair, two threads, siblings", "siblings", 1.00)
 		threads("pair, two threads, only the top shared", "top_shared", 0.80)
 		instructions("refusal to pids", "refused", "1.25 1.25 1.25")
+		for (i = 1; i <= 4; i++)
+			row("    time, depth " d[i], time["refused", "ioasids", d[i]], "ns", time["refused:to:pids", "ioasids", d[i]])
 		row("pair through the allocator to IDA, alone, in the root", time["allocator", "root", 0], "ns", time["allocator:to:ida", "root", 0])
 		row("pair through the allocator to IDA, 10000 held, in the root", time["allocator", "root", 10000], "ns", time["allocator:to:ida", "root", 10000], 2.50)
 		row("    the same at depth 1", time["allocator_limited", "depth_1", 10000], "ns", time["allocator_limited:to:ida", "depth_1", 10000], 2.50)

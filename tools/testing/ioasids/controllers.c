@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The controllers of the kernel that are compared, and ours: controllers.h. What
- * pids does is static, so its source is included; the others have functions to call.
- * Each is entered where the kernel enters it: pids as by fork() and the end of a
- * task, ours with the lock of the account, which the allocator takes around it.
+ * The controllers of the kernel that are compared, and ours: controllers.h. Each
+ * is entered where the kernel enters it: pids by fork() and the end of a task, which
+ * call the functions of its subsystem; ours with the lock of the account, which the
+ * allocator takes around it; the others by the functions that they export.
  */
 #include <linux/cgroup_rdma.h>
 #include <linux/misc_cgroup.h>
 #include <linux/page_counter.h>
 
-#include "kernel/cgroup/pids.c"
 #include <linux/ioasids_cgroup.h>
 
 #include "controllers.h"
@@ -51,17 +50,17 @@ static int pids_one_more(void *user)
 {
 	struct pids_user *u = user;
 
-	return pids_can_fork(&u->task, &u->cset);
+	return pids_cgrp_subsys.can_fork(&u->task, &u->cset);
 }
 
 static void pids_one_less(void *user)
 {
-	pids_release(&((struct pids_user *)user)->task);
+	pids_cgrp_subsys.release(&((struct pids_user *)user)->task);
 }
 
 static void pids_read(void *user, struct seq_file *m)
 {
-	pids_current_read(((struct pids_user *)user)->css, NULL);
+	pids_cgrp_subsys.dfl_cftypes[1].read_s64(((struct pids_user *)user)->css, NULL);
 }
 
 const struct controller pids_controller = {

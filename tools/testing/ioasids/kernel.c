@@ -415,6 +415,20 @@ struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
 	return next;
 }
 
+struct task_struct *cgroup_taskset_next(struct task_struct *task, struct cgroup_subsys_state **css,
+					struct cgroup_taskset *tset)
+{
+	struct list_head *pos = task ? task->thread_node.next : tset->threads->next;
+
+	*css = tset->css;
+	for (; pos != tset->threads; pos = pos->next) {
+		task = list_entry(pos, struct task_struct, thread_node);
+		if (!(task->flags & PF_EXITING) && (!tset->only || tset->only == task))
+			return task;
+	}
+	return NULL;
+}
+
 static DEFINE_SPINLOCK(cgroup_files_lock);
 
 /* In the kernel, too, all files share a lock. */

@@ -750,12 +750,12 @@ struct cgroup_taskset {
 	struct task_struct *only;	/* NULL: all of them */
 };
 
-#define cgroup_taskset_for_each(t, c, tset)				\
-	list_for_each_entry(t, (tset)->threads, thread_node)		\
-		if (((c) = (tset)->css, (t)->flags & PF_EXITING) ||	\
-		    ((tset)->only && (tset)->only != (t)))		\
-			;						\
-		else
+struct task_struct *cgroup_taskset_next(struct task_struct *task, struct cgroup_subsys_state **css,
+					struct cgroup_taskset *tset);
+
+#define cgroup_taskset_for_each(task, css, tset)			\
+	for ((task) = cgroup_taskset_next(NULL, &(css), tset); (task);	\
+	     (task) = cgroup_taskset_next(task, &(css), tset))
 
 struct cgroup_subsys {
 	struct cgroup_subsys_state *(*css_alloc)(struct cgroup_subsys_state *parent);

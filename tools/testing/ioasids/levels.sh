@@ -3,19 +3,19 @@
 #
 # levels.sh: compares the loops over the levels of the hierarchy, in the controllers
 # that bench measures, with those in objects that are compiled for a kernel: its own
-# headers and flags, -O2. A loop must have as many instructions. Needs bench to be
-# built, and configures a small kernel for it, once.
+# headers and flags, -O2. They must have as many instructions. Configures a small
+# kernel for it, once.
 
 cd "$(dirname "$0")/../../.." || exit
 . tools/testing/ioasids/build.sh
 
-[ "$ARCH" = x86_64 ] && [ "$(uname -m)" = x86_64 ] || {
+if [ "$ARCH $(uname -m)" != "x86_64 x86_64" ]; then
 	echo "Levels are compared with those of a kernel on x86_64 only."
 	exit
-}
+fi
 
 dir=$CACHE/build/${source##*_}-levels
-native bench plain/pids.o
+native bench
 
 # The kernel itself is not built, only what its headers need.
 if [ ! -e "$dir/ready" ]; then
@@ -31,12 +31,23 @@ if [ ! -e "$dir/ready" ]; then
 	touch "$dir/ready"
 fi
 
-# Ours is compiled as pids is. Its subsystem has no number there, but the number of a
-# subsystem is only an index.
-command=$(sed -n 's/^savedcmd_[^ ]* := //p' "$dir/kernel/cgroup/.pids.o.cmd" | sed 's/ -c -o .*//; s/-Wp,-MMD,[^ ]*//')
-(cd "$dir" && eval "$command -I'$OLDPWD/include' -Dioasids_cgrp_id=pids_cgrp_id \
-	-Dioasids_cgrp_subsys_enabled_key=pids_cgrp_subsys_enabled_key -DCONFIG_CGROUP_IOASIDS \
-	-Wno-missing-declarations -c -o ioasids.o '$OLDPWD/kernel/cgroup/ioasids.c'") >&8 2>&8 ||
+# The headers that our patches change, and what else they change.
+patched=$dir/patched
+rm -rf "$patched"
+mkdir "$patched"
+grep -v '^#' "patches/$KERNEL/series" | sed "s,^,patches/$KERNEL/," | xargs sed -n 's,^+++ b/,,p' | sort -u |
+	while read -r file; do
+		[ ! -e "$source/$file" ] || (cd "$source" && cp --parents "$file" "$patched")
+	done
+grep -v '^#' "patches/$KERNEL/series" | while read -r file; do
+	patch -s -p1 -d "$patched" <"patches/$KERNEL/$file"
+done >&8
+
+# Ours is compiled as pids is.
+command=$(sed -n 's/^savedcmd_[^ ]* := //p' "$dir/kernel/cgroup/.pids.o.cmd" |
+	sed "s/ -c -o .*//; s/-Wp,-MMD,[^ ]*//; s, -nostdinc,& -I'$patched/include' -I'$PWD/include',")
+(cd "$dir" && eval "$command -DCONFIG_IOASID=1 -DCONFIG_CGROUP_IOASIDS=1 -Wno-missing-declarations \
+	-c -o ioasids.o '$OLDPWD/kernel/cgroup/ioasids.c'") >&8 2>&8 ||
 	die "The controller cannot be compiled for a kernel"
 
 # turns FILE FUNCTION: the shortest way from each atomic operation round to itself. What

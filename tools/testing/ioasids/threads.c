@@ -280,7 +280,8 @@ static void administer_shared(int threads)
 			if (s->process.task) {
 				alive++;
 				process_move(&s->process, place);
-				check(css_number(top, "current") <= LIMIT, "the limit did not hold");
+				check(css_number(top, "current") <= LIMIT,
+				      "the limit did not hold");
 				process_move(&s->process, places[rand_r(&seed) % PLACES]);
 			}
 			pthread_mutex_unlock(&s->lock);
@@ -305,8 +306,9 @@ static void share_an_address_space(int threads, int seconds)
 		copies = threads + 1;
 		for (i = 0; i < threads; i++) {
 			pthread_mutex_init(&shared[i].lock, NULL);
-			shared[i].process.task = task_new(places[i % PLACES], i + 1, first.task->mm);
 			shared[i].process.file = first.file;
+			shared[i].process.task = task_new(places[i % PLACES], i + 1,
+							  first.task->mm);
 			pthread_create(&ids[i], NULL, work_shared, &shared[i]);
 		}
 		process_exit(&first);
