@@ -26,11 +26,12 @@
 
 #define ROUNDS		101
 #define PAIRS		1000		/* in each round */
-#define BATCHES		2000		/* of each thread, when there are several */
+#define BATCHES		20000		/* of each thread, when there are several, at most */
+#define RUN		10e6		/* ns, that threads run at least */
 #define BATCH		64		/* pairs */
-#define ENOUGH		1000		/* batches, in each round */
+#define ENOUGH		300		/* batches, in each round */
 #define NOT_RUNNING	500e3		/* the thread, if a batch takes so many ns */
-#define THREAD_ROUNDS	11
+#define THREAD_ROUNDS	21
 #define MOST_THREADS	64
 #define TIMES		20		/* that a case is counted */
 #define MANY		100000		/* sets */
@@ -506,6 +507,7 @@ struct worker {
 	int processor;
 	pthread_barrier_t *start;
 	pthread_t thread;
+	int batches;
 	double at[BATCHES + 1];
 	int next;
 };
@@ -518,14 +520,15 @@ static void *work(void *arg)
 	pin(w->processor);
 	enter(w->c, w->user);
 	pthread_barrier_wait(w->start);
-	for (i = 0; i < BATCHES; i++) {
-		w->at[i] = now_ns();
+	w->at[0] = now_ns();
+	for (i = 0; i < BATCHES && w->at[i] < w->at[0] + RUN; i++) {
 		for (j = 0; j < BATCH; j++) {
 			w->c->charge(w->user);
 			w->c->uncharge(w->user);
 		}
+		w->at[i + 1] = now_ns();
 	}
-	w->at[i] = now_ns();
+	w->batches = i;
 	return NULL;
 }
 
@@ -534,11 +537,11 @@ static bool ran(struct worker *w, double from, double to)
 {
 	int i;
 
-	if (w->at[0] > from || w->at[BATCHES] < to)
+	if (w->at[0] > from || w->at[w->batches] < to)
 		return false;
 	while (w->at[w->next + 1] <= from)
 		w->next++;
-	for (i = w->next; i < BATCHES && w->at[i] < to; i++) {
+	for (i = w->next; i < w->batches && w->at[i] < to; i++) {
 		if (w->at[i + 1] - w->at[i] > NOT_RUNNING)
 			return false;
 	}
@@ -564,7 +567,7 @@ static void run_threads(struct worker *workers, int threads, double *took, int *
 	for (i = 0; i < threads; i++) {
 		for (k = 0; k < threads; k++)
 			workers[k].next = 0;
-		for (j = 0; j < BATCHES; j++) {
+		for (j = 0; j < workers[i].batches; j++) {
 			double from = workers[i].at[j], to = workers[i].at[j + 1];
 
 			if (to - from > NOT_RUNNING)
@@ -584,7 +587,7 @@ static void run_threads(struct worker *workers, int threads, double *took, int *
 static double time_threads(const struct controller *c, void **users, int threads)
 {
 	static struct worker workers[MOST_THREADS];
-	double took = 0, end = now_ns() + 30e9;
+	double took = 0, end = now_ns() + 60e9;
 	int i, n = 0;
 
 	for (i = 0; i < threads; i++) {

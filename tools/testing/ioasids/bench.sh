@@ -82,12 +82,13 @@ echo
 awk '
 	FILENAME ~ /count/ { count[$1, $2, $3] = $4; next }
 	FILENAME ~ /size/ { size[$2] = $4; next }
-	{ time[$1, $2, $3] = $4 }
-	function row(what, ours, unit, ratio, goal) {
-		printf "%-62s %8.6g %-4s", what, ours, unit
+	{ time[$1, $2, $3] = $4; low[$1, $2, $3] = $5; high[$1, $2, $3] = $6 }
+	function row(what, ours, unit, ratio, goal, more) {
+		printf "%-60s %8.6g %-3s", what, ours, unit
 		if (ratio != "") printf " %6.2f", ratio; else printf " %6s", ""
-		if (goal == "") print ""
-		else printf "  at most %5s  %s\n", goal, (ratio != "" ? ratio : ours) <= goal + 0.005 ? "met" : "SHORT"
+		if (goal != "")
+			printf "  at most %.2f  %-5s", goal, (ratio != "" ? ratio : ours) <= goal + 0.005 ? "met" : "SHORT"
+		print more
 	}
 	function instructions(title, what, goals,    d, g, i) {
 		split("1 8 32", d, " "); split(goals, g, " ")
@@ -102,12 +103,13 @@ awk '
 			if (!best || r > best) { best = r; at = p[i] }
 		}
 		if (best) {
-			row(title ", to " at, time[what, "ioasids", 2], "ns", best, goal)
+			row(title ", to " at, time[what, "ioasids", 2], "ns", best, goal, \
+			    sprintf("  (quartiles %.2f, %.2f)", low[what ":to:" at, "ioasids", 2], high[what ":to:" at, "ioasids", 2]))
 			row("    to rdma, whose mutex is a spinlock here", time[what, "rdma", 2], "ns", time[what ":to:rdma", "ioasids", 2])
 		}
 	}
 	END {
-		printf "%-62s %8s %-4s %6s\n", "What is to be reached", "ours", "", "ratio"
+		printf "%-60s %8s %-3s %6s\n", "What is to be reached", "ours", "", "ratio"
 		instructions("pair to pids, the top limited", "pair", "1.00 0.90 0.85")
 		instructions("pair to pids, a limit at each level", "pair_all_limited", "1.10 1.10 1.10")
 		split("1 4 8 32", d, " ")

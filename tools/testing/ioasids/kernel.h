@@ -452,7 +452,8 @@ void kernel_bit_spin(int bit, unsigned long *word);
 
 static inline bool bit_spin_trylock(int bit, unsigned long *word)
 {
-	unsigned long old = READ_ONCE(*word);
+	/* Under the lock the word is read as usual: ThreadSanitizer wants this ordered. */
+	unsigned long old = smp_load_acquire(word);
 
 	return !(old & BIT(bit)) && try_cmpxchg(word, &old, old | BIT(bit));
 }
