@@ -23,29 +23,50 @@ static bool parse_annotation(struct json_object *value, __u64 *max)
 	       strlen(text) == (size_t)json_object_get_string_len(value) && parse_max(text, max);
 }
 
-int main(void)
+static int limit(pid_t pid, __u64 max)
 {
-	struct json_object *state = json_object_from_fd(STDIN_FILENO), *annotations, *value, *pid;
-	__u64 max;
 	char *cgroup;
+	int status;
+
+	status = need_controller();
+	if (!status)
+		status = cgroup_of_process(pid, &cgroup);
+	if (status)
+		return status;
+	status = cgroup_switch_on(cgroup);
+	if (!status)
+		status = cgroup_limit(cgroup, max);
+	free(cgroup);
+	return status;
+}
+
+/* What the runtime tells about the container, and what it is told back. */
+static int take_state(struct json_object *state)
+{
+	struct json_object *annotations, *value, *pid;
+	__u64 max;
 
 	if (!json_object_object_get_ex(state, "pid", &pid) ||
 	    !json_object_is_type(pid, json_type_int) || json_object_get_int(pid) <= 0)
-		die(FAILED, "the runtime should send its state, with a pid, to standard input");
+		return fail(FAILED,
+			    "the runtime should send its state, with a pid, to standard input");
 	/* It may be called for a container that wants no limit. */
 	if (!json_object_object_get_ex(state, "annotations", &annotations) ||
 	    !json_object_object_get_ex(annotations, ANNOTATION, &value))
-		return EXIT_SUCCESS;
+		return 0;
 	if (!parse_annotation(value, &max))
-		die(FAILED,
-		    "the annotation %s is %s; it should be \"max\" or a number from \"0\" to \"%lld\"",
-		    ANNOTATION, json_object_to_json_string(value), LLONG_MAX);
-	open_root();
-	need_controller();
-	cgroup = cgroup_of_process(json_object_get_int(pid));
-	cgroup_switch_on(cgroup);
-	cgroup_limit(cgroup, max);
-	free(cgroup);
+		return fail(FAILED,
+			    "the annotation %s is %s; it should be \"max\" or a number from \"0\" to \"%lld\"",
+			    ANNOTATION, json_object_to_json_string(value), LLONG_MAX);
+	return limit(json_object_get_int(pid), max);
+}
+
+int main(void)
+{
+	struct json_object *state = json_object_from_fd(STDIN_FILENO);
+	int status = take_state(state);
+
 	json_object_put(state);
-	return EXIT_SUCCESS;
+	report();
+	return status;
 }
