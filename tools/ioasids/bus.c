@@ -106,21 +106,22 @@ static int add_unit(sd_bus *bus, const char *name, const char *path, struct unit
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	const char *interface = interface_of(name);
-	char *cgroup = NULL;
+	char *text = NULL, *cgroup;
 
 	if (!interface)
 		return 0;
 	/* A unit that has been unloaded meanwhile has no cgroup either. */
 	if (sd_bus_get_property_string(bus, SERVICE, path, interface, "ControlGroup", &error,
-				       &cgroup) < 0)
+				       &text) < 0)
 		sd_bus_error_free(&error);
-	if (cgroup && *cgroup == '/') {
+	cgroup = text && *text ? cgroup_of_name(text) : NULL;
+	if (cgroup) {
 		*units = grow(*units, *count + 1, sizeof(**units));
 		(*units)[(*count)++] = (struct unit) {
-			.name = format("%s", name), .cgroup = format("%s", cgroup + 1),
+			.name = format("%s", name), .cgroup = cgroup,
 		};
 	}
-	free(cgroup);
+	free(text);
 	return 0;
 }
 

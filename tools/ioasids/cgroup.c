@@ -184,41 +184,12 @@ char *cgroup_parent(const char *cgroup)
 	return format("%.*s", slash ? (int)(slash - cgroup) : 0, cgroup);
 }
 
-int cgroup_of_process(pid_t pid, char **cgroup)
+/* @path without needless slashes and dots. NULL if it leads out of the hierarchy. */
+static char *normalize(const char *path)
 {
-	char *file = format("/proc/%d/cgroup", pid);
-	char *text = read_all(AT_FDCWD, file);
-	char *line;
+	char *cgroup = grow(NULL, strlen(path) + 1, 1), *end = cgroup;
+	size_t length;
 
-	free(file);
-	if (!text)
-		return fail(NOT_FOUND, "there is no process %d", pid);
-	line = *text == '0' ? text : strstr(text, "\n0::");
-	if (!line) {
-		free(text);
-		return fail(NOT_FOUND, "process %d is in no cgroup of the v2 hierarchy", pid);
-	}
-	line = strchr(line, '/') + 1;
-	*cgroup = format("%.*s", (int)strcspn(line, "\n"), line);
-	free(text);
-	return 0;
-}
-
-/*
- * The cgroup at @path, which may begin with the mount point of the hierarchy. NULL if the
- * path leads out of the hierarchy.
- */
-char *cgroup_of_path(const char *path)
-{
-	size_t length = strlen(cgroup_root);
-	char *cgroup, *end;
-
-	while (length && cgroup_root[length - 1] == '/')
-		length--;
-	if (!strncmp(path, cgroup_root, length) && (!path[length] || path[length] == '/'))
-		path += length;
-	cgroup = grow(NULL, strlen(path) + 1, 1);
-	end = cgroup;
 	while (*(path += strspn(path, "/"))) {
 		length = strcspn(path, "/");
 		if (length == 2 && !strncmp(path, "..", 2)) {
@@ -234,6 +205,56 @@ char *cgroup_of_path(const char *path)
 	}
 	*end = '\0';
 	return cgroup;
+}
+
+/*
+ * The cgroup at @path, which may begin with the mount point of the hierarchy. NULL if the
+ * path leads out of the hierarchy.
+ */
+char *cgroup_of_path(const char *path)
+{
+	size_t length = strlen(cgroup_root);
+
+	while (length && cgroup_root[length - 1] == '/')
+		length--;
+	if (!strncmp(path, cgroup_root, length) && (!path[length] || path[length] == '/'))
+		path += length;
+	return normalize(path);
+}
+
+/*
+ * The cgroup that the kernel or systemd calls @name. The kernel writes /.. for what is
+ * above the root of our cgroup namespace: for that, this is NULL.
+ */
+char *cgroup_of_name(const char *name)
+{
+	return normalize(name);
+}
+
+int cgroup_of_process(pid_t pid, char **cgroup)
+{
+	char *file = format("/proc/%d/cgroup", pid);
+	char *text = read_all(AT_FDCWD, file), *line;
+	int status = 0;
+
+	*cgroup = NULL;
+	free(file);
+	if (!text)
+		return fail(NOT_FOUND, "there is no process %d", pid);
+	line = !strncmp(text, "0::", 3) ? text : strstr(text, "\n0::");
+	if (line) {
+		line = strchr(line, '/');
+		line[strcspn(line, "\n")] = '\0';
+		*cgroup = cgroup_of_name(line);
+		if (!*cgroup)
+			status = fail(NOT_FOUND,
+				      "process %d is outside of this cgroup namespace, in %s", pid,
+				      line);
+	} else {
+		status = fail(NOT_FOUND, "process %d is in no cgroup of the v2 hierarchy", pid);
+	}
+	free(text);
+	return status;
 }
 
 static __u64 value_of(const char *text, const char *key)

@@ -50,6 +50,7 @@ bool cgroup_has_controller(const char *cgroup);
 bool cgroup_passes_on(const char *cgroup);
 int cgroup_of_process(pid_t pid, char **cgroup);
 char *cgroup_of_path(const char *path);
+char *cgroup_of_name(const char *name);
 char *cgroup_parent(const char *cgroup);
 int read_values(int dir, const char *name, unsigned int wanted, __u64 *values);
 
