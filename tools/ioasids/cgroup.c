@@ -177,6 +177,15 @@ bool cgroup_passes_on(const char *cgroup)
 	return does;
 }
 
+/* Whether @cgroup is @above or below it. */
+bool cgroup_is_in(const char *cgroup, const char *above)
+{
+	size_t length = strlen(above);
+
+	return !length || (!strncmp(cgroup, above, length) &&
+			   (!cgroup[length] || cgroup[length] == '/'));
+}
+
 char *cgroup_parent(const char *cgroup)
 {
 	const char *slash = strrchr(cgroup, '/');

@@ -48,6 +48,7 @@ bool cgroup_exists(const char *cgroup);
 bool cgroup_is_root(const char *cgroup);
 bool cgroup_has_controller(const char *cgroup);
 bool cgroup_passes_on(const char *cgroup);
+bool cgroup_is_in(const char *cgroup, const char *above);
 int cgroup_of_process(pid_t pid, char **cgroup);
 char *cgroup_of_path(const char *path);
 char *cgroup_of_name(const char *name);
