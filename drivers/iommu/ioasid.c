@@ -349,23 +349,23 @@ static void mm_put(struct ioasid_mm *imm)
 /* Made if need be; valid as long as the mm is. */
 static struct ioasid_mm *mm_of(struct mm_struct *mm)
 {
-	struct ioasid_mm *imm = READ_ONCE(mm->ioasid_mm), *new;
+	struct ioasid_mm *imm = READ_ONCE(mm->ioasid_mm), *other;
 
 	if (imm)
 		return imm;
 
-	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
-	if (!new)
+	imm = kzalloc(sizeof(*imm), GFP_KERNEL_ACCOUNT);
+	if (!imm)
 		return ERR_PTR(-ENOMEM);
-	spin_lock_init(&new->lock);
-	chain_init(&new->chain);
-	refcount_set(&new->refs, 1);
+	spin_lock_init(&imm->lock);
+	chain_init(&imm->chain);
+	refcount_set(&imm->refs, 1);
 
-	/* Pairs with the address dependency of READ_ONCE() on it, here and elsewhere. */
-	imm = cmpxchg(&mm->ioasid_mm, NULL, new);
-	if (imm)
-		kfree(new);
-	return imm ?: new;
+	/* Published as a whole; READ_ONCE() has an address dependency on it. */
+	other = cmpxchg(&mm->ioasid_mm, NULL, imm);
+	if (other)
+		kfree(imm);
+	return other ?: imm;
 }
 
 static bool mm_is_current(struct ioasid_mm *imm)

@@ -50,13 +50,11 @@ ask_lockdep() {
 	done <<-EOF
 		&set->account.lock -.-.
 		&cg->lock -.-.
-		owners_lock -.-.
+		&imm->lock -.-.
 		ioasids.xa_lock -.-.
 		sets.xa_lock -.-.
-		mms_lock -.-.
 		capacity_mutex +.+.
-		stat_mutex +.+.
-		&set->spid_mutex +.+.
+		&set->mutex +.+.
 	EOF
 }
 

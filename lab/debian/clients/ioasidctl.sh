@@ -352,7 +352,7 @@ refuses_what_is_wrong() {
 	fails 3 "*'/../proc'" ioasidctl show /../proc
 	for name in '' .slice -a.slice a-.slice a--b.slice; do
 		fails 3 "*'$name'" ioasidctl disable -c -- "$name"
-		fails 3 "*'$name' is not there*" ioasidctl set -c -- "$name" 5
+		fails 3 "*'$name' does not exist*" ioasidctl set -c -- "$name" 5
 	done
 	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl set /none 1
 	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl enable /none

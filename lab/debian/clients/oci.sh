@@ -111,6 +111,30 @@ bad_states() {
 	fails 3 'oci-hook: there is no process 99999999' hook '{ "pid": 99999999, "annotations": { "ioasids.max": "5" } }'
 }
 
+# The caller's cgroup keeps the limit that it has, as does one above it.
+shared_cgroup() {
+	ioasidctl set -c /caller/inner 9
+	bundle /oci/c1 '' '"ioasids.max": "5"' /usr/libexec/ioasids/oci-hook
+	(
+		echo $BASHPID >$root/caller/inner/cgroup.procs
+		not start crun --cgroup-manager disabled
+		crun delete --force c1 || true
+	)
+	is '*the container has no cgroup of its own to be limited: the runtime is in /caller/inner, too*' cat /run/bundle/log
+	is 9 cat $root/caller/inner/ioasids.max
+	sleep infinity &
+	echo $! >$root/caller/inner/cgroup.procs
+	(
+		mkdir $root/caller/inner/below
+		echo $BASHPID >$root/caller/inner/below/cgroup.procs
+		fails 1 'oci-hook: the container has no cgroup of its own*' hook '{ "pid": '$!', "annotations": { "ioasids.max": "5" } }'
+	)
+	is 9 cat $root/caller/inner/ioasids.max
+	kill $!
+	wait
+	rmdir $root/caller/inner/below $root/caller/inner $root/caller
+}
+
 without_v2() { unshare -m sh -c 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"' sh "$@"; }
 on_v1() {
 	echo '{ "pid": 1, "annotations": { "ioasids.max": "5" } }' >/run/state
@@ -130,6 +154,7 @@ check 'crun, cgroupfs: unified, at the top' by_unified /c1 '' crun
 check 'crun, cgroupfs: unified fails below' crun_alone_fails /new/c2 crun
 check 'crun, cgroupfs: the hook' by_hook /oci/c1 crun
 check 'the hook: what is no state of a container' bad_states
+check 'the hook: a container without a cgroup of its own' shared_cgroup
 check 'the hook: a machine with cgroup v1' on_v1
 check 'the hook: runc ends with an annotation that is no limit' bad_annotation runc --systemd-cgroup
 check 'the hook: crun ends with an annotation that is no limit' bad_annotation crun --systemd-cgroup

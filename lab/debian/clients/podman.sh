@@ -29,9 +29,23 @@ podman_again() {
 
 # What the hook says is lost with crun; that the container does not start is not.
 podman_refuses() {
-	not podman --runtime "$1" run --name refused --network none --annotation=ioasids.max=lots localhost/box true
+	not podman --runtime crun run --name refused --network none --annotation=ioasids.max=lots localhost/box true
 	podman rm --force --time 0 refused
 	not podman container exists refused
+}
+
+# podman and the container stay in the cgroup of the caller, whose limit must stay, too.
+podman_without_cgroup() {
+	mkdir $root/caller
+	ioasidctl set -c /caller 9
+	(
+		echo $BASHPID >$root/caller/cgroup.procs
+		not podman --runtime crun run --name shared --network none --cgroups=disabled \
+			--annotation=ioasids.max=5 localhost/box true
+		podman rm --force --time 0 shared
+	)
+	is 9 cat $root/caller/ioasids.max
+	eventually rmdir $root/caller
 }
 
 # What an administrator has said before, and the hook with nothing said for crun.
@@ -62,4 +76,5 @@ for runtime in crun runc; do
 	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
 	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime
 done
+check 'podman, crun: an annotation, and no cgroup for the container' podman_without_cgroup
 check 'podman: a container that is stopped and started' podman_again
