@@ -1,45 +1,152 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the controller, the allocator and the device cost, beside their peers.
+ * What the controller, the allocator and the device cost, beside other controllers
+ * and the kernel's own allocator of PASIDs.
  *
  *   bench count		under callgrind, which counts instructions and dumps
  *				them for each case
- *   bench time THREADS		on the clock, those that are compared in turns
+ *   bench time			on the clock; what is compared is measured in turns
  *   bench size			bytes for each cgroup
  *
  * A line is: what is measured, of whom, at which x, and for time and size the
  * value; time is the median, in nanoseconds, and comes with the quartiles.
  */
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 #include <valgrind/callgrind.h>
 
-#include "peers.h"
-#include "world.h"
+/* The kernel's, which the C library has a header of the same name for. */
+#include <linux/idr.h>
 
-#define ROUNDS		21
-#define PAIRS		100000
+#include "controllers.h"
+#include "harness.h"
+
+#define ROUNDS		101
+#define PAIRS		1000		/* in each round */
+#define BATCHES		20000		/* of each thread, when there are several, at most */
+#define RUN		10e6		/* ns, that threads run at least */
+#define BATCH		64		/* pairs */
+#define ENOUGH		300		/* batches, in each round */
+#define NOT_RUNNING	500e3		/* the thread, if a batch takes so many ns */
+#define THREAD_ROUNDS	21
+#define MOST_THREADS	64
 #define TIMES		20		/* that a case is counted */
-#define DEEPEST		32
+#define MANY		100000		/* sets */
 
-static const struct peer *const peers[] = {
-	&ioasids_peer, &pids_peer, &misc_peer, &rdma_peer, &page_counter_peer,
+static const struct controller *const controllers[] = {
+	&ioasids_controller, &pids_controller, &misc_controller, &rdma_controller,
+	&page_counter_controller, &ioasids_alone_controller,
 };
 
-static const int depths[] = { 1, 2, 4, 8, 16, 32 };
+#define CONTROLLERS	ARRAY_SIZE(controllers)
 
-/* A cgroup, or who is in it, at @depth below the root; @limit for the @at-th of them. */
-static void *chain(const struct peer *peer, int depth, int at, unsigned long limit)
+static const int depths[] = { 1, 4, 8, 32 };
+
+enum limits {
+	TOP,		/* the topmost cgroup below the root */
+	ALL,
+	REFUSING,	/* the topmost, and nothing is left of it */
+};
+
+static void *chain_below(const struct controller *c, void *user, int depth, enum limits limits)
 {
-	void *cgroup = peer->make(NULL);
 	int i;
 
-	for (i = 1; i <= depth; i++) {
-		cgroup = peer->make(cgroup);
-		if (i == at)
-			peer->limit(cgroup, limit);
+	for (i = 0; i < depth; i++) {
+		user = c->make(user);
+		if (!i || limits == ALL)
+			c->limit(user, limits == REFUSING ? 0 : 1000000);
 	}
-	return cgroup;
+	return user;
+}
+
+/* A user at @depth below the root. */
+static void *chain(const struct controller *c, int depth, enum limits limits)
+{
+	return chain_below(c, c->make(NULL), depth, limits);
+}
+
+static void enter(const struct controller *c, void *user)
+{
+	if (c->enter)
+		c->enter(user);
+}
+
+static void leave(const struct controller *c, void *user)
+{
+	if (c->leave)
+		c->leave(user);
+}
+
+/* A process with the device, in a cgroup at @depth; -1: the controller is disabled. */
+static struct process *device_user(int depth)
+{
+	struct cgroup_subsys_state *css = css_make(&ioasids_cgrp_subsys, NULL, 0);
+	struct process *p = malloc(sizeof(*p));
+	int i;
+
+	for (i = 0; i < depth; i++) {
+		css = css_make(&ioasids_cgrp_subsys, css, i + 1);
+		if (!i)
+			css_write(css, "max", "9999999", 7);
+	}
+	process_start(p, css, 1);
+	kernel_ioasids_disabled = depth < 0;
+	WARN_ON(device_open(p));
+	kernel_ioasids_disabled = false;
+	return p;
+}
+
+static void device_user_end(struct process *p)
+{
+	device_close(p);
+	process_exit(p);
+	free(p);
+	kernel_rcu_barrier();
+}
+
+/* IDs that another process has. */
+static struct process *holder(int n)
+{
+	struct process *p = device_user(1);
+
+	while (n--)
+		WARN_ON(device_alloc(p, 1, U32_MAX) < 0);
+	return p;
+}
+
+/* Processes that each have a set, in one cgroup. */
+static struct cgroup_subsys_state *many_sets(struct process *all, int n)
+{
+	struct cgroup_subsys_state *root = css_make(&ioasids_cgrp_subsys, NULL, 0);
+	struct cgroup_subsys_state *css = css_make(&ioasids_cgrp_subsys, root, 1);
+	int i;
+
+	css = css_make(&ioasids_cgrp_subsys, css, 2);
+	for (i = 0; i < n; i++) {
+		process_start(&all[i], css, i);
+		WARN_ON(device_open(&all[i]));
+		WARN_ON(device_alloc(&all[i], 1, U32_MAX) < 0);
+		/* The hash tables grow. */
+		if (!(i % 1024))
+			kernel_rcu_barrier();
+	}
+	kernel_rcu_barrier();
+	return css;
+}
+
+static void end_sets(struct process *all, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		device_close(&all[i]);
+		process_exit(&all[i]);
+	}
+	kernel_rcu_barrier();
 }
 
 /* Instructions. What callgrind dumps is sorted out, and divided, by bench.sh. */
@@ -54,7 +161,7 @@ static void count(const char *what, const char *whose, long x, void (*fn)(void *
 	char name[64];
 	int i;
 
-	/* What is made at the first time, and the pools of malloc(). */
+	/* What is made at the first time, and memory for it. */
 	for (i = 0; i < 3; i++) {
 		fn(a);
 		kernel_rcu_barrier();
@@ -69,67 +176,54 @@ static void count(const char *what, const char *whose, long x, void (*fn)(void *
 	CALLGRIND_DUMP_STATS_AT(name);
 }
 
-static const struct peer *peer;
+static const struct controller *counted;
 
-static noinline void do_pair(void *cgroup)
+static noinline void do_pair(void *user)
 {
-	peer->charge(cgroup);
-	peer->uncharge(cgroup);
+	counted->charge(user);
+	counted->uncharge(user);
 }
 
-static noinline void do_charge(void *cgroup)
+static noinline void do_charge(void *user)
 {
-	peer->charge(cgroup);
+	counted->charge(user);
 }
 
-static noinline void do_read(void *cgroup)
+static noinline void do_read(void *user)
 {
 	char text[256];
 	struct seq_file m = { text, sizeof(text) };
 
-	peer->read(cgroup, &m);
+	counted->read(user, &m);
 }
 
-static void count_peers(void)
+static void count_as(const char *what, int depth, enum limits limits, void (*fn)(void *user))
 {
-	const int *d;
+	void *user = chain(counted, depth, limits);
+
+	enter(counted, user);
+	count(what, counted->name, depth, fn, user);
+	/* Some hold what was charged. */
+	if (fn == do_charge)
+		return;
+	leave(counted, user);
+}
+
+static void count_controllers(void)
+{
 	unsigned int i;
+	const int *d;
 
-	for (i = 0; i < ARRAY_SIZE(peers); i++) {
-		peer = peers[i];
+	for (i = 0; i < CONTROLLERS; i++) {
+		counted = controllers[i];
 		for (d = depths; d < depths + ARRAY_SIZE(depths); d++) {
-			count("pair", peer->name, *d, do_pair, chain(peer, *d, 1, 1000));
-			count("charge", peer->name, *d, do_charge, chain(peer, *d, 1, 1000));
-			count("refused_here", peer->name, *d, do_charge, chain(peer, *d, *d, 0));
-			count("refused_above", peer->name, *d, do_charge, chain(peer, *d, 1, 0));
+			count_as("pair", *d, TOP, do_pair);
+			count_as("pair_all_limited", *d, ALL, do_pair);
+			count_as("charge", *d, TOP, do_charge);
+			count_as("refused", *d, REFUSING, do_charge);
 		}
-		count("read", peer->name, 8, do_read, chain(peer, 8, 1, 1000));
+		count_as("read", 8, TOP, do_read);
 	}
-}
-
-/* A process with the device, in a cgroup at @depth; 0: the controller is disabled. */
-static struct process *user(int depth)
-{
-	struct cgroup_subsys_state *css = css_make(&ioasids_cgrp_subsys, NULL, 0);
-	struct process *p = malloc(sizeof(*p));
-	int i;
-
-	for (i = 0; i < depth; i++)
-		css = css_make(&ioasids_cgrp_subsys, css, i + 1);
-	if (depth)
-		css_write(css, "max", "9999999", 7);
-	process_start(p, css, 1);
-	kernel_ioasids_disabled = !depth;
-	WARN_ON(device_open(p));
-	kernel_ioasids_disabled = false;
-	return p;
-}
-
-static void user_end(struct process *p)
-{
-	device_close(p);
-	process_exit(p);
-	kernel_rcu_barrier();
 }
 
 static noinline void do_ioctls(void *process)
@@ -142,25 +236,28 @@ static noinline void do_alloc(void *set)
 	WARN_ON(ioasid_free(set, ioasid_alloc(set, 1, U32_MAX, NULL)));
 }
 
+static DEFINE_IDA(ida);
+
+/* As iommu_alloc_global_pasid() and iommu_free_global_pasid() do it. */
+static noinline void do_ida(void *a)
+{
+	ida_free(&ida, ida_alloc_range(&ida, 1, IOASID_MAX, GFP_KERNEL));
+}
+
 static noinline void do_move(void *process)
 {
 	struct process *p = process;
-	struct cgroup_subsys_state *css = p->cgroups.subsys[ioasids_cgrp_id];
+	struct cgroup_subsys_state *css = task_ioasids(p->task);
 
 	/* To its parent and back. */
 	process_move(p, css->parent);
 	process_move(p, css);
 }
 
-static noinline void do_limit(void *css)
-{
-	css_write(css, "max", "1000", 4);
-}
-
-static void count_ours(void)
+static void count_device(void)
 {
 	static const long charges[] = { 1, 1000, 1000000 };
-	static const long held[] = { 10, 1000, 100000, 1000000 };
+	static const long held[] = { 1, 1000, 10000, 100000 };
 	struct process *p, *other;
 	unsigned int i;
 	const int *d;
@@ -169,80 +266,60 @@ static void count_ours(void)
 	for (d = depths; d < depths + ARRAY_SIZE(depths); d++) {
 		struct ioasid_set *set;
 
-		p = user(*d);
+		p = device_user(*d);
 		count("ioctls", "ioasids", *d, do_ioctls, p);
+		set = ioasid_find_mm_set(p->task->mm);
+		count("allocator", "ioasids", *d, do_alloc, set);
 		device_quota(p, 10);
-		set = ioasid_find_mm_set(p->task.mm);
 		count("reserved", "ioasids", *d, do_alloc, set);
 		ioasid_set_put(set);
 		count("ioctls_reserved", "ioasids", *d, do_ioctls, p);
-		user_end(p);
+		device_user_end(p);
 	}
-	p = user(0);
+	p = device_user(-1);
 	count("ioctls", "disabled", 0, do_ioctls, p);
-	user_end(p);
+	device_user_end(p);
+	count("allocator", "ida", 0, do_ida, NULL);
 
 	for (i = 0; i < ARRAY_SIZE(charges); i++) {
-		p = user(8);
+		p = device_user(8);
 		WARN_ON(device_quota(p, charges[i]));
 		count("move", "ioasids", charges[i], do_move, p);
-		user_end(p);
+		device_user_end(p);
 	}
-	p = user(8);
-	count("limit", "ioasids", 8, do_limit, p->cgroups.subsys[ioasids_cgrp_id]);
-	user_end(p);
-	p = user(8);
+	p = device_user(8);
 	for (i = 0, j = 0; i < ARRAY_SIZE(held); i++) {
 		for (; j < held[i]; j++)
 			WARN_ON(device_alloc(p, 1, U32_MAX) < 0);
-		other = user(8);
+		other = device_user(8);
 		count("held", "ioasids", held[i], do_ioctls, other);
-		user_end(other);
+		device_user_end(other);
 	}
-	user_end(p);
+	device_user_end(p);
 }
 
 /* Once for each size: offline is not repeated. */
 static void count_offline(void)
 {
-	static const int accounts[] = { 1, 10, 100, 1000, 10000 };
+	static const int accounts[] = { 1, 100, 10000 };
 	unsigned int i;
-	int j;
 
 	for (i = 0; i < ARRAY_SIZE(accounts); i++) {
-		struct cgroup_subsys_state *root = css_make(&ioasids_cgrp_subsys, NULL, 0);
-		struct cgroup_subsys_state *css = css_make(&ioasids_cgrp_subsys, root, 1);
 		struct process *all = calloc(accounts[i], sizeof(*all));
+		struct cgroup_subsys_state *css = many_sets(all, accounts[i]);
 		char name[64];
 
-		css = css_make(&ioasids_cgrp_subsys, css, 2);
-		for (j = 0; j < accounts[i]; j++) {
-			process_start(&all[j], css, j);
-			WARN_ON(device_open(&all[j]) || device_alloc(&all[j], 1, U32_MAX) < 0);
-		}
 		CALLGRIND_TOGGLE_COLLECT;
 		css_remove(css);
 		CALLGRIND_TOGGLE_COLLECT;
 		snprintf(name, sizeof(name), "offline ioasids %d 1", accounts[i]);
 		CALLGRIND_DUMP_STATS_AT(name);
-		for (j = 0; j < accounts[i]; j++) {
-			device_close(&all[j]);
-			process_exit(&all[j]);
-		}
-		kernel_rcu_barrier();
+		end_sets(all, accounts[i]);
 		free(all);
 	}
 }
 
 /* Time */
-
-struct worker {
-	const struct peer *peer;
-	void *cgroup;
-	pthread_barrier_t *start;
-	pthread_t thread;
-	double ns;
-};
 
 static double now_ns(void)
 {
@@ -252,43 +329,6 @@ static double now_ns(void)
 	return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
-static void *work(void *arg)
-{
-	struct worker *w = arg;
-	double from;
-	int i;
-
-	pthread_barrier_wait(w->start);
-	from = now_ns();
-	for (i = 0; i < PAIRS; i++) {
-		w->peer->charge(w->cgroup);
-		w->peer->uncharge(w->cgroup);
-	}
-	w->ns = (now_ns() - from) / PAIRS;
-	return NULL;
-}
-
-/* What a pair takes when each of @threads has one of @cgroups. */
-static double time_pairs(const struct peer *peer, void **cgroups, int threads)
-{
-	struct worker workers[threads];
-	pthread_barrier_t start;
-	double sum = 0;
-	int i;
-
-	pthread_barrier_init(&start, NULL, threads);
-	for (i = 0; i < threads; i++) {
-		workers[i] = (struct worker){ peer, cgroups[i], &start };
-		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
-	}
-	for (i = 0; i < threads; i++) {
-		pthread_join(workers[i].thread, NULL);
-		sum += workers[i].ns;
-	}
-	pthread_barrier_destroy(&start);
-	return sum / threads;
-}
-
 static int by_value(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -296,92 +336,509 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void print_times(const char *what, const char *whose, long x, double *values)
+static double median(double *values, int n)
 {
-	qsort(values, ROUNDS, sizeof(*values), by_value);
-	printf("%s %s %ld %.4f %.4f %.4f\n", what, whose, x, values[ROUNDS / 2],
-	       values[ROUNDS / 4], values[ROUNDS - 1 - ROUNDS / 4]);
+	qsort(values, n, sizeof(*values), by_value);
+	return values[n / 2];
 }
 
-/* All in turns, so that what disturbs one disturbs all; ratios are of one round. */
-static void time_all(const char *what, long x, void *cgroups[][64], int threads)
+static void print_values(const char *what, const char *whose, long x, double *values, int n)
 {
-	double ns[ARRAY_SIZE(peers)][ROUNDS], ratio[ROUNDS];
-	char name[64];
-	unsigned int i;
-	int round;
+	double middle = median(values, n);
 
-	for (round = -1; round < ROUNDS; round++) {
-		for (i = 0; i < ARRAY_SIZE(peers); i++) {
-			double t = time_pairs(peers[i], cgroups[i], threads);
-
-			if (round >= 0)
-				ns[i][round] = t;
-		}
-	}
-	for (round = 0; round < ROUNDS; round++)
-		ratio[round] = ns[0][round] / ns[1][round];
-	snprintf(name, sizeof(name), "%s_to_pids", what);
-	print_times(name, peers[0]->name, x, ratio);
-	for (i = 0; i < ARRAY_SIZE(peers); i++)
-		print_times(what, peers[i]->name, x, ns[i]);
+	printf("%s %s %ld %.4f %.4f %.4f\n", what, whose, x, middle, values[n / 4],
+	       values[n - 1 - n / 4]);
 	fflush(stdout);
 }
 
-/* Who shares what: the cgroup, its parent, or the parent of that. */
-static void time_peers(int most)
+static void print_value(const char *what, const char *whose, long x, double value)
 {
-	static void *cgroups[ARRAY_SIZE(peers)][64];
-	int threads, t;
+	print_values(what, whose, x, &value, 1);
+}
+
+static void pin(int processor)
+{
+	cpu_set_t set, now;
+	int i, n = 0;
+
+	/* The n-th of those that this may run on. */
+	sched_getaffinity(0, sizeof(now), &now);
+	for (i = 0; i < CPU_SETSIZE; i++) {
+		if (CPU_ISSET(i, &now) && n++ == processor)
+			break;
+	}
+	CPU_ZERO(&set);
+	CPU_SET(i, &set);
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+/*
+ * What is compared, in turns, so that what disturbs one disturbs all. Prints the time
+ * of each, and of the first to each other: the median of the ratios of the rounds.
+ */
+struct turn {
+	const char *whose;
+	void (*fn)(void *a);
+	void *a;
+	void (*prepare)(void *a);	/* may be NULL */
+};
+
+static void take_turns(const char *what, long x, const struct turn *turns, int n, int pairs)
+{
+	double ns[8][ROUNDS], ratio[ROUNDS];
+	char name[64];
+	int round, i, j;
+
+	for (round = -1; round < ROUNDS; round++) {
+		for (i = 0; i < n; i++) {
+			double from;
+
+			if (turns[i].prepare)
+				turns[i].prepare(turns[i].a);
+			turns[i].fn(turns[i].a);
+			from = now_ns();
+			for (j = 0; j < pairs; j++)
+				turns[i].fn(turns[i].a);
+			if (round >= 0)
+				ns[i][round] = (now_ns() - from) / pairs;
+			/* What was freed goes now, and is not measured. */
+			kernel_rcu_barrier();
+		}
+	}
+	for (i = 1; i < n; i++) {
+		for (round = 0; round < ROUNDS; round++)
+			ratio[round] = ns[0][round] / ns[i][round];
+		snprintf(name, sizeof(name), "%s:to:%s", what, turns[i].whose);
+		print_values(name, turns[0].whose, x, ratio, ROUNDS);
+	}
+	for (i = 0; i < n; i++)
+		print_values(what, turns[i].whose, x, ns[i], ROUNDS);
+}
+
+struct timed_pair {
+	const struct controller *c;
+	void *user;
+};
+
+static void prepare_pair(void *a)
+{
+	struct timed_pair *t = a;
+
+	enter(t->c, t->user);
+}
+
+static void time_pair(void *a)
+{
+	struct timed_pair *t = a;
+
+	t->c->charge(t->user);
+	t->c->uncharge(t->user);
+}
+
+static void time_charge(void *a)
+{
+	struct timed_pair *t = a;
+
+	t->c->charge(t->user);
+}
+
+static void time_depths(const char *what, enum limits limits, void (*fn)(void *a))
+{
+	struct timed_pair pairs[CONTROLLERS];
+	struct turn turns[CONTROLLERS];
 	unsigned int i;
 	const int *d;
 
 	for (d = depths; d < depths + ARRAY_SIZE(depths); d++) {
-		for (i = 0; i < ARRAY_SIZE(peers); i++)
-			cgroups[i][0] = chain(peers[i], *d, 1, 1000);
-		time_all("depth", *d, cgroups, 1);
-	}
-	for (threads = 1; threads <= most; threads++) {
-		for (i = 0; i < ARRAY_SIZE(peers); i++) {
-			void *same = chain(peers[i], 4, 1, 1000);
-
-			for (t = 0; t < threads; t++)
-				cgroups[i][t] = same;
+		for (i = 0; i < CONTROLLERS; i++) {
+			pairs[i] = (struct timed_pair){ controllers[i],
+							chain(controllers[i], *d, limits) };
+			turns[i] = (struct turn){ controllers[i]->name, fn, &pairs[i],
+						  prepare_pair };
 		}
-		/* An account belongs to one thread at a time. */
-		for (t = 0; t < threads; t++)
-			cgroups[0][t] = ioasids_another(cgroups[0][0]);
-		time_all("same", threads, cgroups, threads);
-
-		for (i = 0; i < ARRAY_SIZE(peers); i++) {
-			void *parent = chain(peers[i], 3, 1, 1000);
-
-			for (t = 0; t < threads; t++)
-				cgroups[i][t] = peers[i]->make(parent);
-		}
-		time_all("siblings", threads, cgroups, threads);
-
-		for (i = 0; i < ARRAY_SIZE(peers); i++) {
-			void *parent = chain(peers[i], 2, 1, 1000);
-
-			for (t = 0; t < threads; t++)
-				cgroups[i][t] = peers[i]->make(peers[i]->make(parent));
-		}
-		time_all("cousins", threads, cgroups, threads);
+		take_turns(what, *d, turns, CONTROLLERS, PAIRS);
+		for (i = 0; i < CONTROLLERS; i++)
+			leave(controllers[i], pairs[i].user);
 	}
 }
 
-static void size_peers(void)
+/* Cgroups that are in no cache: so many chains that each is new, in any order. */
+static void time_cold(void)
+{
+	enum { CHAINS = 20000, DEPTH = 8 };
+	static void *users[CHAINS];
+	static double ns[CHAINS];
+	unsigned int i, j, n;
+
+	for (i = 0; i < 2; i++) {
+		const struct controller *c = controllers[i];
+		void *root = c->make(NULL);
+
+		for (j = 0; j < CHAINS; j++) {
+			users[j] = chain_below(c, root, DEPTH, TOP);
+			enter(c, users[j]);
+			if (!(j % 1024))
+				kernel_rcu_barrier();
+		}
+		/* 7919 is prime, and so all get their turn. */
+		for (j = 0, n = 0; n < CHAINS; n++, j = (j + 7919) % CHAINS) {
+			double from;
+
+			from = now_ns();
+			c->charge(users[j]);
+			c->uncharge(users[j]);
+			ns[n] = now_ns() - from;
+		}
+		print_values("cold", c->name, DEPTH, ns, CHAINS);
+		for (j = 0; j < CHAINS; j++)
+			leave(c, users[j]);
+		kernel_rcu_barrier();
+	}
+}
+
+/*
+ * Several threads, each on a processor of its own. A batch counts if all others were
+ * in a batch of theirs meanwhile, and none of these took so long that its thread
+ * was not running.
+ */
+struct worker {
+	const struct controller *c;
+	void *user;
+	int processor;
+	pthread_barrier_t *start;
+	pthread_t thread;
+	int batches;
+	double at[BATCHES + 1];
+	int next;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	int i, j;
+
+	pin(w->processor);
+	enter(w->c, w->user);
+	pthread_barrier_wait(w->start);
+	w->at[0] = now_ns();
+	for (i = 0; i < BATCHES && w->at[i] < w->at[0] + RUN; i++) {
+		for (j = 0; j < BATCH; j++) {
+			w->c->charge(w->user);
+			w->c->uncharge(w->user);
+		}
+		w->at[i + 1] = now_ns();
+	}
+	w->batches = i;
+	return NULL;
+}
+
+/* Whether @w ran all the time; asked for later and later times. */
+static bool ran(struct worker *w, double from, double to)
+{
+	int i;
+
+	if (w->at[0] > from || w->at[w->batches] < to)
+		return false;
+	while (w->at[w->next + 1] <= from)
+		w->next++;
+	for (i = w->next; i < w->batches && w->at[i] < to; i++) {
+		if (w->at[i + 1] - w->at[i] > NOT_RUNNING)
+			return false;
+	}
+	return true;
+}
+
+/* Adds up the batches that count, of all threads: a lock may be unfair to one. */
+static void run_threads(struct worker *workers, int threads, double *took, int *n)
+{
+	pthread_barrier_t start;
+	int i, j, k;
+
+	pthread_barrier_init(&start, NULL, threads);
+	for (i = 0; i < threads; i++) {
+		workers[i].start = &start;
+		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
+	}
+	for (i = 0; i < threads; i++)
+		pthread_join(workers[i].thread, NULL);
+	pthread_barrier_destroy(&start);
+	kernel_rcu_barrier();
+
+	for (i = 0; i < threads; i++) {
+		for (k = 0; k < threads; k++)
+			workers[k].next = 0;
+		for (j = 0; j < workers[i].batches; j++) {
+			double from = workers[i].at[j], to = workers[i].at[j + 1];
+
+			if (to - from > NOT_RUNNING)
+				continue;
+			for (k = 0; k < threads; k++) {
+				if (k != i && !ran(&workers[k], from, to))
+					break;
+			}
+			if (k < threads)
+				continue;
+			*took += (to - from) / BATCH;
+			(*n)++;
+		}
+	}
+}
+
+static double time_threads(const struct controller *c, void **users, int threads)
+{
+	static struct worker workers[MOST_THREADS];
+	double took = 0, end = now_ns() + 60e9;
+	int i, n = 0;
+
+	for (i = 0; i < threads; i++) {
+		workers[i].c = c;
+		workers[i].user = users[i];
+		workers[i].processor = i;
+	}
+	while (n < ENOUGH) {
+		run_threads(workers, threads, &took, &n);
+		if (now_ns() > end) {
+			fprintf(stderr, "bench: %d threads never run at once here\n", threads);
+			exit(1);
+		}
+	}
+	return took / n;
+}
+
+static void take_turns_by_threads(const char *what, void *users[][MOST_THREADS], int threads)
+{
+	double ns[CONTROLLERS][THREAD_ROUNDS], ratio[THREAD_ROUNDS];
+	char name[64];
+	unsigned int i;
+	int round;
+
+	for (round = 0; round < THREAD_ROUNDS; round++) {
+		for (i = 0; i < CONTROLLERS; i++)
+			ns[i][round] = time_threads(controllers[i], users[i], threads);
+	}
+	for (i = 1; i < CONTROLLERS; i++) {
+		for (round = 0; round < THREAD_ROUNDS; round++)
+			ratio[round] = ns[0][round] / ns[i][round];
+		snprintf(name, sizeof(name), "%s:to:%s", what, controllers[i]->name);
+		print_values(name, controllers[0]->name, threads, ratio, THREAD_ROUNDS);
+	}
+	for (i = 0; i < CONTROLLERS; i++)
+		print_values(what, controllers[i]->name, threads, ns[i], THREAD_ROUNDS);
+}
+
+/* At depth 4, of which they share @shared: 4, the cgroup; 3, its parent; 1, the top. */
+static void time_shared(const char *what, int shared, int threads)
+{
+	static void *users[CONTROLLERS][MOST_THREADS];
+	unsigned int i;
+	int t;
+
+	for (i = 0; i < CONTROLLERS; i++) {
+		void *common = chain(controllers[i], shared, TOP);
+
+		for (t = 0; t < threads; t++) {
+			void *user = common;
+			int depth;
+
+			for (depth = shared; depth < 4; depth++)
+				user = controllers[i]->make(user);
+			if (shared == 4 && controllers[i]->ss == &ioasids_cgrp_subsys)
+				user = ioasids_another(common);
+			users[i][t] = user;
+		}
+	}
+	take_turns_by_threads(what, users, threads);
+	for (i = 0; i < CONTROLLERS; i++) {
+		for (t = 0; t < threads; t++)
+			leave(controllers[i], users[i][t]);
+	}
+}
+
+/* The allocator, and what the kernel has today. */
+static void time_allocator(int held)
+{
+	struct process *other = holder(held), *p[3];
+	struct turn turns[5];
+	static const char *const names[] = { "root", "depth_1", "depth_8" };
+	static const int depth[] = { 0, 1, 8 };
+	struct ioasid_set *kernels = ioasid_set_alloc(NULL, 0);
+	int i, first = held ? ida_alloc_range(&ida, 1, IOASID_MAX, GFP_KERNEL) : 0;
+
+	for (i = 1; i < held; i++)
+		ida_alloc_range(&ida, 1, IOASID_MAX, GFP_KERNEL);
+	for (i = 0; i < 3; i++) {
+		struct ioasid_set *set;
+
+		p[i] = device_user(depth[i]);
+		set = ioasid_find_mm_set(p[i]->task->mm);
+		ioasid_set_put(set);
+		turns[i] = (struct turn){ names[i], do_alloc, set };
+	}
+	turns[3] = (struct turn){ "kernel", do_alloc, kernels };
+	turns[4] = (struct turn){ "ida", do_ida };
+	/* The first is compared with the others: with each its own. */
+	take_turns("allocator", held, turns, 5, 200);
+	swap(turns[0], turns[1]);
+	take_turns("allocator_limited", held, turns, 5, 200);
+	for (i = 0; i < 3; i++)
+		device_user_end(p[i]);
+	for (i = first; i && i < first + held; i++)
+		ida_free(&ida, i);
+	ioasid_set_put(kernels);
+	device_user_end(other);
+}
+
+static void do_syscall(void *fd)
+{
+	ioctl(*(int *)fd, 0, 0);
+}
+
+static void time_device(int held)
+{
+	struct process *other = holder(held), *p = device_user(8), *off = device_user(-1);
+	struct turn turns[] = {
+		{ "depth_8", do_ioctls, p }, { "disabled", do_ioctls, off },
+	};
+
+	take_turns("device", held, turns, 2, 200);
+	device_user_end(p);
+	device_user_end(off);
+	device_user_end(other);
+}
+
+static void time_syscall(void)
+{
+	int null = open("/dev/null", O_RDONLY);
+	struct turn turns[] = { { "ioctl", do_syscall, &null } };
+
+	take_turns("syscall", 1, turns, 1, PAIRS);
+	close(null);
+}
+
+/* What the controller does for a process that moves and has no IDs. */
+static void do_attach(void *task)
+{
+	struct task_struct *t = task;
+	struct cgroup_taskset tset = { task_ioasids(t), &t->signal->thread_head, NULL };
+
+	ioasids_cgrp_subsys.attach(&tset);
+}
+
+static void do_open(void *process)
+{
+	struct process *p = process;
+
+	WARN_ON(device_open(p));
+	device_close(p);
+}
+
+static void time_sets(int sets)
+{
+	struct process *all = calloc(sets + 1, sizeof(*all)), *p = &all[sets];
+	struct cgroup_subsys_state *css = many_sets(all, sets), *other;
+	struct turn turn = { "ioasids" };
+
+	other = css_make(&ioasids_cgrp_subsys, css->parent, 3);
+	process_start(p, other, sets + 1);
+	turn.fn = do_attach;
+	turn.a = p->task;
+	take_turns("attach_without_ids", sets, &turn, 1, PAIRS);
+	turn.fn = do_open;
+	turn.a = p;
+	take_turns("open_and_close", sets, &turn, 1, 200);
+	if (sets) {
+		double from = now_ns();
+
+		css_read(css, "stat");
+		print_value("stat", "ioasids", sets, now_ns() - from);
+	}
+	process_exit(p);
+	end_sets(all, sets);
+	css_remove(other);
+	css_remove(css);
+	kernel_rcu_barrier();
+	free(all);
+}
+
+/* What mkdir and rmdir have of each controller. */
+static void time_cgroups(void)
+{
+	enum { CGROUPS = 200 };
+	double make[ROUNDS], remove[ROUNDS];
+	unsigned int i;
+	int round, j;
+
+	for (i = 0; i < CONTROLLERS; i++) {
+		struct cgroup_subsys *ss = controllers[i]->ss;
+		struct cgroup_subsys_state *root, *css[CGROUPS];
+
+		if (!ss || controllers[i] == &ioasids_alone_controller)
+			continue;
+		root = css_make(ss, NULL, 0);
+		for (round = -1; round < ROUNDS; round++) {
+			double from = now_ns();
+
+			for (j = 0; j < CGROUPS; j++)
+				css[j] = css_make(ss, root, j);
+			if (round >= 0)
+				make[round] = (now_ns() - from) / CGROUPS;
+			from = now_ns();
+			for (j = 0; j < CGROUPS; j++)
+				css_remove(css[j]);
+			if (round >= 0)
+				remove[round] = (now_ns() - from) / CGROUPS;
+			kernel_rcu_barrier();
+		}
+		print_values("mkdir", controllers[i]->name, 1, make, ROUNDS);
+		print_values("rmdir", controllers[i]->name, 1, remove, ROUNDS);
+	}
+}
+
+static void time_all(void)
+{
+	int most = min(sysconf(_SC_NPROCESSORS_ONLN), (long)MOST_THREADS), threads;
+
+	pin(0);
+	time_depths("pair", TOP, time_pair);
+	time_depths("pair_all_limited", ALL, time_pair);
+	time_depths("refused", REFUSING, time_charge);
+	time_cold();
+	time_allocator(0);
+	time_allocator(10000);
+	time_device(0);
+	time_device(10000);
+	time_syscall();
+	time_cgroups();
+	time_sets(0);
+	time_sets(MANY);
+	sched_setaffinity(0, sizeof(cpu_set_t), &(cpu_set_t){ { [0 ... 15] = -1UL } });
+	for (threads = 2; threads <= most; threads = threads < most ? min(2 * threads, most) :
+									most + 1) {
+		time_shared("same", 4, threads);
+		time_shared("siblings", 3, threads);
+		time_shared("top_shared", 1, threads);
+	}
+}
+
+static void size_controllers(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(peers); i++) {
-		void *root = peers[i]->make(NULL);
-		size_t before = kernel_allocated;
+	for (i = 0; controllers[i] != &ioasids_alone_controller; i++) {
+		struct cgroup_subsys *ss = controllers[i]->ss;
+		size_t before;
+		void *root;
 
-		peers[i]->make(root);
-		printf("size %s 1 %zu\n", peers[i]->name,
-		       kernel_allocated - before - (i == 4 ? 0 : sizeof(struct cgroup)));
+		if (!ss) {
+			before = kernel_allocated;
+			controllers[i]->make(NULL);
+		} else {
+			root = css_make(ss, NULL, 0);
+			before = kernel_allocated;
+			css_make(ss, root, 0);
+			before += sizeof(struct cgroup);
+		}
+		printf("size %s 1 %zu\n", controllers[i]->name, kernel_allocated - before);
 	}
 }
 
@@ -390,15 +847,15 @@ int main(int argc, char **argv)
 	rcu_register_thread();
 	if (argc == 2 && !strcmp(argv[1], "count")) {
 		count("nothing", "nobody", 0, nothing, NULL);
-		count_ours();
+		count_device();
 		count_offline();
-		count_peers();
-	} else if (argc == 3 && !strcmp(argv[1], "time")) {
-		time_peers(min(atoi(argv[2]), 64));
+		count_controllers();
+	} else if (argc == 2 && !strcmp(argv[1], "time")) {
+		time_all();
 	} else if (argc == 2 && !strcmp(argv[1], "size")) {
-		size_peers();
+		size_controllers();
 	} else {
-		fprintf(stderr, "Usage: bench count | time THREADS | size\n");
+		fprintf(stderr, "Usage: bench count | time | size\n");
 		return 2;
 	}
 	return 0;

@@ -5,7 +5,7 @@
  * What is the same in all is as include/uapi/linux/ioasid.h says, no ID is given
  * out twice, and nothing is left in the end.
  */
-#include "world.h"
+#include "harness.h"
 
 #define LIMIT		20
 #define STRANGER	0x80	/* not who opened the device */
@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		memcpy(arg, data + 2, n);
 		if (data[0] & OTHER)
 			number = IOASID_SET_QUOTA + 1 + data[0] * 77;
-		current = data[0] & STRANGER ? &stranger.task : &owner.task;
+		current = data[0] & STRANGER ? stranger.task : owner.task;
 		kernel_user_end = (char *)arg + n;
 		ret = kernel_device->fops->unlocked_ioctl(owner.file, number, (unsigned long)arg);
 		kernel_user_end = NULL;

@@ -3,7 +3,7 @@
  * What is written to ioasids.max: "max" or a decimal number from 0, white space
  * around it ignored. Anything else is EINVAL, and changes nothing.
  */
-#include "world.h"
+#include "harness.h"
 
 #define SPACES	" \t\n\v\f\r\xa0"
 

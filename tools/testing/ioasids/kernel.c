@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <linux/ctype.h>
-#include <linux/list.h>
+#include <linux/rculist.h>
 #include <linux/xarray.h>
 
 #include "radix-tree.h"
@@ -17,6 +17,8 @@
 #define __tsan_acquire(p)	((void)(p))
 #define __tsan_release(p)	((void)(p))
 #endif
+
+#include <linux/ioasid.h>
 
 #include "kernel.h"
 
@@ -42,12 +44,19 @@ void kernel_print(const char *format, ...)
 	__atomic_fetch_add(&kernel_lines, 1, __ATOMIC_RELAXED);
 }
 
+#ifdef KERNEL_ATOMICS
+void refcount_warn_saturate(refcount_t *r, enum refcount_saturation_type t)
+{
+	kernel_warning("refcount", t);
+}
+#endif
+
 /* On fewer processors than threads, who holds the lock may have to be let run. */
 void kernel_spin(spinlock_t *lock)
 {
 	int i = 0;
 
-	while (READ_ONCE(lock->locked) || !spin_trylock(lock)) {
+	while (atomic_read(&lock->locked) || !spin_trylock(lock)) {
 		if (++i % 100 == 0)
 			sched_yield();
 	}
@@ -96,7 +105,7 @@ void kernel_rcu_barrier(void)
 			if (head->func)
 				head->func(head);
 			else
-				free(head->object);
+				kfree(head->object);
 			head = next;
 		}
 	}
@@ -107,12 +116,115 @@ void kernel_rcu_barrier(void)
 __thread unsigned long kernel_failing_allocation;
 __thread size_t kernel_allocated;
 
+#ifdef KERNEL_DEBUG
+
+/* Exactly so many bytes, so that AddressSanitizer sees where they end. */
+static void *get_memory(size_t size)
+{
+	void *p;
+
+	return posix_memalign(&p, L1_CACHE_BYTES, size) ? NULL : p;
+}
+
+void kernel_free(void *p)
+{
+	free(p);
+}
+
+#else
+
+/*
+ * As kmalloc() and kfree() do it: objects of a class of sizes, aligned as they are
+ * there, come from a list of this thread and go to one. Each is in a chunk that
+ * begins with the class.
+ */
+#define CHUNK_SIZE	(64UL << 10)
+#define CLASSES		14
+#define LARGE		CLASSES
+
+static __thread void *free_objects[CLASSES];
+
+static unsigned int class_of(size_t size)
+{
+	if (size > 64 && size <= 96)
+		return 1;
+	if (size > 128 && size <= 192)
+		return 2;
+	return size <= 8 ? 3 : ilog2(size - 1) + 1;
+}
+
+static size_t class_size(unsigned int class)
+{
+	return class == 1 ? 96 : class == 2 ? 192 : 1UL << class;
+}
+
+/* The first object of a chunk makes room for the class. */
+static void *get_chunk(size_t size, unsigned int class)
+{
+	unsigned int *chunk;
+
+	if (posix_memalign((void **)&chunk, CHUNK_SIZE, size))
+		return NULL;
+	*chunk = class;
+	return chunk;
+}
+
+static noinline void refill(unsigned int class)
+{
+	char *chunk = get_chunk(CHUNK_SIZE, class);
+	size_t size = class_size(class), at;
+
+	if (!chunk)
+		return;
+	for (at = CHUNK_SIZE / size * size - size; at; at -= size) {
+		*(void **)(chunk + at) = free_objects[class];
+		free_objects[class] = chunk + at;
+	}
+}
+
+static void *get_memory(size_t size)
+{
+	unsigned int class = class_of(size);
+	void *p;
+
+	if (class >= CLASSES) {
+		p = get_chunk(PAGE_SIZE + size, LARGE);
+		return p ? p + PAGE_SIZE : NULL;
+	}
+	if (unlikely(!free_objects[class]))
+		refill(class);
+	p = free_objects[class];
+	if (p)
+		free_objects[class] = *(void **)p;
+	return p;
+}
+
+void kernel_free(void *p)
+{
+	unsigned int *chunk = (void *)((unsigned long)p & ~(CHUNK_SIZE - 1));
+
+	if (!p)
+		return;
+	if (*chunk == LARGE) {
+		free(chunk);
+		return;
+	}
+	*(void **)p = free_objects[*chunk];
+	free_objects[*chunk] = p;
+}
+#endif
+
 void *kernel_malloc(size_t size, bool zero)
 {
+	void *p;
+
 	if (kernel_failing_allocation && !--kernel_failing_allocation)
 		return NULL;
+	p = get_memory(size);
+	if (p && zero)
+		memset(p, 0, size);
 	kernel_allocated += size;
-	return zero ? calloc(1, size) : malloc(size);
+	return p;
 }
 
 static struct kmem_cache radix_tree_nodes = { sizeof(struct xa_node) };
@@ -121,6 +233,16 @@ struct kmem_cache *radix_tree_node_cachep = &radix_tree_nodes;
 void radix_tree_node_rcu_free(struct rcu_head *head)
 {
 	kmem_cache_free(radix_tree_node_cachep, container_of(head, struct xa_node, rcu_head));
+}
+
+void kernel_bit_spin(int bit, unsigned long *word)
+{
+	int i = 0;
+
+	while (!bit_spin_trylock(bit, word)) {
+		if (++i % 100 == 0)
+			sched_yield();
+	}
 }
 
 /* Strings */
@@ -134,6 +256,16 @@ char *strim(char *s)
 	while (isspace(*s))
 		s++;
 	return s;
+}
+
+ssize_t strscpy(char *to, const char *from, size_t size)
+{
+	size_t n = strnlen(from, size);
+
+	if (n == size)
+		return -E2BIG;
+	memcpy(to, from, n + 1);
+	return n;
 }
 
 int match_int(substring_t *s, int *result)
@@ -175,16 +307,44 @@ void seq_printf(struct seq_file *m, const char *format, ...)
 
 /* Processes and cgroups */
 
+struct task_struct *get_pid_task(struct pid *pid, enum pid_type type)
+{
+	struct task_struct *task;
+
+	if (!pid)
+		return NULL;
+	rcu_read_lock();
+	task = pid_task(pid, type);
+	if (task && !refcount_inc_not_zero(&task->usage))
+		task = NULL;
+	rcu_read_unlock();
+	return task;
+}
+
 void put_pid(struct pid *pid)
 {
 	if (pid && refcount_dec_and_test(&pid->count))
-		free(pid);
+		kfree(pid);
 }
+
+void (*kernel_mm_pasid_drop)(struct mm_struct *mm);
 
 void mmdrop(struct mm_struct *mm)
 {
-	if (refcount_dec_and_test(&mm->mm_count))
-		free(mm);
+	if (!refcount_dec_and_test(&mm->mm_count))
+		return;
+	if (mm->pasid)
+		kernel_mm_pasid_drop(mm);
+	ioasid_mm_drop(mm);
+	kfree(mm);
+}
+
+void mmput(struct mm_struct *mm)
+{
+	if (!refcount_dec_and_test(&mm->mm_users))
+		return;
+	ioasid_mm_exit(mm);
+	mmdrop(mm);
 }
 
 static void css_free_rcu(struct rcu_head *rcu)
@@ -192,24 +352,79 @@ static void css_free_rcu(struct rcu_head *rcu)
 	struct cgroup_subsys_state *css = container_of(rcu, struct cgroup_subsys_state, rcu);
 	struct cgroup_subsys_state *parent = css->parent;
 
+	kfree(css->cgroup);
 	css->ss->css_free(css);
 	if (parent)
 		css_put(parent);
 }
 
+static DEFINE_SPINLOCK(css_list_lock);
+
+void kernel_css_add(struct cgroup_subsys_state *css)
+{
+	static u64 last_nr;
+
+	if (css->parent)
+		css_get(css->parent);
+	spin_lock(&css_list_lock);
+	css->serial_nr = ++last_nr;
+	if (css->parent)
+		list_add_tail_rcu(&css->sibling, &css->parent->children);
+	spin_unlock(&css_list_lock);
+}
+
 void kernel_css_release(struct cgroup_subsys_state *css)
 {
+	spin_lock(&css_list_lock);
+	WRITE_ONCE(css->released, true);
+	if (css->parent)
+		list_del_rcu(&css->sibling);
+	spin_unlock(&css_list_lock);
 	call_rcu(&css->rcu, css_free_rcu);
+}
+
+/* The one after @css below @parent. Numbers rise, so @css need not be there any more. */
+static struct cgroup_subsys_state *css_next_child(struct cgroup_subsys_state *css,
+						  struct cgroup_subsys_state *parent)
+{
+	struct cgroup_subsys_state *next;
+
+	if (!css) {
+		next = list_entry_rcu(parent->children.next, typeof(*next), sibling);
+	} else if (!READ_ONCE(css->released)) {
+		next = list_entry_rcu(css->sibling.next, typeof(*next), sibling);
+	} else {
+		list_for_each_entry_rcu(next, &parent->children, sibling) {
+			if (next->serial_nr > css->serial_nr)
+				break;
+		}
+	}
+	return &next->sibling != &parent->children ? next : NULL;
 }
 
 struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
 					    struct cgroup_subsys_state *root)
 {
-	if (!list_empty(&css->children))
-		return list_first_entry(&css->children, struct cgroup_subsys_state, sibling);
-	for (; css != root; css = css->parent) {
-		if (!list_is_last(&css->sibling, &css->parent->children))
-			return list_next_entry(css, sibling);
+	struct cgroup_subsys_state *next;
+
+	if (!css)
+		return root;
+	next = css_next_child(NULL, css);
+	for (; !next && css != root; css = css->parent)
+		next = css_next_child(css, css->parent);
+	return next;
+}
+
+struct task_struct *cgroup_taskset_next(struct task_struct *task, struct cgroup_subsys_state **css,
+					struct cgroup_taskset *tset)
+{
+	struct list_head *pos = task ? task->thread_node.next : tset->threads->next;
+
+	*css = tset->css;
+	for (; pos != tset->threads; pos = pos->next) {
+		task = list_entry(pos, struct task_struct, thread_node);
+		if (!(task->flags & PF_EXITING) && (!tset->only || tset->only == task))
+			return task;
 	}
 	return NULL;
 }

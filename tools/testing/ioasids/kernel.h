@@ -35,6 +35,7 @@ typedef __s8	s8;
 typedef __s16	s16;
 typedef __s32	s32;
 typedef __s64	s64;
+typedef unsigned __int128 u128;
 typedef unsigned int gfp_t;
 typedef unsigned short umode_t;
 
@@ -43,7 +44,11 @@ typedef unsigned short umode_t;
 #define U64_MAX		((u64)~0ULL)
 #define S64_MAX		((s64)(U64_MAX >> 1))
 #define BITS_PER_LONG	64
-#define PAGE_SIZE	4096UL
+#define PAGE_SHIFT	12
+#define PAGE_SIZE	(1UL << PAGE_SHIFT)
+#define NUMA_NO_NODE	(-1)
+#define CONFIG_64BIT	1
+#define CONFIG_SMP	1
 #define PID_MAX_LIMIT	(4 * 1024 * 1024)
 
 struct seq_file;
@@ -70,6 +75,9 @@ struct hlist_node {
 #define __must_hold(x)
 #define __acquires(x)
 #define __releases(x)
+#define __release(x)
+#define __ro_after_init
+#define __read_mostly
 #define __used			__attribute__((used))
 #define __must_check		__attribute__((warn_unused_result))
 #define __maybe_unused		__attribute__((unused))
@@ -80,7 +88,11 @@ struct hlist_node {
 #define fallthrough		__attribute__((fallthrough))
 #define noinline		__attribute__((noinline))
 #define __noreturn		__attribute__((noreturn))
-#define ____cacheline_internodealigned_in_smp __attribute__((aligned(64)))
+#define L1_CACHE_BYTES		64
+#define SMP_CACHE_BYTES		L1_CACHE_BYTES
+#define ____cacheline_aligned	__attribute__((aligned(L1_CACHE_BYTES)))
+#define ____cacheline_aligned_in_smp ____cacheline_aligned
+#define ____cacheline_internodealigned_in_smp ____cacheline_aligned
 #define CACHELINE_PADDING(x)	char x[0] __attribute__((aligned(64)))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
@@ -110,20 +122,13 @@ struct hlist_node {
 #define max(a, b)		max_t(typeof((a) + (b)), a, b)
 #define swap(a, b)		do { typeof(a) _t = (a); (a) = (b); (b) = _t; } while (0)
 
+#ifdef __SANITIZE_THREAD__
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (typeof(x))(v), __ATOMIC_RELAXED)
-#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
-#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
-/* ThreadSanitizer knows no fences. */
-#define smp_mb() \
-	do { static int all; __atomic_fetch_add(&all, 0, __ATOMIC_SEQ_CST); } while (0)
-#define cmpxchg(p, old, new)	({					\
-	typeof(*(p)) _old = (old);					\
-	__atomic_compare_exchange_n(p, &_old, new, false,		\
-				    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);\
-	_old;								\
-})
-#define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
+#else
+#define READ_ONCE(x)		(*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v)	do { *(volatile typeof(x) *)&(x) = (v); } while (0)
+#endif
 
 /* A warning is a bug here: it ends the program. */
 void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
@@ -136,6 +141,7 @@ void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
 })
 #define WARN_ON(x)		WARN_ON_ONCE(x)
 #define WARN_ONCE(x, ...)	WARN_ON_ONCE(x)
+#define WARN(x, ...)		WARN_ON_ONCE(x)
 #define BUG_ON(x)		((void)WARN_ON_ONCE(x))
 #define panic(...)		kernel_warning(__FILE__, __LINE__)
 
@@ -146,6 +152,8 @@ void __printf(1, 2) kernel_print(const char *format, ...);
 #define pr_info(...)		kernel_print(__VA_ARGS__)
 #define KERN_INFO
 #define DEFINE_RATELIMIT_STATE(name, interval, burst)	bool name = true
+#define DEFAULT_RATELIMIT_INTERVAL	5
+#define DEFAULT_RATELIMIT_BURST		10
 #define __ratelimit(state)	(*(state))
 #define printk_deferred(...)	kernel_print(__VA_ARGS__)
 #define pr_err(...)		kernel_print(__VA_ARGS__)
@@ -183,8 +191,38 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 
 #define ERR_CAST(p)		((void *)(p))
 
-/* Atomics. What returns a value is fully ordered, what does not is not. */
-
+/*
+ * Atomics. KERNEL_ATOMICS: the kernel's own for this architecture, so that what is
+ * measured takes the instructions that it takes there.
+ */
+#ifdef KERNEL_ATOMICS
+#undef __CONCAT
+#define LOCK_PREFIX			"lock; "
+#define __READ_ONCE(x)			READ_ONCE(x)
+#define __WRITE_ONCE(x, v)		WRITE_ONCE(x, v)
+#define __cond_acquires(x)
+#define __native_word(t)		(sizeof(t) <= sizeof(long))
+#define __unqual_scalar_typeof(x)	typeof(x)
+#define __compiletime_error(m)
+#define __cpuidle
+#define __signed_wrap
+#define instrument_read_write(v, n)		do { } while (0)
+#define instrument_atomic_read(v, n)		do { } while (0)
+#define instrument_atomic_write(v, n)		do { } while (0)
+#define instrument_atomic_read_write(v, n)	do { } while (0)
+#define kcsan_mb()			do { } while (0)
+#define kcsan_release()			do { } while (0)
+#define CC_SET(c)			"\n\t/* output condition code " #c "*/\n"
+#define CC_OUT(c)			"=@cc" #c
+#define smp_mb() \
+	__asm__ __volatile__("lock; addl $0,-4(%%rsp)" : : : "memory", "cc")
+#define smp_rmb()			barrier()
+#define smp_wmb()			barrier()
+#define smp_mb__before_atomic()		barrier()
+#define smp_mb__after_atomic()		barrier()
+#define smp_acquire__after_ctrl_dep()	barrier()
+#define smp_load_acquire(p)		({ typeof(*(p)) _v = READ_ONCE(*(p)); barrier(); _v; })
+#define smp_store_release(p, v)		do { barrier(); WRITE_ONCE(*(p), v); } while (0)
 typedef struct {
 	int counter;
 } atomic_t;
@@ -193,134 +231,33 @@ typedef struct {
 	s64 counter;
 } atomic64_t;
 
-typedef struct {
-	long counter;
-} atomic_long_t;
-
-#define ATOMIC_INIT(i)		{ (i) }
-#define ATOMIC_LONG_INIT(i)	{ (i) }
-
-#define KERNEL_ATOMIC(name, type)					\
-static inline type name##_read(const name##_t *v)			\
-{									\
-	return READ_ONCE(v->counter);					\
-}									\
-static inline void name##_set(name##_t *v, type i)			\
-{									\
-	WRITE_ONCE(v->counter, i);					\
-}									\
-static inline void name##_add(type i, name##_t *v)			\
-{									\
-	__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);		\
-}									\
-static inline void name##_sub(type i, name##_t *v)			\
-{									\
-	__atomic_fetch_sub(&v->counter, i, __ATOMIC_RELAXED);		\
-}									\
-static inline void name##_inc(name##_t *v)				\
-{									\
-	name##_add(1, v);						\
-}									\
-static inline type name##_add_return(type i, name##_t *v)		\
-{									\
-	return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
-}									\
-static inline type name##_sub_return(type i, name##_t *v)		\
-{									\
-	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);	\
-}									\
-static inline type name##_fetch_sub(type i, name##_t *v)		\
-{									\
-	return __atomic_fetch_sub(&v->counter, i, __ATOMIC_SEQ_CST);	\
-}									\
-static inline type name##_inc_return(name##_t *v)			\
-{									\
-	return name##_add_return(1, v);					\
-}									\
-static inline bool name##_add_negative(type i, name##_t *v)		\
-{									\
-	return name##_add_return(i, v) < 0;				\
-}									\
-static inline type name##_xchg(name##_t *v, type i)			\
-{									\
-	return xchg(&v->counter, i);					\
-}									\
-static inline bool name##_try_cmpxchg(name##_t *v, type *old, type i)	\
-{									\
-	return __atomic_compare_exchange_n(&v->counter, old, i, false,	\
-					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED); \
-}									\
-static inline type name##_cmpxchg(name##_t *v, type old, type i)	\
-{									\
-	name##_try_cmpxchg(v, &old, i);					\
-	return old;							\
-}
-
-KERNEL_ATOMIC(atomic, int)
-KERNEL_ATOMIC(atomic64, s64)
-KERNEL_ATOMIC(atomic_long, long)
-
-typedef struct {
-	atomic_t refs;
-} refcount_t;
-
-static inline void refcount_set(refcount_t *r, int n)
-{
-	atomic_set(&r->refs, n);
-}
-
-static inline void refcount_inc(refcount_t *r)
-{
-	WARN_ON_ONCE(__atomic_fetch_add(&r->refs.counter, 1, __ATOMIC_RELAXED) <= 0);
-}
-
-static inline bool refcount_inc_not_zero(refcount_t *r)
-{
-	int old = atomic_read(&r->refs);
-
-	do {
-		if (!old)
-			return false;
-	} while (!__atomic_compare_exchange_n(&r->refs.counter, &old, old + 1, false,
-					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	return true;
-}
-
-static inline bool refcount_dec_and_test(refcount_t *r)
-{
-	int old = __atomic_fetch_sub(&r->refs.counter, 1, __ATOMIC_RELEASE);
-
-	if (old != 1) {
-		WARN_ON_ONCE(old <= 0);
-		return false;
-	}
-	/* What the kernel has as a barrier, in a form that ThreadSanitizer knows. */
-	(void)__atomic_load_n(&r->refs.counter, __ATOMIC_ACQUIRE);
-	return true;
-}
+#define ATOMIC_INIT(i)			{ (i) }
+#include <linux/atomic.h>
+#else
+#include "atomic.h"
+#endif
 
 /* Locks */
 
 typedef struct {
-	u32 locked;
+	atomic_t locked;
 } spinlock_t;
 
-#define __SPIN_LOCK_UNLOCKED(name)	{ 0 }
+#define __SPIN_LOCK_UNLOCKED(name)	{ ATOMIC_INIT(0) }
 #define DEFINE_SPINLOCK(name)		spinlock_t name
 
 void kernel_spin(spinlock_t *lock);
 
 static inline void spin_lock_init(spinlock_t *lock)
 {
-	lock->locked = 0;
+	atomic_set(&lock->locked, 0);
 }
 
 static inline bool spin_trylock(spinlock_t *lock)
 {
-	u32 unlocked = 0;
+	int unlocked = 0;
 
-	return __atomic_compare_exchange_n(&lock->locked, &unlocked, 1, false,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return atomic_try_cmpxchg_acquire(&lock->locked, &unlocked, 1);
 }
 
 static inline void spin_lock(spinlock_t *lock)
@@ -331,7 +268,7 @@ static inline void spin_lock(spinlock_t *lock)
 
 static inline void spin_unlock(spinlock_t *lock)
 {
-	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+	smp_store_release(&lock->locked.counter, 0);
 }
 
 #define spin_lock_irq(lock)			spin_lock(lock)
@@ -340,12 +277,12 @@ static inline void spin_unlock(spinlock_t *lock)
 #define spin_unlock_bh(lock)			spin_unlock(lock)
 #define spin_lock_irqsave(lock, flags)		do { (flags) = 0; spin_lock(lock); } while (0)
 #define spin_unlock_irqrestore(lock, flags)	do { (void)(flags); spin_unlock(lock); } while (0)
-#define lockdep_is_held(lock)			((lock)->locked)
+#define lockdep_is_held(lock)			kernel_is_locked(lock)
 
 /* Of a mutex, too. */
 static inline bool kernel_is_locked(const void *lock)
 {
-	return READ_ONCE(((const spinlock_t *)lock)->locked);
+	return atomic_read(&((const spinlock_t *)lock)->locked);
 }
 
 #ifdef KERNEL_DEBUG
@@ -362,6 +299,10 @@ struct mutex {
 #define mutex_init(mutex)	spin_lock_init(&(mutex)->lock)
 #define mutex_lock(mutex)	spin_lock(&(mutex)->lock)
 #define mutex_unlock(mutex)	spin_unlock(&(mutex)->lock)
+
+#ifdef KERNEL_ATOMICS
+#include <linux/refcount.h>
+#endif
 
 #define cond_resched()		do { } while (0)
 #define cond_resched_rcu()	do { rcu_read_unlock(); rcu_read_lock(); } while (0)
@@ -396,12 +337,16 @@ void kernel_rcu_read_unlock(void);
 #endif
 
 #define kfree_rcu(p, field)		kernel_free_rcu(&(p)->field, p)
+#ifdef __SANITIZE_THREAD__
 #define rcu_dereference(p)		__atomic_load_n(&(p), __ATOMIC_CONSUME)
+#else
+#define rcu_dereference(p)		READ_ONCE(p)
+#endif
 #define rcu_dereference_raw(p)		rcu_dereference(p)
 #define rcu_dereference_check(p, c)	rcu_dereference(p)
 #define rcu_dereference_protected(p, c)	READ_ONCE(p)
 #define rcu_access_pointer(p)		READ_ONCE(p)
-#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define rcu_assign_pointer(p, v)	smp_store_release(&(p), v)
 #define RCU_INIT_POINTER(p, v)		WRITE_ONCE(p, v)
 #define RCU_INITIALIZER(v)		(v)
 #define unrcu_pointer(p)		(p)
@@ -433,6 +378,7 @@ extern __thread unsigned long kernel_failing_allocation;
 extern __thread size_t kernel_allocated;
 
 void *kernel_malloc(size_t size, bool zero);
+void kernel_free(void *p);
 
 static inline void *kmalloc(size_t size, gfp_t gfp)
 {
@@ -460,12 +406,13 @@ static inline void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
 })
 #define kmem_cache_alloc_lru(cache, lru, gfp) \
 	((void)(gfp), kernel_malloc((cache)->size, true))
-#define kfree(p)				free((void *)(p))
-#define kmem_cache_free(cache, p)		free(p)
+#define kfree(p)				kernel_free((void *)(p))
+#define kmem_cache_free(cache, p)		kernel_free(p)
 
 /* Strings */
 
 char *strim(char *s);
+ssize_t strscpy(char *to, const char *from, size_t size);
 #define strstrip(s)		strim(s)
 
 static inline int match_string(const char * const *strings, size_t n, const char *s)
@@ -490,13 +437,47 @@ typedef struct {
 int match_int(substring_t *s, int *result);
 unsigned long long memparse(const char *s, char **end);
 
-/* Bits, as the xarray takes them */
+/* Bits, as the xarray and the IDA take them, and locks that are a bit */
 
 #define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 #define DECLARE_BITMAP(n, bits)	unsigned long n[BITS_TO_LONGS(bits)]
 #define ilog2(n)		(63 - __builtin_clzll(n))
 #define __ffs(w)		((unsigned long)__builtin_ctzl(w))
 #define fls(n)			((n) ? 32 - __builtin_clz(n) : 0)
+
+#define local_irq_save(flags)		((flags) = 0)
+#define local_irq_restore(flags)	((void)(flags))
+
+void kernel_bit_spin(int bit, unsigned long *word);
+
+static inline bool bit_spin_trylock(int bit, unsigned long *word)
+{
+	/* Under the lock the word is read as usual: ThreadSanitizer wants this ordered. */
+	unsigned long old = smp_load_acquire(word);
+
+	return !(old & BIT(bit)) && try_cmpxchg(word, &old, old | BIT(bit));
+}
+
+static inline void bit_spin_lock(int bit, unsigned long *word)
+{
+	if (unlikely(!bit_spin_trylock(bit, word)))
+		kernel_bit_spin(bit, word);
+}
+
+static inline void bit_spin_unlock(int bit, unsigned long *word)
+{
+	smp_store_release(word, READ_ONCE(*word) & ~BIT(bit));
+}
+
+#define __bit_spin_unlock(bit, word)	bit_spin_unlock(bit, word)
+#define bit_spin_is_locked(bit, word)	test_bit(bit, word)
+
+/* Of <linux/radix-tree.h>, which idr.h asks for; the IDA does without. */
+typedef struct {
+} local_lock_t;
+
+#define DECLARE_PER_CPU(type, name)	extern type name
+#define local_unlock(lock)		do { } while (0)
 
 static inline bool test_bit(unsigned long bit, const unsigned long *map)
 {
@@ -526,18 +507,30 @@ static inline bool __test_and_clear_bit(unsigned long bit, unsigned long *map)
 	return was;
 }
 
-static inline unsigned long find_next_bit(const unsigned long *map, unsigned long size,
-					  unsigned long from)
+/* Where a bit of @map is, or where it is not if @invert is ~0. */
+static inline unsigned long kernel_find_bit(const unsigned long *map, unsigned long size,
+					    unsigned long from, unsigned long invert)
 {
 	while (from < size) {
-		unsigned long word = READ_ONCE(map[from / BITS_PER_LONG]) >> from % BITS_PER_LONG;
+		unsigned long word = READ_ONCE(map[from / BITS_PER_LONG]) ^ invert;
 
+		word >>= from % BITS_PER_LONG;
 		if (word)
 			return min(from + __ffs(word), size);
 		from = (from / BITS_PER_LONG + 1) * BITS_PER_LONG;
 	}
 	return size;
 }
+
+#define find_next_bit(map, size, from)		kernel_find_bit(map, size, from, 0)
+#define find_next_zero_bit(map, size, from)	kernel_find_bit(map, size, from, ~0UL)
+
+static inline bool bitmap_full(const unsigned long *map, unsigned int bits)
+{
+	return find_next_zero_bit(map, bits, 0) == bits;
+}
+
+#define __clear_bit(bit, map)		__test_and_clear_bit(bit, map)
 
 #define for_each_set_bit(i, map, size) \
 	for ((i) = find_next_bit(map, size, 0); (unsigned long)(i) < (size); \
@@ -558,6 +551,11 @@ static inline void bitmap_clear(unsigned long *map, unsigned int from, unsigned 
 	while (n--)
 		__test_and_clear_bit(from++, map);
 }
+
+/* The kernel's headers from here on show what they have to itself only. */
+#define __KERNEL__
+
+#include <linux/list_bl.h>
 
 /* Tasks. A test makes them, and says which of them is running. */
 
@@ -584,11 +582,21 @@ enum pid_type {
 struct pid {
 	refcount_t count;
 	int nr;
-	struct task_struct *leader;	/* NULL: the thread group is dead */
+	struct task_struct *leader;	/* NULL: reaped */
 };
 
 struct mm_struct {
 	refcount_t mm_count;
+	refcount_t mm_users;
+	int pasid;			/* iommu_mm_data, as far as it matters here */
+	struct ioasid_mm *ioasid_mm;
+};
+
+struct signal_struct {
+	atomic_t live;			/* threads that have not exited */
+	struct list_head thread_head;
+	struct hlist_bl_head ioasids;
+	refcount_t sigcnt;
 };
 
 struct nsproxy {
@@ -596,8 +604,14 @@ struct nsproxy {
 };
 
 struct task_struct {
+	refcount_t usage;
+	u64 self_exec_id;
 	struct css_set *cgroups;
+	struct signal_struct *signal;
+	struct task_struct *group_leader;
+	struct list_head thread_node;
 	struct pid *tgid;
+	spinlock_t alloc_lock;
 	struct mm_struct *mm;
 	struct nsproxy *nsproxy;
 	unsigned int flags;
@@ -605,18 +619,20 @@ struct task_struct {
 };
 
 #define PF_EXITING	4
-/* Each group has one thread. */
-#define for_each_thread(task, t)	for ((t) = (task); (t); (t) = NULL)
+#define fatal_signal_pending(task)	false
+#define signal_pending(task)		false
 
 extern __thread struct task_struct *current;
 
-#define task_css(task, id)			((task)->cgroups->subsys[id])
+#define task_css(task, id)			READ_ONCE((task)->cgroups->subsys[id])
 #define task_css_check(task, id, c)		task_css(task, id)
 #define task_tgid(task)				((task)->tgid)
 #define pid_task(pid, type)			READ_ONCE((pid)->leader)
+#define task_lock(task)				spin_lock(&(task)->alloc_lock)
+#define task_unlock(task)			spin_unlock(&(task)->alloc_lock)
+#define thread_group_leader(task)		((task)->group_leader == (task))
 #define pid_nr(pid)				((pid)->nr)
 #define get_task_comm(buf, task)		strcpy(buf, (task)->comm)
-#define put_task_struct(task)			((void)(task))
 
 static inline struct pid *get_pid(struct pid *pid)
 {
@@ -626,17 +642,49 @@ static inline struct pid *get_pid(struct pid *pid)
 
 void put_pid(struct pid *pid);
 
-static inline struct task_struct *get_pid_task(struct pid *pid, enum pid_type type)
+static inline struct task_struct *get_task_struct(struct task_struct *task)
 {
-	return pid ? pid_task(pid, type) : NULL;
+	refcount_inc(&task->usage);
+	return task;
 }
+
+void kernel_free_task(struct task_struct *task);
+
+static inline void put_task_struct(struct task_struct *task)
+{
+	if (refcount_dec_and_test(&task->usage))
+		kernel_free_task(task);
+}
+
+static inline void put_signal_struct(struct signal_struct *signal)
+{
+	if (refcount_dec_and_test(&signal->sigcnt))
+		kfree(signal);
+}
+
+struct task_struct *get_pid_task(struct pid *pid, enum pid_type type);
 
 static inline void mmgrab(struct mm_struct *mm)
 {
 	refcount_inc(&mm->mm_count);
 }
 
+static inline void mmget(struct mm_struct *mm)
+{
+	refcount_inc(&mm->mm_users);
+}
+
+static inline bool mmget_not_zero(struct mm_struct *mm)
+{
+	return refcount_inc_not_zero(&mm->mm_users);
+}
+
+/* Ends the address space with its last user; the mm itself ends with mmdrop(). */
+void mmput(struct mm_struct *mm);
 void mmdrop(struct mm_struct *mm);
+
+/* The mm is about to be freed: __mmdrop() gives back the PASID of SVA here. */
+extern void (*kernel_mm_pasid_drop)(struct mm_struct *mm);
 
 /* cgroups */
 
@@ -656,19 +704,31 @@ extern struct cgroup_root cgrp_dfl_root;
 
 #define CGRP_ROOT_PIDS_LOCAL_EVENTS	1
 
+/*
+ * The size of the kernel's, and what is used on paths that are measured at the
+ * same place, so that counters share cache lines as they do there.
+ */
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
-	struct cgroup_subsys_state *parent;
-	refcount_t refs;
 	struct cgroup_subsys *ss;
+	refcount_t refs;
+	bool released;
 	struct list_head sibling;
 	struct list_head children;
 	struct rcu_head rcu;
+	u64 serial_nr;
+	char rest[104];
+	struct cgroup_subsys_state *parent;
+	int nr_descendants;
 };
 
-/* The same in all controllers, so that it makes no difference between them. */
+_Static_assert(offsetof(struct cgroup_subsys_state, parent) == 192, "as in the kernel");
+_Static_assert(sizeof(struct cgroup_subsys_state) == 208, "as in the kernel");
+
 struct cgroup_file {
+	struct kernfs_node *kn;
 	unsigned long notified;
+	char timer[40];
 };
 
 struct cftype {
@@ -684,14 +744,19 @@ struct cftype {
 #define CFTYPE_NOT_ON_ROOT	1
 #define CFTYPE_ONLY_ON_ROOT	2
 
+/* Those threads of one process that move, in the order in which they were made. */
 struct cgroup_taskset {
-	struct task_struct *task;
 	struct cgroup_subsys_state *css;
+	struct list_head *threads;
+	struct task_struct *only;	/* NULL: all of them */
 };
 
-/* One process moves at a time. */
-#define cgroup_taskset_for_each(t, c, tset) \
-	for ((t) = (tset)->task, (c) = (tset)->css; (t); (t) = NULL)
+struct task_struct *cgroup_taskset_next(struct task_struct *task, struct cgroup_subsys_state **css,
+					struct cgroup_taskset *tset);
+
+#define cgroup_taskset_for_each(task, css, tset)			\
+	for ((task) = cgroup_taskset_next(NULL, &(css), tset); (task);	\
+	     (task) = cgroup_taskset_next(task, &(css), tset))
 
 struct cgroup_subsys {
 	struct cgroup_subsys_state *(*css_alloc)(struct cgroup_subsys_state *parent);
@@ -721,6 +786,12 @@ static inline void css_get(struct cgroup_subsys_state *css)
 	refcount_inc(&css->refs);
 }
 
+static inline bool css_tryget(struct cgroup_subsys_state *css)
+{
+	return refcount_inc_not_zero(&css->refs);
+}
+
+void kernel_css_add(struct cgroup_subsys_state *css);
 void kernel_css_release(struct cgroup_subsys_state *css);
 
 static inline void css_put(struct cgroup_subsys_state *css)
@@ -740,9 +811,9 @@ static inline struct cgroup_subsys_state *task_get_css(struct task_struct *task,
 struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
 					    struct cgroup_subsys_state *root);
 
-/* Under rcu_read_lock(), while none is made or removed. */
+/* Under rcu_read_lock(), which can be left while there is a reference to @css. */
 #define css_for_each_descendant_pre(css, root) \
-	for ((css) = (root); (css); (css) = kernel_css_next(css, root))
+	for ((css) = kernel_css_next(NULL, root); (css); (css) = kernel_css_next(css, root))
 
 void cgroup_file_notify(struct cgroup_file *file);
 int cgroup_path(struct cgroup *cgroup, char *buf, size_t size);
@@ -862,7 +933,7 @@ struct atomic_notifier_head {
 };
 
 #define ATOMIC_NOTIFIER_INIT(name)	{ __SPIN_LOCK_UNLOCKED(name), NULL }
-#define ATOMIC_INIT_NOTIFIER_HEAD(h)	do { (h)->lock.locked = 0; (h)->head = NULL; } while (0)
+#define ATOMIC_INIT_NOTIFIER_HEAD(h)	do { spin_lock_init(&(h)->lock); (h)->head = NULL; } while (0)
 
 int atomic_notifier_chain_register(struct atomic_notifier_head *head, struct notifier_block *nb);
 int atomic_notifier_chain_unregister(struct atomic_notifier_head *head, struct notifier_block *nb);
@@ -878,10 +949,5 @@ struct workqueue_struct {
 
 struct workqueue_struct *alloc_ordered_workqueue(const char *name, unsigned int flags);
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
-
-/* The kernel's headers that follow show what they have to itself only. */
-#define __KERNEL__
-
-#include <linux/list.h>
 
 #endif /* _IOASIDS_TEST_KERNEL_H */

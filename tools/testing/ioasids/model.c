@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random operations on cgroups, processes and the device, and after each the
- * question whether every file of the controller says what a model says that is
- * obviously right: it knows who has which IDs, and adds them up.
+ * Random operations on cgroups, processes and the device. After each of them every
+ * file of the controller must say what a simple model says, which knows who has
+ * which IDs and adds them up.
  *
  *   model [-n OPERATIONS] [-s SEED] [FILE...]
  *
  * runs the sequences in the files first. A sequence that fails is shortened, and
- * printed in the form in which a file has it: one to keep in sequences/.
+ * printed in the form that the files in sequences/ have: keep it there.
+ *
+ * A process has up to two threads: those of process 1 are the tasks 2, which is its
+ * leader, and 3. An address space can have several processes (clone), a process
+ * several address spaces one after the other (exec), and each process can have any
+ * file (fork, clone, pass).
  */
 #include <malloc.h>
 #include <sanitizer/asan_interface.h>
@@ -15,49 +20,63 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "world.h"
+#include "harness.h"
 
 #define CAPACITY	40
 #define CGROUPS		14	/* 0 is the root */
 #define PROCESSES	6
+#define TASKS		(2 * PROCESSES)
+#define FILES		8
+#define MMS		16
 #define SETS		32
 #define LENGTH		2000
 #define ROOT		0
-#define NOBODY		-1
+#define NONE		-1
 
 enum kind {
+	V1,						/* from here on */
 	MKDIR, RMDIR, ENABLE, DISABLE, LIMIT,		/* cgroups */
-	START, EXIT, MOVE,				/* processes */
-	OPEN, CLOSE, ALLOC, FREE, QUOTA, INFO,		/* the device */
-	BIND, UNBIND, HOLD, PUT,			/* the kernel */
+	START, FORK, CLONE, THREAD,			/* processes */
+	EXEC, EXIT, REAP, MOVE, MOVE_THREAD,
+	OPEN, PASS, CLOSE, ALLOC, FREE, QUOTA, INFO,	/* the device */
+	BIND, PIN, UNPIN, HOLD, PUT,			/* the kernel */
 	FAIL,						/* the n-th allocation after this */
 	KINDS,
 };
 
-/* How often, of 1000; and what the arguments of each are below. */
+/* How often, of 1000; and each argument is less than what @below has. */
 static const struct {
 	const char *name;
 	unsigned int weight;
 	u32 below[3];
 } kinds[KINDS] = {
+	[V1]      = { "v1",       0 },
 	[MKDIR]   = { "mkdir",   40, { CGROUPS } },
-	[RMDIR]   = { "rmdir",   30, { CGROUPS } },
+	[RMDIR]   = { "rmdir",   35, { CGROUPS } },
 	[ENABLE]  = { "enable",  30, { CGROUPS } },
-	[DISABLE] = { "disable", 12, { CGROUPS } },
-	[LIMIT]   = { "limit",   60, { CGROUPS, CAPACITY / 2 } },
-	[START]   = { "start",   40, { PROCESSES, CGROUPS } },
-	[EXIT]    = { "exit",    12, { PROCESSES } },
-	[MOVE]    = { "move",    70, { PROCESSES, CGROUPS } },
-	[OPEN]    = { "open",    80, { PROCESSES } },
-	[CLOSE]   = { "close",   15, { PROCESSES } },
-	[ALLOC]   = { "alloc",  250, { PROCESSES, 12, CAPACITY + 5 } },
-	[FREE]    = { "free",   160, { PROCESSES, CAPACITY + 5 } },
-	[QUOTA]   = { "quota",   60, { PROCESSES, 12 } },
-	[INFO]    = { "info",    30, { PROCESSES } },
-	[BIND]    = { "bind",    25, { PROCESSES } },
-	[UNBIND]  = { "unbind",  20, { PROCESSES } },
-	[HOLD]    = { "hold",    30, { CAPACITY + 1 } },
-	[PUT]     = { "put",     26, { CAPACITY + 1 } },
+	[DISABLE] = { "disable", 10, { CGROUPS } },
+	[LIMIT]   = { "limit",   55, { CGROUPS, CAPACITY / 2 } },
+	[START]   = { "start",   25, { PROCESSES, CGROUPS } },
+	[FORK]    = { "fork",    20, { TASKS, PROCESSES } },
+	[CLONE]   = { "clone",   30, { TASKS, PROCESSES } },
+	[THREAD]  = { "thread",  25, { PROCESSES } },
+	[EXEC]    = { "exec",    10, { TASKS } },
+	[EXIT]    = { "exit",    35, { TASKS } },
+	[REAP]    = { "reap",    25, { PROCESSES } },
+	[MOVE]    = { "move",    60, { PROCESSES, CGROUPS } },
+	[MOVE_THREAD] = { "move_thread", 20, { TASKS, CGROUPS } },
+	[OPEN]    = { "open",    70, { TASKS } },
+	[PASS]    = { "pass",    20, { PROCESSES, PROCESSES, FILES } },
+	[CLOSE]   = { "close",   20, { PROCESSES, FILES } },
+	[ALLOC]   = { "alloc",  200, { TASKS, 12, CAPACITY + 5 } },
+	[FREE]    = { "free",    90, { TASKS, CAPACITY + 5 } },
+	[QUOTA]   = { "quota",   50, { TASKS, 12 } },
+	[INFO]    = { "info",    25, { TASKS } },
+	[BIND]    = { "bind",    25, { TASKS } },
+	[PIN]     = { "pin",     10, { TASKS } },
+	[UNPIN]   = { "unpin",   10, { MMS } },
+	[HOLD]    = { "hold",    25, { CAPACITY + 1 } },
+	[PUT]     = { "put",     25, { CAPACITY + 1 } },
 	[FAIL]    = { "fail",    10, { 6 } },
 };
 
@@ -70,9 +89,9 @@ struct op {
 
 struct set {
 	int payer;		/* a cgroup that the controller is switched on in */
-	int owner;		/* a process that is alive, or NOBODY */
-	int opener;		/* whose file it is, or NOBODY */
-	int binder;		/* whose PASID it has, or NOBODY */
+	int owner;		/* a process that is not reaped, or NONE */
+	bool open;		/* there is a file */
+	bool bound;		/* its mm has a PASID */
 	u32 quota;
 	u32 ids;
 };
@@ -97,14 +116,33 @@ static struct cgroup_model {
 	u64 max, max_local, alloc_fail, alloc_fail_local;
 } cgroups[CGROUPS];
 
-static struct process_model {
+static struct mm_model {
+	struct mm_struct *mm;
+	int users;		/* threads; the address space ends with the last */
+	int pins;
+	struct set *set;	/* NULL: it has none now */
+	int pasid;		/* 0: none */
+} mms[MMS];
+
+static struct file_model {
+	struct file *file;	/* NULL: there is none */
+	int copies;
+	struct mm_model *mm;	/* that opened it; NULL: it has ended */
+} files[FILES];
+
+/* Two for each process. */
+static struct task_model {
+	struct task_struct *task;	/* NULL: there is none */
 	bool alive;
 	int cgroup;
-	struct set *set;	/* the one of its mm */
-	struct mm_struct *mm;	/* while it has a PASID */
-	int pasid;
-	struct process process;
+} tasks[TASKS];
+
+static struct process_model {
+	struct mm_model *mm;	/* NULL: the process is dead, or there is none */
+	bool files[FILES];
 } processes[PROCESSES];
+
+static bool is_v1;
 
 /* Of the operation that is running. */
 static int number;
@@ -205,15 +243,14 @@ static void count_refusal(const struct set *set, u32 n)
 	}
 }
 
-static struct set *set_new(int process)
+static struct set *set_new(int task)
 {
 	int i;
 
 	for (i = 0; i < SETS; i++) {
 		if (!set_exists[i]) {
 			set_exists[i] = true;
-			sets[i] = (struct set){ counting(processes[process].cgroup), process,
-						NOBODY, NOBODY };
+			sets[i] = (struct set){ counting(tasks[task].cgroup), task / 2 };
 			return &sets[i];
 		}
 	}
@@ -222,8 +259,30 @@ static struct set *set_new(int process)
 
 static void set_check_end(struct set *set)
 {
-	if (set->opener == NOBODY && set->binder == NOBODY && !set->ids)
+	if (!set->open && !set->bound && !set->ids)
 		set_exists[set - sets] = false;
+}
+
+/* Whether the process that is charged for @set is alive in the address space. */
+static bool owner_is_there(const struct set *set, const struct mm_model *mm)
+{
+	return set->owner != NONE && processes[set->owner].mm == mm;
+}
+
+/* Where an ID is counted that @task takes. */
+static int payer_for(const struct set *set, int task)
+{
+	return owner_is_there(set, processes[task / 2].mm) ? set->payer :
+							     counting(tasks[task].cgroup);
+}
+
+/* @task asks for an ID or a quota: an account without its owner is this process's now. */
+static void adopt(struct set *set, int task, bool failing)
+{
+	if (failing || owner_is_there(set, processes[task / 2].mm))
+		return;
+	set->payer = counting(tasks[task].cgroup);
+	set->owner = task / 2;
 }
 
 static void id_drop(u32 id)
@@ -363,20 +422,41 @@ static void check_files(void)
 
 /* Operations. Those that make no sense now do nothing. */
 
+static bool is_alive(int process)
+{
+	return processes[process].mm;
+}
+
+static void move_accounts(int process, int cgroup)
+{
+	int i;
+
+	for (i = 0; i < SETS; i++) {
+		if (set_exists[i] && sets[i].owner == process)
+			sets[i].payer = counting(cgroup);
+	}
+}
+
+static void process_attach(int process)
+{
+	int i, task = 2 * process + !tasks[2 * process].alive;
+
+	task_move(tasks[task].task, cgroups[counting(tasks[task].cgroup)].css, false);
+	move_accounts(process, tasks[task].cgroup);
+	for (i = 2 * process; i < 2 * process + 2; i++) {
+		if (tasks[i].alive)
+			tasks[i].cgroup = tasks[task].cgroup;
+	}
+}
+
+/* On v2 all threads of a process are in one cgroup, as far as this controller sees. */
 static void cgroup_attach(int cgroup)
 {
-	int i, j;
+	int i;
 
 	for (i = 0; i < PROCESSES; i++) {
-		struct process_model *p = &processes[i];
-
-		if (!p->alive || !is_below(p->cgroup, cgroup))
-			continue;
-		process_move(&p->process, cgroups[counting(p->cgroup)].css);
-		for (j = 0; j < SETS; j++) {
-			if (set_exists[j] && sets[j].owner == i)
-				sets[j].payer = counting(p->cgroup);
-		}
+		if (is_alive(i) && is_below(tasks[2 * i + !tasks[2 * i].alive].cgroup, cgroup))
+			process_attach(i);
 	}
 }
 
@@ -419,7 +499,7 @@ static void do_mkdir(int parent)
 	cgroups[i].exists = true;
 	cgroups[i].parent = parent;
 	cgroups[i].subtree = false;
-	if (cgroups[parent].subtree)
+	if (cgroups[parent].subtree || is_v1)
 		controller_on(i);
 }
 
@@ -433,8 +513,8 @@ static void do_rmdir(int cgroup)
 		if (cgroups[i].exists && cgroups[i].parent == cgroup)
 			return;
 	}
-	for (i = 0; i < PROCESSES; i++) {
-		if (processes[i].alive && processes[i].cgroup == cgroup)
+	for (i = 0; i < TASKS; i++) {
+		if (tasks[i].alive && tasks[i].cgroup == cgroup)
 			return;
 	}
 	if (cgroups[cgroup].css)
@@ -446,7 +526,7 @@ static void do_enable(int cgroup)
 {
 	int i;
 
-	if (!cgroups[cgroup].css || cgroups[cgroup].subtree)
+	if (!cgroups[cgroup].css || cgroups[cgroup].subtree || is_v1)
 		return;
 	cgroups[cgroup].subtree = true;
 	for (i = 1; i < CGROUPS; i++) {
@@ -488,75 +568,98 @@ static void do_limit(int cgroup, u32 n)
 	expect("what was written", css_write(c->css, "max", text, strlen(text)), strlen(text));
 }
 
-static void do_start(int process, int cgroup)
+/* On v1 the controller is on everywhere, or nowhere. */
+static void do_v1(void)
 {
-	struct process_model *p = &processes[process];
-
-	if (p->alive || p->process.file || p->mm || !cgroups[cgroup].exists)
-		return;
-	p->alive = true;
-	p->cgroup = cgroup;
-	p->set = NULL;
-	process_start(&p->process, cgroups[counting(cgroup)].css, process);
-}
-
-static void do_exit(int process)
-{
-	struct process_model *p = &processes[process];
 	int i;
 
-	if (!p->alive)
-		return;
-	process_exit(&p->process);
-	p->alive = false;
-	for (i = 0; i < SETS; i++) {
-		if (sets[i].owner == process)
-			sets[i].owner = NOBODY;
+	is_v1 = true;
+	for (i = 1; i < CGROUPS; i++) {
+		if (cgroups[i].exists)
+			is_v1 = false;
 	}
 }
 
-static void do_move(int process, int cgroup)
+static struct mm_model *mm_add(void)
 {
-	struct process_model *p = &processes[process];
+	struct mm_model *mm;
+	int i;
 
-	if (!p->alive || !cgroups[cgroup].exists)
-		return;
-	p->cgroup = cgroup;
-	cgroup_attach(cgroup);
-}
+	for (mm = mms; mm < mms + MMS; mm++) {
+		bool used = mm->users || mm->pins || mm->pasid || mm->set;
 
-static void do_open(int process, bool failing)
-{
-	struct process_model *p = &processes[process];
-	struct file *had = p->process.file;
-	struct set *set;
-	int ret;
-
-	set = p->alive ? p->set ?: set_new(process) : NULL;
-	if (!set)
-		return;
-	ret = device_open(&p->process);
-	if (!expect_or_enomem("opening", ret, had ? -EBUSY : 0, failing) || ret) {
-		set_check_end(set);
-		return;
+		for (i = 0; i < FILES; i++)
+			used |= files[i].file && files[i].mm == mm;
+		if (!used)
+			return mm;
 	}
-	set->opener = process;
-	p->set = set;
+	return NULL;
 }
 
-static void do_close(int process)
+/* Task @task is that of a process that has just begun. */
+static void process_add(int process, struct task_struct *task, int cgroup, struct mm_model *mm)
 {
-	struct process_model *p = &processes[process];
-	struct set *set = p->set;
+	mm->mm = task->mm;
+	mm->users++;
+	processes[process].mm = mm;
+	tasks[2 * process] = (struct task_model){ task, true, cgroup };
+}
+
+static bool is_free(int process)
+{
+	return !tasks[2 * process].task;
+}
+
+static void do_start(int process, int cgroup)
+{
+	struct mm_model *mm = mm_add();
+
+	if (mm && is_free(process) && cgroups[cgroup].exists)
+		process_add(process, task_new(cgroups[counting(cgroup)].css, process, NULL),
+			    cgroup, mm);
+}
+
+/* All that a child inherits here is where it is, and the files. */
+static void do_fork(int task, int child, bool same_mm)
+{
+	struct process_model *p = &processes[task / 2];
+	struct mm_model *mm = same_mm ? p->mm : mm_add();
+	struct task_struct *t;
+	int i;
+
+	if (!mm || !tasks[task].alive || !is_free(child))
+		return;
+	t = task_new(task_ioasids(tasks[task].task), child, same_mm ? mm->mm : NULL);
+	process_add(child, t, tasks[task].cgroup, mm);
+	for (i = 0; i < FILES; i++) {
+		processes[child].files[i] = p->files[i];
+		files[i].copies += p->files[i];
+	}
+}
+
+static void do_thread(int process)
+{
+	int from = 2 * process + !tasks[2 * process].alive, to = 2 * process + 1;
+
+	if (!is_alive(process) || tasks[to].task)
+		return;
+	tasks[to] = tasks[from];
+	tasks[to].task = task_new_thread(tasks[from].task);
+	processes[process].mm->users++;
+}
+
+/* What was taken through the device goes when its address space ends, or its file. */
+static void device_end(struct mm_model *mm)
+{
+	struct set *set = mm->set;
 	u32 id;
 
-	if (!p->process.file)
+	if (!set || !set->open)
 		return;
-	device_close(&p->process);
 	set->quota = 0;
-	set->opener = NOBODY;
-	if (set->binder == NOBODY)
-		p->set = NULL;
+	set->open = false;
+	if (!set->bound)
+		mm->set = NULL;
 	for (id = 1; id <= CAPACITY; id++) {
 		if (ids[id].set == set && !ids[id].kernels && !ids[id].freed)
 			id_free(id);
@@ -564,9 +667,216 @@ static void do_close(int process)
 	set_check_end(set);
 }
 
+static void mm_leave(struct mm_model *mm)
+{
+	int i;
+
+	if (--mm->users)
+		return;
+	device_end(mm);
+	for (i = 0; i < FILES; i++) {
+		if (files[i].mm == mm)
+			files[i].mm = NULL;
+	}
+}
+
+/* The kernel says when an mm goes; with it goes the PASID. */
+static void mm_pasid_drop(struct mm_struct *mm)
+{
+	struct mm_model *m;
+
+	for (m = mms; m < mms + MMS && (m->mm != mm || !m->pasid); m++)
+		;
+	if (m == mms + MMS || m->users || m->pins)
+		differ("an mm is freed that is in use");
+	ioasid_mm_free(mm, mm->pasid);
+	m->mm = NULL;
+}
+
+/* After the operation in which they went. */
+static void forget_mms(void)
+{
+	struct mm_model *mm;
+
+	for (mm = mms; mm < mms + MMS; mm++) {
+		struct set *set = mm->set;
+		int pasid = mm->pasid;
+
+		if (mm->mm || !pasid)
+			continue;
+		mm->pasid = 0;
+		mm->set = NULL;
+		set->bound = false;
+		id_free(pasid);
+	}
+}
+
+static void file_put(int process, int file)
+{
+	struct file_model *f = &files[file];
+	struct process with = { current, f->file };
+
+	if (!processes[process].files[file])
+		return;
+	processes[process].files[file] = false;
+	if (--f->copies)
+		return;
+	device_close(&with);
+	if (f->mm)
+		device_end(f->mm);
+	*f = (struct file_model){};
+}
+
+static void do_exit(int task)
+{
+	int other = task ^ 1, process = task / 2, i;
+	struct process_model *p = &processes[process];
+	struct mm_model *mm = p->mm;
+
+	if (!tasks[task].alive)
+		return;
+	tasks[task].alive = false;
+	if (!tasks[other].alive)
+		p->mm = NULL;
+	mm_leave(mm);
+	task_exit(tasks[task].task);
+	if (task & 1)
+		tasks[task].task = NULL;
+	for (i = 0; !p->mm && i < FILES; i++)
+		file_put(process, i);
+}
+
+static void do_reap(int process)
+{
+	int i;
+
+	if (is_free(process) || is_alive(process))
+		return;
+	task_reap(tasks[2 * process].task);
+	tasks[2 * process].task = NULL;
+	for (i = 0; i < SETS; i++) {
+		if (sets[i].owner == process)
+			sets[i].owner = NONE;
+	}
+}
+
+static void do_exec(int task)
+{
+	struct process_model *p = &processes[task / 2];
+	struct mm_model *old = p->mm, *new = mm_add();
+
+	if (!new || !tasks[task].alive)
+		return;
+	mm_leave(old);
+	if (tasks[task ^ 1].alive)
+		mm_leave(old);
+	task_exec(tasks[task].task);
+	tasks[task & ~1] = tasks[task];
+	tasks[task | 1] = (struct task_model){};
+	new->mm = tasks[task & ~1].task->mm;
+	new->users = 1;
+	p->mm = new;
+}
+
+static void do_move(int process, int cgroup)
+{
+	int i;
+
+	if (!is_alive(process) || !cgroups[cgroup].exists)
+		return;
+	for (i = 2 * process; i < 2 * process + 2; i++) {
+		if (tasks[i].alive)
+			tasks[i].cgroup = cgroup;
+	}
+	process_attach(process);
+}
+
+static void do_move_thread(int task, int cgroup)
+{
+	if (!is_v1 || !tasks[task].alive || !cgroups[cgroup].exists)
+		return;
+	tasks[task].cgroup = cgroup;
+	task_move(tasks[task].task, cgroups[cgroup].css, true);
+	move_accounts(task / 2, cgroup);
+}
+
+static void do_open(int task, bool failing)
+{
+	struct process_model *p = &processes[task / 2];
+	struct process with = { tasks[task].task };
+	struct set *set;
+	int ret, i;
+
+	for (i = 0; i < FILES && files[i].file; i++)
+		;
+	if (i == FILES || !tasks[task].alive)
+		return;
+	set = p->mm->set ?: set_new(task);
+	if (!set)
+		return;
+	ret = device_open(&with);
+	if (!expect_or_enomem("opening", ret, set->open ? -EBUSY : 0, failing) || ret) {
+		set_check_end(set);
+		return;
+	}
+	set->open = true;
+	p->mm->set = set;
+	p->files[i] = true;
+	files[i] = (struct file_model){ with.file, 1, p->mm };
+}
+
+static void do_pass(int from, int to, int file)
+{
+	if (!processes[from].files[file] || processes[to].files[file] || !is_alive(to))
+		return;
+	processes[to].files[file] = true;
+	files[file].copies++;
+}
+
+static void do_close(int process, int file)
+{
+	if (!is_alive(process))
+		return;
+	current = tasks[2 * process + !tasks[2 * process].alive].task;
+	file_put(process, file);
+}
+
+/*
+ * The file that @task uses: that of its address space or, if it has none, any; with
+ * that it may do nothing.
+ */
+static bool find_file(int task, struct process *with)
+{
+	struct process_model *p = &processes[task / 2];
+	bool foreign = false;
+	int i;
+
+	*with = (struct process){ tasks[task].task };
+	for (i = 0; tasks[task].alive && i < FILES; i++) {
+		if (!p->files[i])
+			continue;
+		if (files[i].mm == p->mm) {
+			with->file = files[i].file;
+			return true;
+		}
+		foreign = true;
+		with->file = files[i].file;
+	}
+	if (foreign) {
+		struct ioasid_info info;
+
+		expect("allocating for another", device_alloc(with, 1, CAPACITY), -EPERM);
+		expect("freeing for another", device_free(with, 1), -EPERM);
+		expect("reserving for another", device_quota(with, 1), -EPERM);
+		expect("asking for another", device_info(with, &info), -EPERM);
+	}
+	return false;
+}
+
 /*
  * What is reserved is charged already: to take it or to give it back touches no
- * cgroup. Meanwhile AddressSanitizer takes them for freed.
+ * cgroup, unless the account is adopted first. Meanwhile AddressSanitizer takes the
+ * cgroups for freed.
  */
 static void hide_cgroups(const struct set *set)
 {
@@ -590,123 +900,169 @@ static void show_cgroups(void)
 	}
 }
 
-static void do_alloc(int process, u32 low, u32 high, bool failing)
+/* What @cgroup counts, by its own file. */
+static s64 counted(int cgroup)
 {
-	struct process_model *p = &processes[process];
-	int is, should;
+	return cgroup == ROOT ? 0 : css_number(cgroups[cgroup].css, "current");
+}
 
-	if (!p->alive || !p->process.file)
+static void check_counted(int task, int cgroup, s64 before)
+{
+	if (cgroup != ROOT && counted(cgroup) <= before)
+		differ("task %d, in cgroup %d, has taken what cgroup %d does not count", task,
+		       tasks[task].cgroup, cgroup);
+}
+
+static void do_alloc(int task, u32 low, u32 high, bool failing)
+{
+	struct process with;
+	int is, should, payer;
+	struct set *set;
+	bool is_there;
+	s64 before;
+
+	if (!find_file(task, &with))
 		return;
-	should = id_new(p->set, low, high);
-	hide_cgroups(p->set);
-	is = device_alloc(&p->process, low, high);
+	set = processes[task / 2].mm->set;
+	is_there = owner_is_there(set, processes[task / 2].mm);
+	payer = payer_for(set, task);
+	before = counted(payer) + (is_below(set->payer, payer) ? 0 : charge_of(set));
+	/* It asks for nothing. */
+	if ((low ?: 1) <= high)
+		adopt(set, task, failing);
+	should = id_new(set, low, high);
+	if (is_there)
+		hide_cgroups(set);
+	is = device_alloc(&with, low, high);
 	show_cgroups();
+	if (is > 0 && !set->quota)
+		check_counted(task, payer, before);
 	if (!expect_or_enomem("allocating", is, should, failing))
 		return;
 	if (is == -EAGAIN)
-		count_refusal(p->set, 1);
+		count_refusal(set, 1);
 	else if (is > 0)
-		id_add(p->set, is, false);
+		id_add(set, is, false);
 }
 
-static void do_free(int process, u32 id)
+static void do_free(int task, u32 id)
 {
-	struct process_model *p = &processes[process];
+	struct process with;
+	struct set *set;
 	int is, should = 0;
 
-	if (!p->alive || !p->process.file)
+	if (!find_file(task, &with))
 		return;
+	set = processes[task / 2].mm->set;
 	if (!id)
 		should = -EINVAL;
 	else if (id > CAPACITY || !ids[id].set)
 		should = -ENOENT;
-	else if (ids[id].set != p->set || ids[id].kernels)
+	else if (ids[id].set != set || ids[id].kernels)
 		should = -EACCES;
 	else if (ids[id].freed)
 		should = -EBUSY;
-	hide_cgroups(p->set);
-	is = device_free(&p->process, id);
+	hide_cgroups(set);
+	is = device_free(&with, id);
 	show_cgroups();
 	expect("freeing", is, should);
 	if (!should)
 		id_free(id);
 }
 
-static void do_quota(int process, u32 quota)
+static void do_quota(int task, u32 quota)
 {
-	struct process_model *p = &processes[process];
-	int should = 0;
+	struct process with;
+	int should = 0, payer;
+	struct set *set;
 	u32 from, to;
+	s64 before;
 
-	if (!p->alive || !p->process.file)
+	if (!find_file(task, &with))
 		return;
-	from = charge_of(p->set);
-	to = quota ?: p->set->ids;
-	if (to < p->set->ids)
+	set = processes[task / 2].mm->set;
+	payer = payer_for(set, task);
+	before = counted(payer) + (is_below(set->payer, payer) ? 0 : charge_of(set));
+	adopt(set, task, false);
+	from = charge_of(set);
+	to = quota ?: set->ids;
+	if (to < set->ids)
 		should = -ENOSPC;
 	else if (to > from)
-		should = request(p->set, to - from);
-	expect("reserving", device_quota(&p->process, quota), should);
+		should = request(set, to - from);
+	expect("reserving", device_quota(&with, quota), should);
+	if (!should && to > from)
+		check_counted(task, payer, before);
 	if (should == -EAGAIN)
-		count_refusal(p->set, to - from);
+		count_refusal(set, to - from);
 	else if (!should)
-		p->set->quota = quota;
+		set->quota = quota;
 }
 
-static void do_info(int process)
+static void do_info(int task)
 {
-	struct process_model *p = &processes[process];
 	struct ioasid_info info;
+	struct process with;
+	char should[128];
+	struct set *set;
 
-	if (!p->alive || !p->process.file)
+	if (!find_file(task, &with))
 		return;
-	expect("asking", device_info(&p->process, &info), 0);
-	expect("quota", info.quota, p->set->quota);
-	expect("allocated", info.allocated, p->set->ids);
-	expect("available", info.available, p->set->quota ? p->set->quota - p->set->ids :
-	       min(left_of_limits(p->set->payer), left_of_capacity()));
+	set = processes[task / 2].mm->set;
+	adopt(set, task, false);
+	expect("asking", device_info(&with, &info), 0);
+	expect("quota", info.quota, set->quota);
+	expect("allocated", info.allocated, set->ids);
+	expect("available", info.available, set->quota ? set->quota - set->ids :
+	       min(left_of_limits(set->payer), left_of_capacity()));
+	snprintf(should, sizeof(should),
+		 "ioasid-quota:\t%u\nioasid-allocated:\t%u\nioasid-cgroup:\t/%d\n",
+		 set->quota, set->ids, set->payer);
+	if (strcmp(strchr(device_fdinfo(&with), '\n') + 1, should))
+		differ("fdinfo is\n%sand should be\n%s", device_fdinfo(&with), should);
 }
 
-static void do_bind(int process, bool failing)
+static void do_bind(int task, bool failing)
 {
-	struct process_model *p = &processes[process];
+	struct mm_model *mm = processes[task / 2].mm;
 	struct set *set;
 	int is, should;
 
-	set = p->alive && !p->mm ? p->set ?: set_new(process) : NULL;
+	set = tasks[task].alive && !mm->pasid ? mm->set ?: set_new(task) : NULL;
 	if (!set)
 		return;
+	adopt(set, task, failing);
 	should = id_new(set, 1, CAPACITY);
-	current = &p->process.task;
-	is = ioasid_mm_alloc(p->process.task.mm, CAPACITY);
+	current = tasks[task].task;
+	is = ioasid_mm_alloc(mm->mm, CAPACITY);
 	if (!expect_or_enomem("binding", is, should, failing) || is < 0) {
 		if (is == -EAGAIN)
 			count_refusal(set, 1);
 		set_check_end(set);
 		return;
 	}
-	p->set = set;
-	p->mm = p->process.task.mm;
-	mmgrab(p->mm);
-	p->pasid = is;
-	set->binder = process;
+	mm->mm->pasid = is;
+	mm->pasid = is;
+	mm->set = set;
+	set->bound = true;
 	id_add(set, is, true);
 }
 
-static void do_unbind(int process)
+/* An idle processor keeps an mm, so that it lives longer than its address space. */
+static void do_pin(int task)
 {
-	struct process_model *p = &processes[process];
-	struct set *set = p->set;
-
-	if (!p->mm)
+	if (!tasks[task].alive)
 		return;
-	ioasid_mm_free(p->mm, p->pasid);
-	mmdrop(p->mm);
-	p->mm = NULL;
-	set->binder = NOBODY;
-	if (set->opener == NOBODY)
-		p->set = NULL;
-	id_free(p->pasid);
+	mmgrab(tasks[task].task->mm);
+	processes[task / 2].mm->pins++;
+}
+
+static void do_unpin(int mm)
+{
+	if (!mms[mm].pins)
+		return;
+	mms[mm].pins--;
+	mmdrop(mms[mm].mm);
 }
 
 static void do_hold(u32 id)
@@ -736,22 +1092,31 @@ static void do_op(const struct op *op, bool failing)
 	const u32 *arg = op->arg;
 
 	switch (op->kind) {
+	case V1:	return do_v1();
 	case MKDIR:	return do_mkdir(arg[0]);
 	case RMDIR:	return do_rmdir(arg[0]);
 	case ENABLE:	return do_enable(arg[0]);
 	case DISABLE:	return do_disable(arg[0]);
 	case LIMIT:	return do_limit(arg[0], arg[1]);
 	case START:	return do_start(arg[0], arg[1]);
+	case FORK:	return do_fork(arg[0], arg[1], false);
+	case CLONE:	return do_fork(arg[0], arg[1], true);
+	case THREAD:	return do_thread(arg[0]);
+	case EXEC:	return do_exec(arg[0]);
 	case EXIT:	return do_exit(arg[0]);
+	case REAP:	return do_reap(arg[0]);
 	case MOVE:	return do_move(arg[0], arg[1]);
+	case MOVE_THREAD: return do_move_thread(arg[0], arg[1]);
 	case OPEN:	return do_open(arg[0], failing);
-	case CLOSE:	return do_close(arg[0]);
+	case PASS:	return do_pass(arg[0], arg[1], arg[2]);
+	case CLOSE:	return do_close(arg[0], arg[1]);
 	case ALLOC:	return do_alloc(arg[0], arg[1], arg[2], failing);
 	case FREE:	return do_free(arg[0], arg[1]);
 	case QUOTA:	return do_quota(arg[0], arg[1]);
 	case INFO:	return do_info(arg[0]);
 	case BIND:	return do_bind(arg[0], failing);
-	case UNBIND:	return do_unbind(arg[0]);
+	case PIN:	return do_pin(arg[0]);
+	case UNPIN:	return do_unpin(arg[0]);
 	case HOLD:	return do_hold(arg[0]);
 	case PUT:	return do_put(arg[0]);
 	case FAIL:	/* of the next operation */
@@ -760,30 +1125,49 @@ static void do_op(const struct op *op, bool failing)
 	}
 }
 
+static bool can_fail(const struct op *op)
+{
+	return op->kind == ALLOC || op->kind == OPEN || op->kind == BIND;
+}
+
+static bool adopts(const struct op *op)
+{
+	int task = op->arg[0];
+	struct mm_model *mm = processes[task / 2].mm;
+
+	return op->kind != OPEN && tasks[task].alive && mm->set && !owner_is_there(mm->set, mm);
+}
+
 static void __noreturn run(const struct op *ops, int n)
 {
 	int i;
 
 	rcu_register_thread();
+	kernel_mm_pasid_drop = mm_pasid_drop;
 	cgroups[ROOT].exists = true;
 	cgroups[ROOT].css = css_make(&ioasids_cgrp_subsys, NULL, ROOT);
 	init_css_set.subsys[ioasids_cgrp_id] = cgroups[ROOT].css;
-	expect("the capacity", ioasid_install_capacity(CAPACITY), 0);
+	ioasid_report_iommu(CAPACITY + 1);
 
 	for (number = 0; number < n; number++) {
 		bool failing = number && ops[number - 1].kind == FAIL;
 
 		kernel_failing_allocation = 0;
-		if (failing && (ops[number].kind == ALLOC || ops[number].kind == OPEN ||
-				ops[number].kind == BIND))
+		if (failing && can_fail(&ops[number]))
 			kernel_failing_allocation = ops[number - 1].arg[0] + 1;
+		/* If it comes to that, another process has adopted the account already. */
+		if (kernel_failing_allocation && adopts(&ops[number]))
+			kernel_failing_allocation = 1;
 		do_op(&ops[number], failing);
 		kernel_failing_allocation = 0;
+		forget_mms();
 		check_counts();
 		if (number % 16 == 0 || number == n - 1)
 			check_files();
-		if (number % 64 == 0)
+		if (number % 64 == 0) {
 			kernel_rcu_barrier();
+			forget_mms();
+		}
 	}
 
 	/* All is given back, and all memory with it. */
@@ -791,11 +1175,16 @@ static void __noreturn run(const struct op *ops, int n)
 		while (i && ids[i].set && ids[i].holders)
 			do_put(i);
 	}
-	for (i = 0; i < PROCESSES; i++) {
-		do_close(i);
-		do_unbind(i);
+	for (i = 0; i < TASKS; i++)
 		do_exit(i);
+	for (i = 0; i < PROCESSES; i++)
+		do_reap(i);
+	for (i = 0; i < MMS; i++) {
+		while (mms[i].pins)
+			do_unpin(i);
 	}
+	kernel_rcu_barrier();
+	forget_mms();
 	check_counts();
 	for (i = 1; i < CGROUPS; i++) {
 		if (cgroups[i].css)
@@ -919,7 +1308,7 @@ static void random_ops(struct op *ops)
 	int i, j;
 
 	memset(ops, 0, LENGTH * sizeof(*ops));
-	for (i = 0; i < LENGTH; i++) {
+	for (i = random_below(3) ? 0 : 1; i < LENGTH; i++) {
 		u32 at = random_below(1000);
 		enum kind kind = 0;
 

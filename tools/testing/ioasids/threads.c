@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads that do what the model does, at once, for ThreadSanitizer to look at:
- * each has a process with the device, which another moves, whose limits another
- * changes, and whose IDs another holds. All are below a cgroup that they fill. What
- * is in its files is right at any instant, and nothing is left at the end.
+ * Threads that do what the model does, at once, for ThreadSanitizer to look at: each
+ * has a process with the device, which another thread moves, whose limits another
+ * changes, and whose IDs another holds. Or all have processes of one address space and
+ * copies of one descriptor, and processes take the place of others. All are below a
+ * cgroup that they fill. Its files are right at any instant, and nothing is left at
+ * the end.
  *
  *   threads [-t SECONDS]		in all
  */
@@ -11,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "world.h"
+#include "harness.h"
 
 #define THREADS		8
 #define PLACES		4
@@ -34,7 +36,7 @@ static void check(bool ok, const char *what)
 static void *work(void *arg)
 {
 	struct process *p = arg;
-	unsigned int seed = p->task.tgid->nr;
+	unsigned int seed = p->task->tgid->nr;
 	int ids[LIMIT], n = 0, pasid = 0;
 
 	rcu_register_thread();
@@ -72,13 +74,13 @@ static void *work(void *arg)
 				ioasid_put(id);
 			break;
 		case 13:
-			current = &p->task;
+			current = p->task;
 			if (pasid) {
-				ioasid_mm_free(p->task.mm, pasid);
+				ioasid_mm_free(p->task->mm, pasid);
 				pasid = 0;
 				break;
 			}
-			ret = ioasid_mm_alloc(p->task.mm, IOASID_MAX);
+			ret = ioasid_mm_alloc(p->task->mm, IOASID_MAX);
 			pasid = max(ret, 0);
 			break;
 		case 14:
@@ -91,9 +93,9 @@ static void *work(void *arg)
 			break;
 		}
 	}
-	current = &p->task;
+	current = p->task;
 	if (pasid)
-		ioasid_mm_free(p->task.mm, pasid);
+		ioasid_mm_free(p->task->mm, pasid);
 	if (p->file)
 		device_close(p);
 	rcu_unregister_thread();
@@ -182,6 +184,144 @@ static s64 reserve_while_another_allocates(u32 n)
 	return peak;
 }
 
+/* Processes that share an address space, and a file. */
+
+#define SHARED_TURNS	300
+
+static struct shared {
+	pthread_mutex_t lock;		/* against the end of the process that is moved */
+	struct process process;
+} shared[THREADS];
+
+static int copies;			/* of the descriptor */
+
+/* A child has the place of its parent, which dies. */
+static void replace(struct process *p)
+{
+	struct task_struct *old = p->task;
+
+	p->task = task_new(task_ioasids(old), old->tgid->nr, old->mm);
+	task_exit(old);
+	task_reap(old);
+}
+
+static void close_copy(struct process *p)
+{
+	if (!__atomic_sub_fetch(&copies, 1, __ATOMIC_ACQ_REL))
+		device_close(p);
+}
+
+static void *work_shared(void *arg)
+{
+	struct shared *s = arg;
+	struct process *p = &s->process;
+	unsigned int seed = p->task->tgid->nr + time(NULL);
+	bool close_first;
+	int i, id, ret;
+
+	rcu_register_thread();
+	for (i = 0; i < SHARED_TURNS; i++) {
+		struct ioasid_info info;
+
+		switch (rand_r(&seed) % 8) {
+		case 0 ... 2:
+			ret = device_alloc(p, 1, U32_MAX);
+			check(ret > 0 || ret == -EAGAIN || ret == -ENOSPC, "allocating failed");
+			break;
+		case 3 ... 4:
+			/* Of any of them. */
+			id = 1 + rand_r(&seed) % LIMIT;
+			ret = device_free(p, id);
+			check(!ret || ret == -ENOENT || ret == -EBUSY, "freeing failed");
+			break;
+		case 5:
+			ret = device_quota(p, rand_r(&seed) % 2 * LIMIT / 2);
+			check(!ret || ret == -EAGAIN || ret == -ENOSPC, "reserving failed");
+			break;
+		case 6:
+			check(!device_info(p, &info), "there is no information");
+			device_fdinfo(p);
+			break;
+		case 7:
+			pthread_mutex_lock(&s->lock);
+			replace(p);
+			pthread_mutex_unlock(&s->lock);
+			break;
+		}
+	}
+	/* The last process to die and the last descriptor end the set: both may be first. */
+	close_first = rand_r(&seed) % 2;
+	if (close_first)
+		close_copy(p);
+	pthread_mutex_lock(&s->lock);
+	task_exit(p->task);
+	if (!close_first)
+		close_copy(p);
+	task_reap(p->task);
+	p->task = NULL;
+	pthread_mutex_unlock(&s->lock);
+	rcu_unregister_thread();
+	return NULL;
+}
+
+/* Moves one process after the other until all are dead. */
+static void administer_shared(int threads)
+{
+	unsigned int seed = threads;
+	int i, alive;
+
+	do {
+		struct cgroup_subsys_state *place = css_make(&ioasids_cgrp_subsys, places[0], 9);
+
+		for (i = 0, alive = 0; i < threads; i++) {
+			struct shared *s = &shared[i];
+
+			pthread_mutex_lock(&s->lock);
+			if (s->process.task) {
+				alive++;
+				process_move(&s->process, place);
+				check(css_number(top, "current") <= LIMIT,
+				      "the limit did not hold");
+				process_move(&s->process, places[rand_r(&seed) % PLACES]);
+			}
+			pthread_mutex_unlock(&s->lock);
+		}
+		css_read(top, "stat");
+		css_remove(place);
+		kernel_rcu_barrier();
+	} while (alive);
+}
+
+static void share_an_address_space(int threads, int seconds)
+{
+	time_t end = time(NULL) + seconds;
+	pthread_t ids[THREADS];
+	int i;
+
+	do {
+		struct process first;
+
+		process_start(&first, places[0], 50);
+		check(!device_open(&first), "the device cannot be opened");
+		copies = threads + 1;
+		for (i = 0; i < threads; i++) {
+			pthread_mutex_init(&shared[i].lock, NULL);
+			shared[i].process.file = first.file;
+			shared[i].process.task = task_new(places[i % PLACES], i + 1,
+							  first.task->mm);
+			pthread_create(&ids[i], NULL, work_shared, &shared[i]);
+		}
+		process_exit(&first);
+		close_copy(&first);
+		administer_shared(threads);
+		for (i = 0; i < threads; i++)
+			pthread_join(ids[i], NULL);
+		kernel_rcu_barrier();
+		check(!css_number(top, "current"), "something is still charged");
+		check(!!strstr(css_read(root, "capacity"), "user 0\n"), "capacity was lost");
+	} while (time(NULL) < end);
+}
+
 int main(int argc, char **argv)
 {
 	int option, i, threads, seconds = 30;
@@ -201,7 +341,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < PLACES; i++)
 		places[i] = css_make(&ioasids_cgrp_subsys, i ? places[i / 2] : top, i + 2);
 
-	check(!ioasid_install_capacity(CAPACITY), "there is no capacity");
+	ioasid_report_iommu(CAPACITY + 1);
 	check(reserve_while_another_allocates(CAPACITY + 1) == 1, "what is refused leaves a mark");
 	puts("ok - threads.more_than_there_is_leaves_no_mark");
 	reserve_while_another_allocates(CAPACITY);
@@ -212,7 +352,7 @@ int main(int argc, char **argv)
 			process_start(&processes[i], places[i % PLACES], i + 1);
 			pthread_create(&ids[i], NULL, work, &processes[i]);
 		}
-		administer(threads, seconds / DURATIONS);
+		administer(threads, seconds / DURATIONS / 2);
 		WRITE_ONCE(ending, true);
 		for (i = 0; i < threads; i++) {
 			pthread_join(ids[i], NULL);
@@ -224,6 +364,8 @@ int main(int argc, char **argv)
 			check(!css_number(places[i], "current"), "something is still charged");
 		check(!!strstr(css_read(root, "capacity"), "user 0\n"), "capacity was lost");
 		printf("ok - threads.%d_at_once\n", threads);
+		share_an_address_space(threads, seconds / DURATIONS / 2);
+		printf("ok - threads.%d_share_an_address_space\n", threads);
 		fflush(stdout);
 	}
 	return 0;

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the core of the kernel does with the controller and with the device: it
+ * makes and removes cgroups, moves processes, and opens, uses and closes files.
+ * The tests do so through the same tables that the kernel has.
+ */
+#ifndef _IOASIDS_TEST_HARNESS_H
+#define _IOASIDS_TEST_HARNESS_H
+
+#include <linux/ioasid.h>
+#include <uapi/linux/ioasid.h>
+
+#include "kernel.h"
+
+/* A controller's state for a new cgroup below @parent; NULL for the root. */
+struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_subsys_state *parent,
+				     int number);
+/* Nobody is in the cgroup any more. */
+void css_remove(struct cgroup_subsys_state *css);
+
+/* What is in the file ioasids.@name, in memory of this thread; or its number. */
+const char *css_read(struct cgroup_subsys_state *css, const char *name);
+s64 css_number(struct cgroup_subsys_state *css, const char *name);
+ssize_t css_write(struct cgroup_subsys_state *css, const char *name, const char *text, size_t n);
+
+/* What it takes to call the device: a task that is alive, and a file of its. */
+struct process {
+	struct task_struct	*task;
+	struct file		*file;	/* NULL: the device is not open */
+};
+
+/* A process with a new address space, or that of @mm. */
+struct task_struct *task_new(struct cgroup_subsys_state *css, int nr, struct mm_struct *mm);
+struct task_struct *task_new_thread(struct task_struct *task);
+/* Ends the other threads, and has a new address space. */
+void task_exec(struct task_struct *task);
+/* A leader is a zombie then; any other thread is gone. Files are the caller's to close. */
+void task_exit(struct task_struct *task);
+/* The last of a process whose threads have all exited. */
+void task_reap(struct task_struct *leader);
+/* The thread alone, as v1 has it, or the whole process. */
+void task_move(struct task_struct *task, struct cgroup_subsys_state *css, bool alone);
+
+static inline struct cgroup_subsys_state *task_ioasids(struct task_struct *task)
+{
+	return task->cgroups->subsys[ioasids_cgrp_id];
+}
+
+/* A process of one thread, for those who need no more. */
+void process_start(struct process *p, struct cgroup_subsys_state *css, int nr);
+/* The file stays open, as if another process had a copy of the descriptor. */
+void process_exit(struct process *p);
+void process_move(struct process *p, struct cgroup_subsys_state *css);
+
+int device_open(struct process *p);
+void device_close(struct process *p);
+int device_alloc(struct process *p, u32 min, u32 max);
+int device_free(struct process *p, int id);
+int device_quota(struct process *p, u32 quota);
+int device_info(struct process *p, struct ioasid_info *info);
+/* What fdinfo says of the file, in memory of this thread. */
+const char *device_fdinfo(struct process *p);
+
+#endif /* _IOASIDS_TEST_HARNESS_H */
