@@ -27,11 +27,11 @@
 #define ROUNDS		101
 #define PAIRS		1000		/* in each round */
 #define BATCHES		20000		/* of each thread, when there are several, at most */
-#define RUN		10e6		/* ns, that threads run at least */
+#define RUN		30e6		/* ns, that threads run at least */
 #define BATCH		64		/* pairs */
 #define ENOUGH		300		/* batches, in each round */
 #define NOT_RUNNING	500e3		/* the thread, if a batch takes so many ns */
-#define THREAD_ROUNDS	21
+#define THREAD_ROUNDS	31
 #define MOST_THREADS	64
 #define TIMES		20		/* that a case is counted */
 #define MANY		100000		/* sets */
