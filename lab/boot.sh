@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# boot.sh MODE [VARIANT [NAME=VALUE...]]: boots a lab kernel with lab=MODE, passes
-# the guest's report on, and fails if the guest did, sent no verdict, or shows a
-# fault on its console. The guest is what DISKS holds, if that is set: the first is
-# the root, the last is read only; else what lab/initramfs.sh makes.
+# boot.sh MODE [VARIANT [NAME=VALUE...]]: boots a kernel of the lab with lab=MODE and
+# prints the guest's report. Fails if the guest fails, sends no verdict, or shows a fault
+# on its console. The guest is the small one of lab/initramfs.sh; or, if DISKS is set, a
+# Debian guest with these disks: the first is its root, the last is read-only.
 
-cd "$(dirname "$0")/.." || exit
+CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
 
 mode=$1 variant=${2:-}
 shift $(($# < 2 ? $# : 2))
 kernel=$(lab/kernel.sh "$variant")
 
-# Whether /dev/kvm works is asked of a guest, once in the life of the host.
+# A /dev/kvm that exists may not work: a guest tries it, once after each start of the host.
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)
 if [ -z "${ACCEL:-}" ] && [ -w /dev/kvm ] && [ ! -e "$kvm" ]; then
 	rm -f "$CACHE/kvm-$ARCH-"*
@@ -31,14 +31,15 @@ if [ "${DISKS:-}" ]; then
 	: "${MEMORY:=2048}"
 	set -- root=/dev/vda rw "$@"
 else
-	root=(-initrd "$(lab/initramfs.sh)")
+	archive=$(lab/initramfs.sh "$([ "$mode" != others ] || echo others)")
+	root=(-initrd "$archive")
 fi
-qemu=("${QEMU[@]}" -accel "$ACCEL" -smp 2 -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
+qemu=("${QEMU[@]}" -accel "$ACCEL" -smp "2,sockets=2" -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
 	-kernel "$kernel/image" "${root[@]}")
 [ "$ACCEL" != kvm ] || qemu+=(-cpu host)
-# A clock that counts instructions: what is measured is exact.
+# A clock that counts instructions makes measurements exact.
 [ "$mode" != bench ] || qemu+=(-accel tcg -icount "shift=0,sleep=off" -smp 1)
-parameters="lab=$mode console=$CONSOLE panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 $*"
+parameters="lab=$mode console=$CONSOLE $BOOT panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 $*"
 if [ "$mode" = shell ]; then
 	exec "${qemu[@]}" -serial mon:stdio -append "$parameters kunit.enable=0 quiet TERM=${TERM:-linux}"
 fi
@@ -58,7 +59,7 @@ wait $guest || status=$?
 fault='WARNING:|BUG:|kernel BUG|Oops|Kernel panic|general protection|blocked for more than|soft lockup'
 fault+='|self-detected stall|detected stalls|expedited stalls|lock held when returning|suspicious RCU usage'
 fault+='|(circular|recursive) locking|inconsistent lock state|(UBSAN|KASAN|KCSAN):|unreferenced object'
-# KCSAN also tells of races in which nothing of ours takes part: those are counted.
+# KCSAN also reports races in other parts of the kernel: those are only counted.
 awk '/^======/ { open = !open; if (!open && report ~ /KCSAN:/ && stacks !~ /ioasid/) { others++; report = "" } }
 	!open { printf "%s", report; report = stacks = ""; print; next }
 	{ report = report $0 "\n" } /\+0x[0-9a-f]+\// { stacks = stacks $0 }

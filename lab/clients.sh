@@ -1,14 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# clients.sh: installs the package of the tools in two Debian guests, each with half of
-# the clients, which limit something; then boots one of them again, to see what has
-# lasted, and once more without the controller. clients.sh shell gives a shell in such a
-# guest; clients.sh recording prints what ioasidctl shows on a busy one, and makes a
-# picture.
+# clients.sh: tests the package of the tools with its clients (systemd, podman, ...) in
+# two Debian guests at a time. One of them is then restarted, to see what lasts, and once
+# more without the controller. Which of the two a test in lab/debian/clients/ runs in, it
+# says itself. clients.sh NAME runs one of them; clients.sh shell gives a shell in such a
+# guest; clients.sh recording prints what ioasidctl shows on a busy machine, and makes
+# the picture of it in Documentation/.
 
-cd "$(dirname "$0")/.." || exit
+CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
+
+# in_guest NAME: the tests whose head says "Guest: NAME".
+in_guest() { grep -lx "# Guest: $1" lab/debian/clients/*.sh | sed 's,.*/,,; s,\.sh$,,' | paste -sd ,; }
+
+for client in lab/debian/clients/*.sh; do
+	grep -qxE '# Guest: (restarted|other)' "$client" || die "$client does not say which guest it runs in"
+done
+case ${1:-} in
+''|shell|recording) ;;
+*)	[ -e "lab/debian/clients/$1.sh" ] || die "lab/debian/clients/ has no $1.sh" ;;
+esac
 
 disk=$(lab/debian.sh)
 deb=$(lab/deb.sh)
@@ -16,7 +28,8 @@ lab/kernel.sh debian >/dev/null
 work=$(mktemp -d "$CACHE/clients.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/handed"
-cp lab/clients/* "$deb" "$work/handed"
+cp -r lab/debian/* "$deb" "$work/handed"
+chmod -R u+w "$work/handed"
 # It has to run in containers that have no libraries.
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
 tar -C "$work/handed" -cf "$work/archive" .
@@ -31,16 +44,18 @@ recording)
 	lab/boot.sh recording debian | tee "$work/recording"
 	sed '1,/^@top/d; /^@/,$d' "$work/recording" | lab/picture >Documentation/admin-guide/ioasidctl-top.svg
 	;;
-*)
+'')
 	cp --reflink=auto --sparse=always "$disk" "$work/other"
-	DISKS="$work/other $work/archive" lab/boot.sh clients debian clients=ioasidctl,libcgroup,lxc,oci,rootless \
-		>"$work/other.report" &
+	DISKS="$work/other $work/archive" lab/boot.sh clients debian "clients=$(in_guest other)" >"$work/other.report" &
 	status=0
-	lab/boot.sh clients debian clients=systemd,podman || status=1
+	lab/boot.sh clients debian "clients=$(in_guest restarted)" || status=1
 	lab/boot.sh again debian || status=1
 	lab/boot.sh without debian cgroup_disable=ioasids || status=1
 	wait $! || status=1
 	cat "$work/other.report"
 	exit $status
+	;;
+*)
+	lab/boot.sh clients debian "clients=$1"
 	;;
 esac

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the kernel's own cgroup selftests on our kernel and, at the same time, on the
-# same kernel with nothing of ours, and compares what became of each case. Some of
-# them depend on timing: programs in which a case differs are run again, at most ten
-# times, and what passes once passes.
+# Runs the kernel's own cgroup selftests on the lab's kernel and, at the same time, on
+# one without the project, and compares the results. Some of them depend on timing:
+# programs in which a case differs are run again, at most ten times, and a case that
+# passes once passes.
 
-cd "$(dirname "$0")/.." || exit
+CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
 
 compare() {
@@ -27,7 +27,7 @@ compare() {
 	END {
 		for (name in names) {
 			without = is[ARGV[1], name]; with = is[ARGV[2], name]
-			print (without == with ? "" : "not ") "ok - " name " (without ours: " without ", with ours: " with ")"
+			print (without == with ? "" : "not ") "ok - " name " (without the project: " without ", with it: " with ")"
 		}
 	}' "$@" | sort
 }
@@ -38,7 +38,7 @@ work=$(mktemp -d "$CACHE/compare.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 programs=
 for round in {1..11}; do
-	say "Running the kernel's own cgroup tests with ours and without, round $round${programs:+:$programs}"
+	say "Running the kernel's own cgroup tests with the project and without, round $round${programs:+:$programs}"
 	lab/boot.sh others stock "programs=${programs// /,}" >>"$work/without" &
 	lab/boot.sh others '' "programs=${programs// /,}" >>"$work/with"
 	wait $!
@@ -46,7 +46,7 @@ for round in {1..11}; do
 	programs=$(sed -n 's/^not ok - \([^:]*\):.*/ \1/p' "$work/result" | sort -u | tr -d '\n')
 	[ "$programs" ] || break
 done
-# Children repeat what their parents had not flushed: each line is shown once.
+# Children print again what their parents had not flushed: each line is shown once.
 awk '!shown[$0]++ { print "# without: " $0 }' "$work/without"
 awk '!shown[$0]++ { print "# with: " $0 }' "$work/with"
 cat "$work/result"

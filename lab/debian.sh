@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes the disk of a Debian guest with systemd and the clients that are tested
-# with it, from where this machine gets its own packages, and prints its name.
-# SUITE is another of Debian's suites than the machine's own.
+# Makes the disk of a Debian guest with systemd and the clients that are tested, and
+# prints its name. Packages come from where this machine gets its own. SUITE chooses
+# another of Debian's suites than that of this machine.
 
-cd "$(dirname "$0")/.." || exit
+CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
 . lab/lib.sh
 
 : "${SUITE:=$(. /etc/os-release && echo "$VERSION_CODENAME")}"
-guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,libjson-c5
-guest+=,libpam-systemd,libsmartcols1,lxc,podman,procps,runc,systemd-sysv,tmux,udev,uidmap,valgrind
+guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,fish,libeconf0,libjson-c5
+guest+=,libncursesw6,libpam-systemd,libsmartcols1,libsystemd0,lxc,podman,procps,runc,systemd-sysv,tmux,udev
+guest+=,uidmap,valgrind,zsh
 
 disk=$CACHE/debian/$SUITE-$(sha256sum lab/debian.sh | cut -c1-16)
 if [ ! -e "$disk" ]; then
@@ -30,7 +31,8 @@ if [ ! -e "$disk" ]; then
 		{ signed = $2 ~ /^\// ? " [signed-by=" $2 "]" : ""; $2 = ""; sub(own, suite); sub(/^deb/, "deb" signed); print }' |
 		sort -u >"$work/sources"
 	apt-config dump | grep -E '^Acquire::[^ ]+ "' >"$work/apt.conf"
-	mmdebstrap --variant=minbase --include="$guest" --aptopt="$work/apt.conf" \
+	# As a user, mmdebstrap changes to other users, who cannot enter a home directory.
+	TMPDIR=/var/tmp mmdebstrap --variant=minbase --include="$guest" --aptopt="$work/apt.conf" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		"$SUITE" "$work/root.tar" "$work/sources" >&2
 	say "Making its disk"
@@ -39,11 +41,11 @@ if [ ! -e "$disk" ]; then
 		mkdir root
 		tar -xf root.tar -C root --exclude='./dev/*' --exclude='./var/lib/apt/lists/*'
 		cat >root/etc/systemd/system/lab.service <<-'UNIT'
-			# What the lab hands over, on the second disk, as an archive.
+			# The second disk is an archive with guest.sh.
 			[Unit]
-			Description=What the lab wants of this guest
+			Description=Tests of the lab
 			After=multi-user.target systemd-user-sessions.service
-			FailureAction=poweroff-force
+			FailureAction=reboot-force
 			[Service]
 			Type=oneshot
 			Slice=lab.slice

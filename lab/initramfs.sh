@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packs the guest's user space, and prints the archive's name.
+# initramfs.sh [others]: packs the user space of the small guest, with the project's
+# tests or with the kernel's own tests of cgroups, and prints the archive's name.
 
-cd "$(dirname "$0")/.." || exit
+CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
 
-# Past the lists and the architectures that this machine's package manager knows.
-# Debian calls the architecture what kbuild does.
+# busybox-static of another architecture, fetched beside the package lists of this
+# machine. Debian calls the architecture what kbuild does.
 fetch_busybox() (
 	say "Fetching busybox-static for $ARCH"
 	mkdir -p "$CACHE/initramfs"
@@ -30,40 +31,50 @@ if [ "$CROSS" ]; then
 fi
 
 tools=(tools/ioasids/ioasid-hold.c)
-tests=(tools/testing/selftests/*/test_*.c)
-programs=(tools/testing/selftests/*/{bench,stress}_*.c)
-name_result() {
-	result=$CACHE/initramfs/$(key_of lab/init{ramfs.sh,.c} lab/{guest,session}.sh "${tools[@]}" \
-		"$busybox" "patches/$KERNEL" include tools/testing/selftests)
-}
+directory=tools/testing/selftests/cgroup
+tests=("$directory"/test_*.c)
+programs=("$directory"/{bench,stress}_*.c)
+own=(lab/guest "${tools[@]}" include "$directory" "patches/$KERNEL")
+[ "${1:-}" != others ] || own=(lab/guest)
+name_result() { result=$CACHE/initramfs/$(key_of lab/initramfs.sh "$busybox" "${own[@]}"); }
 name_result
 if [ ! -e "$result" ]; then
 	. lab/tree.sh
-	# What was waited for may have been this.
+	# Another script may have built it while this one waited for the lock.
 	name_result
 fi
 if [ ! -e "$result" ]; then
-	mapfile -t others < <(cd "$source" && ls tools/testing/selftests/cgroup/test_*.c)
-	say "Building the guest's user space"
+	say "Building the guest's user space${1:+ ($1)}"
 	build_in user
 	kmake -s headers >&2
 	root=$build/root
 	rm -rf "$root"
-	mkdir -p "$root"/{bin,tests,others}
+	mkdir -p "$root"/{bin,tests}
 	cp "$busybox" "$root/bin/busybox"
-	cp lab/{guest,session}.sh "$root"
+	cp lab/guest/*.sh "$root"
 	headers="-isystem $build/usr/include"
 	cc=("${CROSS}gcc" -O2 -Wall -static)
-	"${cc[@]}" -o "$root/init" lab/init.c
+	"${cc[@]}" -o "$root/init" lab/guest/init.c
+	if [ "${1:-}" = others ]; then
+		tree=$source
+		mapfile -t tests < <(cd "$tree" && ls "$directory"/test_*.c)
+		tools=() programs=()
+	fi
 	for tool in "${tools[@]}"; do
 		# shellcheck disable=SC2086
 		"${cc[@]}" $headers -o "$root/bin/$(basename "$tool" .c)" "$tool"
 	done
-	while read -r where test; do
-		make -s -C "$tree/${test%/*}" CROSS_COMPILE="$CROSS" OUTPUT="$root/$where" USERLDFLAGS=-static \
-			KHDR_INCLUDES="$headers" "$root/$where/$(basename "$test" .c)" >&2
-	done < <(printf '%s\n' "${tests[@]/#/tests }" "${programs[@]/#/bin }" "${others[@]/#/others }")
-	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$result.new"
+	# selftests DIRECTORY SOURCE...: builds programs of the kernel's selftests there.
+	selftests() {
+		local where=$root/$1 names
+		shift
+		names=("${@##*/}")
+		make -s -j"$(nproc)" -C "$tree/$directory" CROSS_COMPILE="$CROSS" OUTPUT="$where" USERLDFLAGS=-static \
+			KHDR_INCLUDES="$headers" "${names[@]/#/$where/}" >&2
+	}
+	selftests tests "${tests[@]%.c}"
+	[ ${#programs[@]} = 0 ] || selftests bin "${programs[@]%.c}"
+	(cd "$root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$result.new" || { want_space 200; exit 1; }
 	mv "$result.new" "$result"
 fi
 echo "$result"

@@ -1,43 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kernel.sh [VARIANT]: builds a kernel of lab/kernel.config and lab/arch/$ARCH.config,
-# with lab/variants/VARIANT.config over them, and prints the directory that it is in.
-# The one called stock is built from the package's source, with nothing of ours.
+# kernel.sh [VARIANT]: builds a kernel of lab/config/kernel.config and
+# lab/config/arch/$ARCH.config, with lab/config/variants/VARIANT.config over them, and
+# prints the directory that it is in. The variant "stock" is built from the package's
+# source, without the project.
 
-cd "$(dirname "$0")/.." || exit
-# What makes the types that BPF programs need
-[ "${1:-}" != debian ] || MORE_PACKAGES=dwarves
+CDPATH='' cd "$(dirname "$0")/.." || exit
+variant=${1:-}
+# pahole, for the types that BPF programs need
+[ "$variant" != debian ] || MORE_PACKAGES=dwarves
 . lab/source.sh
 
-fragments=(lab/kernel.config "lab/arch/$ARCH.config")
+fragments=(lab/config/kernel.config "lab/config/arch/$ARCH.config")
+[ ! -e "lab/config/versions/$KERNEL.config" ] || fragments+=("lab/config/versions/$KERNEL.config")
 asked=("${fragments[@]}")
-if [ "${1:-}" ]; then
-	# What depends on what a variant takes away goes with it.
-	asked=("lab/variants/$1.config")
+if [ "$variant" ]; then
+	# A variant may switch off options that other fragments depend on.
+	asked=("lab/config/variants/$variant.config")
 	fragments+=("${asked[@]}")
 fi
-parts=()
-[ "${1:-}" = stock ] || parts=("patches/$KERNEL" drivers include kernel)
+[ "$variant" != stock ] || parts=()
 name_result() { result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}"); }
 name_result
 if [ ! -d "$result" ]; then
 	. lab/tree.sh
-	# What was waited for may have been this.
+	# Another script may have built it while this one waited for the lock.
 	name_result
-	[ "${1:-}" != stock ] || tree=$source
+	[ "$variant" != stock ] || tree=$source
 fi
 if [ ! -d "$result" ]; then
-	say "Building a kernel${1:+ ($1)}; every 100th step is shown"
-	# Those that lack something share a directory: make rebuilds what differs.
-	case ${1:-} in no-*) build_in kernel-lacking ;; *) build_in "kernel${1:+-$1}" ;; esac
+	say "Building a kernel${variant:+ ($variant)}; every 100th step is shown"
+	# Variants that differ in few objects share a directory: make rebuilds those.
+	case $variant in
+	''|coverage|no-device) build_in kernel ;;
+	no-*) build_in kernel-without ;;
+	*) build_in "kernel-$variant" ;;
+	esac
 	kmake -s tinyconfig >/dev/null
-	(cd "$build" && "$tree/scripts/kconfig/merge_config.sh" -m .config "${fragments[@]/#/$OLDPWD/}" >/dev/null)
-	kmake -s olddefconfig
-	# A line that asks for what cannot be had vanishes without a word.
+	cat "${fragments[@]}" >>"$build/.config"
+	kmake -s olddefconfig 2>/dev/null
+	# kconfig ignores a line whose dependencies are not met.
 	awk -F= '!/^CONFIG_/ { next } FILENAME == ARGV[ARGC - 1] { is[$1] = $2; next } { want[$1] = $2 }
 		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {
-			print s " is not " want[s] " as asked for"; bad = 1 } exit bad }' \
+			print s " is not " want[s] ": its dependencies are not met"; bad = 1 } exit bad }' \
 		"${asked[@]}" "$build/.config" >&2
 	kmake | awk 'NR % 100 == 0 { print; fflush() }' >&8
 
@@ -45,8 +51,11 @@ if [ ! -d "$result" ]; then
 	mkdir "$result.new"
 	cp "$build/$IMAGE" "$result.new/image"
 	cp "$build/.config" "$result.new/config"
-	notes=("$build"/*/*/ioasid*.gcno)
-	[ ${#notes[@]} = 0 ] || cp "${notes[@]}" "$result.new"
+	if [ "$variant" = coverage ]; then
+		for file in "${measured[@]}"; do
+			cp "$build/${file%.c}.gcno" "$result.new"
+		done
+	fi
 	mv "$result.new" "$result"
 fi
 echo "$result"

@@ -1,41 +1,74 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# What every script of the lab starts with.
+# Every script of the lab starts by sourcing this: settings, packages, messages.
 
 set -euo pipefail
 shopt -s nullglob
 export LC_ALL=C
-unset MAKEFLAGS
+# Kernel developers export these for builds of their own.
+unset CDPATH MAKEFLAGS LLVM LLVM_IAS O V W C CC HOSTCC LD AR NM AS STRIP OBJCOPY OBJDUMP READELF CROSS_COMPILE \
+	CFLAGS CPPFLAGS CXXFLAGS LDFLAGS LDLIBS KCFLAGS KCPPFLAGS KAFLAGS KDIR CPATH C_INCLUDE_PATH OUTPUT TARGETS \
+	"${!KBUILD_@}" "${!INSTALL_@}" "${!CONFIG_@}"
 
-KERNEL=${KERNEL:-6.12}
-# As kbuild calls it; uname -m does too, for what most machines are.
+# Which kernel: patches/$KERNEL belongs to the package linux-source-$KERNEL.
+export KERNEL=${KERNEL:-6.12}
+
+# The architecture, as kbuild calls it; for x86_64, uname -m says the same.
 ARCH=${ARCH:-$(uname -m)}
-CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/ioasids
 PACKAGES="bc bison busybox-static ccache cpio flex gcc libc6-dev libelf-dev make patch perl python3
-	qemu-system-x86 shellcheck sparse xz-utils ${MORE_PACKAGES:-}"
+	qemu-system-x86 xz-utils ${MORE_PACKAGES:-}"
 
-# Progress is shown to whoever started it all, also where output is captured.
+# Progress messages go to the terminal, even where standard error is captured.
 { : >&8; } 2>/dev/null || exec 8>&2
 say() { echo "$*" >&8; }
 die() { echo "$*" >&2; exit 1; }
 
+# kbuild refuses a path with a space or a colon.
+XDG_CACHE_HOME=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}
+case $XDG_CACHE_HOME in
+*[[:space:]:]*)
+	say "No kernel can be built below '$XDG_CACHE_HOME': the cache is /var/tmp/ioasids-$UID instead"
+	XDG_CACHE_HOME=/var/tmp/ioasids-$UID
+	[ -e "$XDG_CACHE_HOME" ] || mkdir -m 700 "$XDG_CACHE_HOME"
+	if [ ! -O "$XDG_CACHE_HOME" ] || [ -L "$XDG_CACHE_HOME" ]; then
+		die "$XDG_CACHE_HOME belongs to another user"
+	fi
+	;;
+esac
+CACHE=$XDG_CACHE_HOME/ioasids
+# /tmp may be small, or mounted noexec.
+TMPDIR=$CACHE/tmp
+export XDG_CACHE_HOME TMPDIR
+mkdir -p "$TMPDIR"
+
+# want_space MIB: stops a step that would fail half-way.
+want_space() {
+	local left
+	left=$(($(df -k --output=avail "$CACHE" | tail -n 1) / 1024))
+	[ "$left" -ge "$1" ] || die "The disk is full: $left MiB are left for $CACHE, and this step needs $1"
+}
+# A command that fails may have filled the disk.
+set -o errtrace
+trap 'want_space 200' ERR
+
 case $ARCH in
-x86_64)
-	CROSS='' QEMU=(qemu-system-x86_64) IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0
+x86_64|x86)
+	ARCH=x86_64 CROSS='' QEMU=(qemu-system-x86_64) IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0
+	# The port of QEMU's PM timer, which the kernel cannot learn without ACPI
+	BOOT=pmtmr=0x608
 	;;
 arm64)
 	CROSS=aarch64-linux-gnu- QEMU=(qemu-system-aarch64 -M virt -cpu "max,pauth-impdef=on")
-	IMAGE=arch/arm64/boot/Image CONSOLE=ttyAMA0
+	IMAGE=arch/arm64/boot/Image CONSOLE=ttyAMA0 BOOT=
 	PACKAGES+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
 	;;
-*)	die "The lab cannot do $ARCH yet" ;;
+*)	die "The lab cannot build for $ARCH yet" ;;
 esac
 
 command -v dpkg-query >/dev/null || die "The lab needs Debian: its kernel comes from a package"
-# The lists of packages and what is installed: lanes that run side by side take turns.
+# Lanes that run side by side use the package manager in turns.
 alone() (
-	mkdir -p "$CACHE"
 	exec 7>"$CACHE/packages"
 	flock 7
 	"$@" 7>&-

@@ -1,24 +1,30 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# Which source kernels are built from ($source, which tree.sh fetches), and names for
-# what is built from it and from this checkout. Needs no lock: what is built already
-# is found while others build.
+# Says which source kernels are built from ($source, which tree.sh fetches), and
+# names what is built from it and from this checkout. It takes no lock: a result
+# that exists is found while others build.
 
 . lab/lib.sh
 
 package=linux-source-$KERNEL
-# Asked once: what this script starts knows it from here.
-: "${LAB_SOURCE_VERSION:=$({ alone apt-cache show --no-all-versions "$package" 2>/dev/null || true; } | sed -n 's/^Version: //p')}"
+# Asked once: the scripts that this one starts inherit the answer.
+: "${LAB_SOURCE_VERSION:=$({ alone apt-cache show --no-all-versions "$package" 2>/dev/null || true; } |
+	awk -v name="$package" '$1 == "Package:" { ours = $2 == name } $1 == "Version:" && ours { print $2 }')}"
 export LAB_SOURCE_VERSION
 version=$LAB_SOURCE_VERSION
 source=$CACHE/source/${package}_$version
+
+# Sources of the project that are built into a kernel, and the two of them whose
+# executed lines lab/coverage.sh counts.
+parts=("patches/$KERNEL" drivers include kernel)
+measured=(drivers/iommu/ioasid.c kernel/cgroup/ioasids.c)
 
 # A name for what is built from these files and directories.
 key_of() {
 	{
 		echo "$version $ARCH"
 		"${CROSS}gcc" --version
-		find "$@" -type f | sort | xargs sha256sum
+		find "$@" -type f -print0 | sort -z | xargs -0 sha256sum
 	} | sha256sum | cut -c1-16
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Makes $tree, the kernel's source ($source, never touched) with what this
+# Makes $tree: the kernel's source ($source, never changed) with the files that this
 # checkout changes or adds ($ours). The cache stays locked until the script that
 # sourced this ends.
 
@@ -13,13 +13,15 @@ flock -n 9 || { say "Waiting for another make to leave $CACHE"; flock 9; }
 
 fetch() {
 	say "Fetching $package $version"
+	want_space 3000
 	new=$CACHE/source/new
 	rm -rf "$new"
 	mkdir -p "$new/tree"
 	(cd "$new" && apt-get -o APT::Sandbox::User=root download "$package=$version" >&2) || return
 	say "Unpacking it"
+	# The graphics drivers, a third of the source, are not configured anywhere.
 	dpkg-deb --fsys-tarfile "$new"/*.deb | tar -xO "./usr/src/$package.tar.xz" |
-		XZ_DEFAULTS=-T0 tar -xJ --strip-components=1 -C "$new/tree" || return
+		XZ_DEFAULTS=-T0 tar -xJ --strip-components=1 --exclude='*/drivers/gpu/*.[ch]' -C "$new/tree" || return
 	rm -rf "$CACHE"/{source/"$package"_,tree/"$KERNEL".,build/"$KERNEL".}*
 	mv "$new/tree" "$source"
 	rm -r "$new"
@@ -29,7 +31,7 @@ if [ ! -d "$source" ] && ! { [ "$version" ] && fetch; }; then
 	source=$(find "$CACHE/source" -maxdepth 1 -name "${package}_*" | sort -V | tail -n 1)
 	[ "$source" ] || die "No $package, neither from apt-get nor in $CACHE; does apt-get update help?"
 	version=${source##*_}
-	say "Taking $package $version, which is at hand"
+	say "Using $package $version, which is in the cache"
 fi
 
 ours=$CACHE/ours
@@ -41,10 +43,12 @@ for patch in "${patches[@]}"; do
 	patch -s -p1 -F0 --no-backup-if-mismatch -d "$ours" <"$patch" >&2 || die "$patch does not apply to $package $version"
 done
 cp -r --parents Documentation drivers include kernel tools/testing "$ours"
+# The checkout may be read-only.
+chmod -R u+w "$ours"
 
-# Hard links, except for what $tree.files lists: what was ever laid over them. What
-# is not wanted any more becomes what the package has, or nothing. Only what
-# differs is written, so that make rebuilds no more than it must.
+# Hard links, except for the files that $tree.files lists: every file that was ever
+# laid over them. One that is no longer changed becomes the package's again, or is
+# removed. Only what differs is written, so that make rebuilds no more than it must.
 tree=$CACHE/tree/$version
 if [ ! -d "$tree" ]; then
 	rm -rf "$tree".*
@@ -52,7 +56,8 @@ if [ ! -d "$tree" ]; then
 	mv "$tree.new" "$tree"
 fi
 touch "$tree.files"
-(cd "$ours" && find . -type f) | sort -u -o "$tree.files" - "$tree.files"
+(cd "$ours" && find . -type f) | sort -u - "$tree.files" >"$tree.files.new"
+mv "$tree.files.new" "$tree.files"
 while read -r file; do
 	for from in "$ours/$file" "$source/$file" /dev/null; do
 		[ ! -e "$from" ] || break
@@ -65,20 +70,25 @@ while read -r file; do
 	fi
 done <"$tree.files"
 
-# Chooses a build directory. One in which make did not come to an end, good or
-# bad, is thrown away.
+# Chooses a build directory. One in which make was interrupted, or ran out of space,
+# is thrown away.
 build_in() {
+	want_space 500
 	build=$CACHE/build/$version-$ARCH-$1
 	[ ! -e "$build.dirty" ] || rm -rf "$build"
 	mkdir -p "$build"
 }
 
-export CCACHE_DIR=$CACHE/ccache KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HOST=ioasids}
+# In depend mode ccache does not preprocess what it then compiles: an empty cache
+# costs next to nothing.
+export CCACHE_DIR=$CACHE/ccache CCACHE_DEPEND=1 KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HOST=ioasids}
+mapfile -t gcov < <(printf 'GCOV_PROFILE_%s.o=y\n' "${measured[@]##*/}" | sed 's/\.c\././')
 kmake() {
 	local status=0
 	touch "$build.dirty"
 	make --no-print-directory -C "$tree" O="$build" ARCH="$ARCH" CROSS_COMPILE="$CROSS" \
-		CC="ccache ${CROSS}gcc" -j"$(nproc)" GCOV_PROFILE_ioasid{,s}.o=y "$@" || status=$?
+		CC="ccache ${CROSS}gcc" -j"$(nproc)" "${gcov[@]}" "$@" || status=$?
+	[ $status = 0 ] || want_space 200
 	rm "$build.dirty"
 	return $status
 }

@@ -2,37 +2,46 @@
 /*
  * I/O address space ID (IOASID) allocator.
  *
- * The IDs of the machine live in one xarray. An ID belongs to a set for all of
- * its life; what a set may take, and who pays for it, is decided by its quota
- * and by the account that is embedded in it (include/linux/ioasids_cgroup.h).
+ * The IDs of the machine live in one xarray. An ID belongs to a set for all of its
+ * life. The set's quota says how many IDs it may have, and its account, which is
+ * embedded in it, which cgroup pays (include/linux/ioasids_cgroup.h).
  *
- * References. Whoever made a set holds one, and so does each of its IDs. An ID
- * starts with one, which ioasid_free() drops; ioasid_get() adds more. At the last
- * one the ID leaves the xarray first and is uncharged then, so that there is
- * always an ID for whom the counters have promised one. A set holds what is known
- * of its mm. Others find that by the mm for as long as it has users, all of which
- * end before the mm does: the last is SVA, at its death. The set may outlive both.
+ * The set of an mm. mm->ioasid_mm is made when the mm is first used here, and lives
+ * until the mm is freed, or longer if sets refer to it. It knows the mm's set and
+ * the parties that share the set: one user of ioasid_set_alloc(), such as
+ * /dev/ioasid, and SVA. The first leaves when it closes the set or when the address
+ * space ends, SVA when the mm is freed. The last to leave ends the set: no more IDs
+ * can be allocated in it.
  *
- * Locks, none inside another but for what the controller takes in the first:
+ * The owner of a set is the process that made it. If the owner has died, or has left
+ * the mm by exec, the process of the mm that next asks for an ID or a quota becomes
+ * the owner before the request is judged: see set_lock().
+ *
+ * References. The parties that share a set hold one reference together, its IDs
+ * another, and each caller of ioasid_set_alloc() one. An ID starts with one, which
+ * ioasid_free() drops; ioasid_get() adds more. An ID whose last reference is dropped
+ * leaves the xarray first and is uncharged then, so that there is always an ID for a
+ * request that the counters have granted.
+ *
+ * Locks, none inside another but for those that the controller takes in the first,
+ * and those that are taken in set->mutex:
  *
  *   set->account.lock	interrupts off; the counts of a set, its list of IDs, which
- *			of them are freed, and the charge
- *   ioasids' xa_lock	interrupts off; also guards the highest ID
- *   sets' xa_lock	interrupts off
- *   set->spids' xa_lock	interrupts off
- *   mms_lock		interrupts off; what is known of which mm, and who shares its set
- *   capacity_mutex	process context; installing a capacity
- *   set->spid_mutex	process context; attaching and detaching private IDs. What
- *			lies under it is taken in it
+ *			of them are freed, the owner, and the charge
+ *   ioasids' xa_lock	interrupts off; the IDs
+ *   sets' xa_lock	interrupts off; the numbers of sets
+ *   set->spids' xa_lock	interrupts off; the private IDs of a set
+ *   ioasid_mm->lock	interrupts off; the set of an mm and the parties that share it
+ *   set->mutex		process context; changing the owner, private IDs
+ *   capacity_mutex	process context; IOMMUs that register
  *
- * Notifiers are called without any. IDs, sets and what is known of an mm are freed
- * after a grace period of RCU. What makes a set or an ID, changes a quota, closes a
- * set, or deals with private IDs and notifiers runs in process context and may
- * sleep; all else may be called from any context but NMI.
+ * Notifiers are called without locks. IDs, sets and ioasid_mm are freed after a grace
+ * period of RCU. Functions that make a set or an ID, change a quota, close a set, or
+ * deal with private IDs and notifiers run in process context and may sleep. All others
+ * may be called from any context but NMI or, on PREEMPT_RT, where spinlocks may sleep.
  */
 
 #include <linux/debugfs.h>
-#include <linux/hashtable.h>
 #include <linux/init.h>
 #include <linux/ioasid.h>
 #include <linux/ioasids_cgroup.h>
@@ -42,6 +51,8 @@
 #include <linux/pid.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -49,23 +60,21 @@
 
 #define NR_PRIORITIES	(IOASID_PRIORITY_CPU + 1)
 
-/* By priority: that of one notifier holds over those of other chains. */
+/* By priority: all notifiers of one priority are called before any of the next. */
 struct ioasid_chain {
 	struct atomic_notifier_head	head[NR_PRIORITIES];
 };
 
-/* Who shares the set of an mm; the last to leave takes it from the mm. */
 enum ioasid_sharer {
-	IOASID_SHARER_MAKER	= BIT(0),	/* ioasid_set_alloc() */
+	IOASID_SHARER_USER	= BIT(0),	/* ioasid_set_alloc() */
 	IOASID_SHARER_SVA	= BIT(1),	/* ioasid_mm_alloc() */
+	IOASID_SHARER_LEAVING	= BIT(2),	/* IOASID_SHARER_USER is about to leave */
 };
 
 struct ioasid_mm {
-	struct mm_struct	*mm;		/* exists; NULL: there are no @users */
-	struct hlist_node	node;
-	unsigned int		users;		/* notifiers and @sharers */
+	spinlock_t		lock;
 	unsigned int		sharers;
-	struct ioasid_set	*set;		/* held by each of @sharers */
+	struct ioasid_set	*set;		/* NULL: there are no @sharers */
 	struct ioasid_chain	chain;
 	refcount_t		refs;
 	struct rcu_head		rcu;
@@ -73,12 +82,14 @@ struct ioasid_mm {
 
 struct ioasid_set {
 	struct ioasids_account	account;
-	u32			quota;
 	refcount_t		refs;
+	bool			ended;		/* there will be no more IDs */
 	unsigned long		id;
 	struct ioasid_mm	*mm;		/* NULL: a kernel set */
-	struct list_head	ids;		/* those that are not gone */
-	struct mutex		spid_mutex;
+	struct pid		*owner;		/* NULL: a kernel set */
+	u64			owner_exec_id;	/* U64_MAX: the owner is not in the mm */
+	struct list_head	ids;
+	struct mutex		mutex;
 	struct xarray		spids;
 	struct ioasid_chain	chain;
 	struct rcu_head		rcu;
@@ -88,9 +99,9 @@ struct ioasid {
 	u32			id;
 	u32			spid;		/* 0: none */
 	refcount_t		refs;
-	bool			live;		/* has an ID, and notifiers know */
+	bool			live;		/* notifiers know that it exists */
 	bool			user;		/* user space can free it */
-	bool			freed;		/* gone when the last user is */
+	bool			freed;		/* gone when the last reference is */
 	struct ioasid_set	*set;
 	void __rcu		*data;
 	union {
@@ -103,45 +114,37 @@ static DEFINE_XARRAY_FLAGS(ioasids, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_IRQ | XA_FLA
 static DEFINE_XARRAY_FLAGS(sets, XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
 static struct kmem_cache *ioasid_cache;
 static struct workqueue_struct *ioasid_wq;
-static struct ioasid_chain all_chain = {
-	.head = { [0 ... NR_PRIORITIES - 1] = ATOMIC_NOTIFIER_INIT(all_chain.head) },
-};
 
-static DEFINE_SPINLOCK(mms_lock);
-static DEFINE_HASHTABLE(mms, 10);
+/* Capacity */
 
-/*
- * The capacity: what is left of it, what kernel sets have of it, and the whole. To
- * lower the whole takes the difference, as a set would.
- */
-static atomic_t capacity_left = ATOMIC_INIT(IOASID_MAX);
-static atomic_t capacity_kernel;
 static u32 capacity_total = IOASID_MAX;
-static u32 capacity_bound = IOASID_MAX;		/* by the command line */
+static u32 capacity_bound = IOASID_MAX;		/* from the command line */
+static u32 capacity_widest;			/* of the IOMMUs; 0: there is none */
 static DEFINE_MUTEX(capacity_mutex);
+/* Below 0 if more were taken than the first IOMMU that registered can tell apart */
+static atomic_t capacity_left = ATOMIC_INIT(IOASID_MAX);
+static atomic_t capacity_kernel;		/* what kernel sets have */
 
-static bool capacity_try_take(u32 n)
+static u32 capacity_available(void)
+{
+	return max(atomic_read(&capacity_left), 0);
+}
+
+static bool capacity_charge(struct ioasid_set *set, u32 n)
 {
 	int left = atomic_read(&capacity_left);
 
 	do {
-		if (n > left)
+		if (n > (u32)max(left, 0))
 			return false;
-	} while (!atomic_try_cmpxchg(&capacity_left, &left, left - n));
+	} while (!atomic_try_cmpxchg(&capacity_left, &left, left - (int)n));
 
-	return true;
-}
-
-static bool capacity_take(struct ioasid_set *set, u32 n)
-{
-	if (!capacity_try_take(n))
-		return false;
 	if (!set->mm)
 		atomic_add(n, &capacity_kernel);
 	return true;
 }
 
-static void capacity_give(struct ioasid_set *set, u32 n)
+static void capacity_uncharge(struct ioasid_set *set, u32 n)
 {
 	if (!set->mm)
 		atomic_sub(n, &capacity_kernel);
@@ -150,58 +153,37 @@ static void capacity_give(struct ioasid_set *set, u32 n)
 
 void ioasid_get_capacity(struct ioasid_capacity *cap)
 {
-	cap->total = READ_ONCE(capacity_total);
-	cap->available = min_t(u32, atomic_read(&capacity_left), cap->total);
-	cap->kernel = min_t(u32, atomic_read(&capacity_kernel), cap->total - cap->available);
-	cap->user = cap->total - cap->available - cap->kernel;
+	int total = READ_ONCE(capacity_total);
+	int left = min(atomic_read(&capacity_left), total);
+
+	cap->total = total;
+	cap->kernel = min(atomic_read(&capacity_kernel), total - left);
+	cap->user = total - left - cap->kernel;
+	cap->available = max(left, 0);
 }
 EXPORT_SYMBOL_GPL(ioasid_get_capacity);
 
-/* Have the IDs from 1 to @total, of which there are no more than now. */
-static int capacity_lower(u32 total)
+static void capacity_set_total(u32 total)
 {
-	u32 excess = capacity_total - total;
-	unsigned long id = total;
-	int ret = 0;
-
-	if (!capacity_try_take(excess))
-		return -ENOSPC;
-
-	xa_lock_irq(&ioasids);
-	if (xa_find_after(&ioasids, &id, ULONG_MAX, XA_PRESENT))
-		ret = -ENOSPC;
-	else
-		WRITE_ONCE(capacity_total, total);
-	xa_unlock_irq(&ioasids);
-
-	if (ret)
-		atomic_add(excess, &capacity_left);
-	return ret;
+	atomic_add((int)total - (int)capacity_total, &capacity_left);
+	WRITE_ONCE(capacity_total, total);
 }
 
-static u32 capacity_installed;
-
-int ioasid_install_capacity(u32 total)
+void ioasid_report_iommu(u32 max_pasids)
 {
-	int ret = 0;
-
-	if (!total || total > IOASID_MAX)
-		return -EINVAL;
+	/* PASID 0 is given to nobody. */
+	if (max_pasids < 2)
+		return;
 
 	mutex_lock(&capacity_mutex);
-	if (!capacity_installed) {
-		ret = capacity_lower(min(total, capacity_bound));
-		if (!ret)
-			capacity_installed = total;
-	} else if (capacity_installed != total) {
-		ret = -EBUSY;
+	if (max_pasids - 1 > capacity_widest) {
+		capacity_widest = max_pasids - 1;
+		capacity_set_total(min(capacity_widest, capacity_bound));
 	}
 	mutex_unlock(&capacity_mutex);
-	return ret;
 }
-EXPORT_SYMBOL_GPL(ioasid_install_capacity);
 
-/* Early: nobody has taken anything yet. */
+/* Early: there are no IDs yet. */
 static int __init ioasid_set_bound(char *arg)
 {
 	u32 bound;
@@ -212,69 +194,17 @@ static int __init ioasid_set_bound(char *arg)
 		return 0;
 	}
 	capacity_bound = bound;
-	capacity_total = bound;
-	atomic_set(&capacity_left, bound);
+	capacity_set_total(bound);
 	return 0;
 }
 early_param("ioasid_capacity", ioasid_set_bound);
 
-/*
- * A limit is asked before the capacity: -EAGAIN when both are used up. What the
- * machine does not have should not be charged, not even for an instant.
- */
-static int set_charge(struct ioasid_set *set, u32 n)
-{
-	int ret;
+/* Notifiers */
 
-	if (n > (u32)atomic_read(&capacity_left) && n <= ioasids_available(&set->account))
-		return -ENOSPC;
-	ret = ioasids_try_charge(&set->account, n);
-	if (ret)
-		return ret;
-	if (!capacity_take(set, n)) {
-		ioasids_cancel(&set->account, n);
-		return -ENOSPC;
-	}
-	return 0;
-}
-
-static void set_uncharge(struct ioasid_set *set, u32 n)
-{
-	ioasids_uncharge(&set->account, n);
-	capacity_give(set, n);
-}
-
-static int set_change_quota(struct ioasid_set *set, u32 quota)
-{
-	u32 allocated = set->account.allocated;
-	u32 from = set->quota ?: allocated;
-	u32 to = quota ?: allocated;
-	int ret = 0;
-
-	lockdep_assert_held(&set->account.lock);
-
-	if (to < allocated)
-		return -ENOSPC;
-
-	if (to > from)
-		ret = set_charge(set, to - from);
-	else
-		set_uncharge(set, from - to);
-	if (!ret)
-		set->quota = quota;
-	return ret;
-}
-
-int ioasid_set_quota(struct ioasid_set *set, u32 quota)
-{
-	int ret;
-
-	spin_lock_irq(&set->account.lock);
-	ret = set_change_quota(set, quota);
-	spin_unlock_irq(&set->account.lock);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(ioasid_set_quota);
+static atomic_t nr_notifiers;
+static struct ioasid_chain all_chain = {
+	.head = { [0 ... NR_PRIORITIES - 1] = ATOMIC_NOTIFIER_INIT(all_chain.head) },
+};
 
 static void chain_init(struct ioasid_chain *chain)
 {
@@ -284,280 +214,24 @@ static void chain_init(struct ioasid_chain *chain)
 		ATOMIC_INIT_NOTIFIER_HEAD(&chain->head[i]);
 }
 
-static struct ioasid_mm *mm_find(struct mm_struct *mm)
+static int chain_register(struct ioasid_chain *chain, struct notifier_block *nb)
 {
-	struct ioasid_mm *known;
-
-	lockdep_assert_held(&mms_lock);
-
-	hash_for_each_possible(mms, known, node, (unsigned long)mm) {
-		if (known->mm == mm)
-			return known;
-	}
-	return NULL;
-}
-
-static void mm_put(struct ioasid_mm *known)
-{
-	if (refcount_dec_and_test(&known->refs))
-		kfree_rcu(known, rcu);
-}
-
-/* Become a user of what is known of @mm. */
-static struct ioasid_mm *mm_use(struct mm_struct *mm)
-{
-	struct ioasid_mm *new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT), *known;
-
-	if (!new)
-		return ERR_PTR(-ENOMEM);
-
-	new->mm = mm;
-	chain_init(&new->chain);
-	refcount_set(&new->refs, 1);
-
-	spin_lock_irq(&mms_lock);
-	known = mm_find(mm);
-	if (!known) {
-		hash_add(mms, &new->node, (unsigned long)mm);
-		swap(known, new);
-	}
-	known->users++;
-	spin_unlock_irq(&mms_lock);
-	kfree(new);
-	return known;
-}
-
-static void mm_unuse(struct ioasid_mm *known, unsigned int sharer)
-{
-	unsigned long flags;
-	bool last;
-
-	spin_lock_irqsave(&mms_lock, flags);
-	known->sharers &= ~sharer;
-	if (!known->sharers)
-		known->set = NULL;
-	last = !--known->users;
-	if (last) {
-		hash_del(&known->node);
-		/* Its address may be that of another mm soon. */
-		WRITE_ONCE(known->mm, NULL);
-	}
-	spin_unlock_irqrestore(&mms_lock, flags);
-	if (last)
-		mm_put(known);
-}
-
-/* Share the set of the mm or, if it has none, @new; NULL if that is NULL too. */
-static struct ioasid_set *mm_share(struct ioasid_mm *known, unsigned int sharer,
-				   struct ioasid_set *new)
-{
-	struct ioasid_set *set;
-
-	spin_lock_irq(&mms_lock);
-	set = known->set ?: new;
-	if (set && known->sharers & sharer) {
-		set = ERR_PTR(-EEXIST);
-	} else if (set) {
-		known->set = ioasid_set_get(set);
-		known->sharers |= sharer;
-	}
-	spin_unlock_irq(&mms_lock);
-	return set;
-}
-
-static void set_release(struct ioasid_set *set)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&set->account.lock, flags);
-	WARN_ON_ONCE(set->account.allocated);
-	set_change_quota(set, 0);
-	spin_unlock_irqrestore(&set->account.lock, flags);
-	ioasids_account_close(&set->account);
-	put_pid(set->account.owner);
-
-	xa_lock_irqsave(&sets, flags);
-	__xa_erase(&sets, set->id);
-	xa_unlock_irqrestore(&sets, flags);
-	if (set->mm)
-		mm_put(set->mm);
-	/* An insertion that failed can leave a node without an entry. */
-	xa_destroy(&set->spids);
-	kfree_rcu(set, rcu);
-}
-
-/* With the caller for its owner, if it is an mm's. */
-static struct ioasid_set *set_make(struct ioasid_mm *known)
-{
-	static atomic_long_t last_id;
-	struct ioasid_set *set;
 	int ret;
 
-	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
-	if (!set)
-		return ERR_PTR(-ENOMEM);
-
-	spin_lock_init(&set->account.lock);
-	refcount_set(&set->refs, 1);
-	INIT_LIST_HEAD(&set->ids);
-	mutex_init(&set->spid_mutex);
-	xa_init_flags(&set->spids, XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
-	chain_init(&set->chain);
-	if (known) {
-		refcount_inc(&known->refs);
-		set->mm = known;
-		set->account.owner = get_pid(task_tgid(current));
-		ioasids_account_open(&set->account);
-	}
-
-	/* A long of 32 bits may come round. */
-	do {
-		set->id = atomic_long_inc_return(&last_id);
-		ret = xa_insert_irq(&sets, set->id, set, GFP_KERNEL);
-	} while (ret == -EBUSY);
-	if (ret) {
-		ioasid_set_put(set);
-		return ERR_PTR(ret);
-	}
-	return set;
-}
-
-/* The set of @mm, made if need be, with a reference for @sharer. */
-static struct ioasid_set *set_of_mm(struct mm_struct *mm, unsigned int sharer)
-{
-	struct ioasid_mm *known = mm_use(mm);
-	struct ioasid_set *set, *new;
-
-	if (IS_ERR(known))
-		return ERR_CAST(known);
-
-	set = mm_share(known, sharer, NULL);
-	if (!set) {
-		/* Complete before others can find it; one of theirs may be first. */
-		new = set_make(known);
-		set = IS_ERR(new) ? new : mm_share(known, sharer, new);
-		if (!IS_ERR(new))
-			ioasid_set_put(new);
-	}
-	if (IS_ERR(set))
-		mm_unuse(known, 0);
-	return set;
-}
-
-static void set_leave(struct ioasid_set *set, unsigned int sharer)
-{
-	mm_unuse(set->mm, sharer);
-	ioasid_set_put(set);
-}
-
-struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
-{
-	struct ioasid_set *set = mm ? set_of_mm(mm, IOASID_SHARER_MAKER) : set_make(NULL);
-	int ret;
-
-	if (IS_ERR(set) || !quota)
-		return set;
-
-	ret = ioasid_set_quota(set, quota);
-	if (ret) {
-		if (mm)
-			ioasid_set_close(set);
-		else
-			ioasid_set_put(set);
-		return ERR_PTR(ret);
-	}
-	return set;
-}
-EXPORT_SYMBOL_GPL(ioasid_set_alloc);
-
-struct ioasid_set *ioasid_set_get(struct ioasid_set *set)
-{
-	refcount_inc(&set->refs);
-	return set;
-}
-EXPORT_SYMBOL_GPL(ioasid_set_get);
-
-void ioasid_set_put(struct ioasid_set *set)
-{
-	if (refcount_dec_and_test(&set->refs))
-		set_release(set);
-}
-EXPORT_SYMBOL_GPL(ioasid_set_put);
-
-struct ioasid_set *ioasid_find_mm_set(struct mm_struct *mm)
-{
-	struct ioasid_mm *known;
-	struct ioasid_set *set;
-	unsigned long flags;
-
-	spin_lock_irqsave(&mms_lock, flags);
-	known = mm_find(mm);
-	set = known && known->set ? ioasid_set_get(known->set) : NULL;
-	spin_unlock_irqrestore(&mms_lock, flags);
-	return set;
-}
-EXPORT_SYMBOL_GPL(ioasid_find_mm_set);
-
-/* The counts of a set for one ID more; @id is not visible yet. */
-static int set_add(struct ioasid_set *set, struct ioasid *id)
-{
-	struct ioasids_account *acct = &set->account;
-	int ret = 0;
-
-	spin_lock_irq(&acct->lock);
-	if (!set->quota)
-		ret = set_charge(set, 1);
-	else if (acct->allocated >= set->quota)
-		ret = -ENOSPC;
-	if (!ret) {
-		WRITE_ONCE(acct->allocated, acct->allocated + 1);
-		list_add_tail(&id->node, &set->ids);
-	}
-	spin_unlock_irq(&acct->lock);
+	if (nb->priority < 0 || nb->priority >= NR_PRIORITIES)
+		return -EINVAL;
+	atomic_inc(&nr_notifiers);
+	ret = atomic_notifier_chain_register(&chain->head[nb->priority], nb);
+	if (ret)
+		atomic_dec(&nr_notifiers);
 	return ret;
 }
 
-/* The same for one ID less, which nobody can see any more; then @id goes. */
-static void set_remove(struct ioasid *id, bool failed)
+/* Waits for calls that have begun. */
+static void chain_unregister(struct ioasid_chain *chain, struct notifier_block *nb)
 {
-	struct ioasid_set *set = id->set;
-	struct ioasids_account *acct = &set->account;
-	unsigned long flags;
-
-	spin_lock_irqsave(&acct->lock, flags);
-	list_del(&id->node);
-	WRITE_ONCE(acct->allocated, acct->allocated - 1);
-	if (!set->quota) {
-		if (failed) {
-			ioasids_cancel(acct, 1);
-			capacity_give(set, 1);
-		} else {
-			set_uncharge(set, 1);
-		}
-	}
-	spin_unlock_irqrestore(&acct->lock, flags);
-	kfree_rcu(id, rcu);
-	ioasid_set_put(set);
-}
-
-/* Whether it was the last one. */
-static bool ioasid_drop(struct ioasid *id)
-{
-	unsigned long flags;
-
-	if (!refcount_dec_and_test(&id->refs))
-		return false;
-
-	if (id->spid) {
-		xa_lock_irqsave(&id->set->spids, flags);
-		__xa_erase(&id->set->spids, id->spid);
-		xa_unlock_irqrestore(&id->set->spids, flags);
-	}
-	xa_lock_irqsave(&ioasids, flags);
-	__xa_erase(&ioasids, id->id);
-	xa_unlock_irqrestore(&ioasids, flags);
-	set_remove(id, false);
-	return true;
+	if (!WARN_ON_ONCE(atomic_notifier_chain_unregister(&chain->head[nb->priority], nb)))
+		atomic_dec(&nr_notifiers);
 }
 
 static void chain_call(struct ioasid_chain *chain, int priority, enum ioasid_event event,
@@ -573,6 +247,9 @@ static void notify(struct ioasid *id, enum ioasid_event event)
 	struct ioasid_notification what = { .set = set, .id = id->id };
 	int i;
 
+	if (!atomic_read(&nr_notifiers))
+		return;
+
 	rcu_read_lock();
 	what.spid = READ_ONCE(id->spid);
 	what.data = rcu_dereference(id->data);
@@ -585,16 +262,548 @@ static void notify(struct ioasid *id, enum ioasid_event event)
 	rcu_read_unlock();
 }
 
+int ioasid_register_notifier(struct ioasid_set *set, struct notifier_block *nb)
+{
+	return chain_register(set ? &set->chain : &all_chain, nb);
+}
+EXPORT_SYMBOL_GPL(ioasid_register_notifier);
+
+void ioasid_unregister_notifier(struct ioasid_set *set, struct notifier_block *nb)
+{
+	chain_unregister(set ? &set->chain : &all_chain, nb);
+}
+EXPORT_SYMBOL_GPL(ioasid_unregister_notifier);
+
+bool ioasid_queue_work(struct work_struct *work)
+{
+	return queue_work(ioasid_wq, work);
+}
+EXPORT_SYMBOL_GPL(ioasid_queue_work);
+
+/* Charge and quota */
+
+/*
+ * A limit is asked before the capacity: -EAGAIN when both are used up. A request that
+ * the capacity cannot satisfy should not be charged, not even for an instant.
+ */
+static int set_charge(struct ioasid_set *set, u32 n, struct ioasids_refusal *refusal)
+{
+	int ret;
+
+	if (n > capacity_available() && n <= ioasids_available(&set->account))
+		return -ENOSPC;
+	ret = ioasids_try_charge(&set->account, n, refusal);
+	if (ret)
+		return ret;
+	if (!capacity_charge(set, n)) {
+		ioasids_cancel(&set->account, n);
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+static void set_uncharge(struct ioasid_set *set, u32 n)
+{
+	ioasids_uncharge(&set->account, n);
+	capacity_uncharge(set, n);
+}
+
+static int set_change_quota(struct ioasid_set *set, u32 quota, struct ioasids_refusal *refusal)
+{
+	struct ioasids_account *acct = &set->account;
+	u32 from = ioasids_charge_of(acct);
+	u32 to = quota ?: acct->allocated;
+	int ret = 0;
+
+	lockdep_assert_held(&acct->lock);
+
+	if (to < acct->allocated)
+		return -ENOSPC;
+
+	if (to > from)
+		ret = set_charge(set, to - from, refusal);
+	else if (to < from)
+		set_uncharge(set, from - to);
+	if (!ret)
+		WRITE_ONCE(acct->quota, quota);
+	return ret;
+}
+
+static void set_withdraw_quota(struct ioasid_set *set)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&set->account.lock, flags);
+	WARN_ON_ONCE(set_change_quota(set, 0, NULL));
+	spin_unlock_irqrestore(&set->account.lock, flags);
+}
+
+/* The sets of mms */
+
+static void mm_put(struct ioasid_mm *imm)
+{
+	if (refcount_dec_and_test(&imm->refs))
+		kfree_rcu(imm, rcu);
+}
+
+/* Made if need be; valid as long as the mm is. */
+static struct ioasid_mm *mm_of(struct mm_struct *mm)
+{
+	struct ioasid_mm *imm = READ_ONCE(mm->ioasid_mm), *other;
+
+	if (imm)
+		return imm;
+
+	imm = kzalloc(sizeof(*imm), GFP_KERNEL_ACCOUNT);
+	if (!imm)
+		return ERR_PTR(-ENOMEM);
+	spin_lock_init(&imm->lock);
+	chain_init(&imm->chain);
+	refcount_set(&imm->refs, 1);
+
+	/* Published as a whole; READ_ONCE() has an address dependency on it. */
+	other = cmpxchg(&mm->ioasid_mm, NULL, imm);
+	if (other)
+		kfree(imm);
+	return other ?: imm;
+}
+
+static bool mm_is_current(struct ioasid_mm *imm)
+{
+	return imm && current->mm && READ_ONCE(current->mm->ioasid_mm) == imm;
+}
+
+/*
+ * Share the set of the mm or, if it has none, @new; NULL if that is NULL, too. The
+ * caller gets a reference of its own.
+ */
+static struct ioasid_set *mm_join(struct ioasid_mm *imm, unsigned int sharer,
+				  struct ioasid_set *new)
+{
+	struct ioasid_set *set;
+
+	spin_lock_irq(&imm->lock);
+	set = imm->set ?: new;
+	if (set && imm->sharers & sharer) {
+		set = ERR_PTR(-EEXIST);
+	} else if (set) {
+		if (!imm->set)
+			imm->set = ioasid_set_get(set);
+		imm->sharers |= sharer;
+		ioasid_set_get(set);
+	}
+	spin_unlock_irq(&imm->lock);
+	return set;
+}
+
+/* The last to leave ends the set. */
+static void mm_leave(struct ioasid_mm *imm, unsigned int sharer)
+{
+	struct ioasid_set *set = NULL;
+	unsigned long flags;
+	bool unused;
+
+	spin_lock_irqsave(&imm->lock, flags);
+	imm->sharers &= ~sharer;
+	if (!imm->sharers)
+		swap(set, imm->set);
+	spin_unlock_irqrestore(&imm->lock, flags);
+	if (!set)
+		return;
+
+	spin_lock_irqsave(&set->account.lock, flags);
+	set->ended = true;
+	unused = !set->account.allocated;
+	spin_unlock_irqrestore(&set->account.lock, flags);
+	/* Else set_remove_id() does. Others may hold the set for long. */
+	if (unused)
+		ioasids_account_close(&set->account);
+	ioasid_set_put(set);
+}
+
+/* The set that is shared by one of @sharers, with a reference, or NULL. */
+static struct ioasid_set *mm_get_set(struct ioasid_mm *imm, unsigned int sharers)
+{
+	struct ioasid_set *set = NULL;
+	unsigned long flags;
+
+	if (!imm)
+		return NULL;
+
+	spin_lock_irqsave(&imm->lock, flags);
+	if (imm->sharers & sharers)
+		set = ioasid_set_get(imm->set);
+	spin_unlock_irqrestore(&imm->lock, flags);
+	return set;
+}
+
+struct ioasid_set *ioasid_find_mm_set(struct mm_struct *mm)
+{
+	return mm_get_set(READ_ONCE(mm->ioasid_mm), IOASID_SHARER_USER | IOASID_SHARER_SVA);
+}
+EXPORT_SYMBOL_GPL(ioasid_find_mm_set);
+
+int ioasid_register_notifier_mm(struct mm_struct *mm, struct notifier_block *nb)
+{
+	struct ioasid_mm *imm = mm_of(mm);
+
+	return IS_ERR(imm) ? PTR_ERR(imm) : chain_register(&imm->chain, nb);
+}
+EXPORT_SYMBOL_GPL(ioasid_register_notifier_mm);
+
+void ioasid_unregister_notifier_mm(struct mm_struct *mm, struct notifier_block *nb)
+{
+	struct ioasid_mm *imm = READ_ONCE(mm->ioasid_mm);
+
+	if (!WARN_ON_ONCE(!imm))
+		chain_unregister(&imm->chain, nb);
+}
+EXPORT_SYMBOL_GPL(ioasid_unregister_notifier_mm);
+
+/* Sets */
+
+static void set_free(struct ioasid_set *set)
+{
+	unsigned long flags;
+
+	WARN_ON_ONCE(set->account.allocated);
+	set_withdraw_quota(set);
+	ioasids_account_close(&set->account);
+	put_pid(set->owner);
+
+	xa_lock_irqsave(&sets, flags);
+	__xa_erase(&sets, set->id);
+	xa_unlock_irqrestore(&sets, flags);
+	if (set->mm)
+		mm_put(set->mm);
+	/* An insertion that failed can leave a node without an entry. */
+	xa_destroy(&set->spids);
+	kfree_rcu(set, rcu);
+}
+
+struct ioasid_set *ioasid_set_get(struct ioasid_set *set)
+{
+	refcount_inc(&set->refs);
+	return set;
+}
+EXPORT_SYMBOL_GPL(ioasid_set_get);
+
+void ioasid_set_put(struct ioasid_set *set)
+{
+	if (refcount_dec_and_test(&set->refs))
+		set_free(set);
+}
+EXPORT_SYMBOL_GPL(ioasid_set_put);
+
+/* Make the caller's thread group the owner, and its cgroup pay. */
+static int set_own(struct ioasid_set *set)
+{
+	struct pid *old;
+	int ret;
+
+	mutex_lock(&set->mutex);
+	ret = ioasids_account_open(&set->account);
+	if (!ret) {
+		spin_lock_irq(&set->account.lock);
+		old = set->owner;
+		set->owner = get_pid(task_tgid(current));
+		set->owner_exec_id = mm_is_current(set->mm) ? current->self_exec_id : U64_MAX;
+		spin_unlock_irq(&set->account.lock);
+		put_pid(old);
+	}
+	mutex_unlock(&set->mutex);
+	return ret;
+}
+
+/* That the number of execs is the same shows it, even if the leader has exited. */
+static bool set_owner_is_in_mm(struct ioasid_set *set)
+{
+	struct task_struct *task;
+	bool is_in;
+
+	lockdep_assert_held(&set->account.lock);
+
+	rcu_read_lock();
+	task = pid_task(set->owner, PIDTYPE_TGID);
+	is_in = task && atomic_read(&task->signal->live) &&
+		READ_ONCE(task->self_exec_id) == set->owner_exec_id;
+	rcu_read_unlock();
+	return is_in;
+}
+
+/*
+ * Lock the account for a request of the caller. Processes that share an mm share its
+ * set. The owner is charged for all of them as long as it is in the mm; then, the next
+ * to ask. Under the lock, a cgroup that is removed cannot pass the charge on.
+ */
+static int set_lock(struct ioasid_set *set)
+{
+	int ret;
+
+	for (;;) {
+		spin_lock_irq(&set->account.lock);
+		if (!mm_is_current(set->mm) || set->owner == task_tgid(current) ||
+		    set_owner_is_in_mm(set))
+			return 0;
+		spin_unlock_irq(&set->account.lock);
+
+		ret = set_own(set);
+		if (ret)
+			return ret;
+	}
+}
+
+static struct ioasid_set *set_make(struct ioasid_mm *imm)
+{
+	static atomic_long_t last_id;
+	struct ioasid_set *set;
+	int ret = 0;
+
+	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	if (!set)
+		return ERR_PTR(-ENOMEM);
+
+	spin_lock_init(&set->account.lock);
+	refcount_set(&set->refs, 1);
+	INIT_LIST_HEAD(&set->ids);
+	mutex_init(&set->mutex);
+	xa_init_flags(&set->spids, XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
+	chain_init(&set->chain);
+	if (imm) {
+		refcount_inc(&imm->refs);
+		set->mm = imm;
+		ret = set_own(set);
+	}
+
+	/* A long of 32 bits can come round. */
+	while (!ret) {
+		set->id = atomic_long_inc_return(&last_id);
+		ret = xa_insert_irq(&sets, set->id, set, GFP_KERNEL);
+		if (!ret)
+			return set;
+		if (ret == -EBUSY)
+			ret = 0;
+	}
+	set->id = 0;
+	ioasid_set_put(set);
+	return ERR_PTR(ret);
+}
+
+/* The set of @mm, made if need be, shared by @sharer, with a reference. */
+static struct ioasid_set *set_share(struct mm_struct *mm, unsigned int sharer)
+{
+	struct ioasid_mm *imm = mm_of(mm);
+	struct ioasid_set *set, *new;
+
+	if (IS_ERR(imm))
+		return ERR_CAST(imm);
+
+	set = mm_join(imm, sharer, NULL);
+	if (set)
+		return set;
+
+	/* Build it fully, then publish; if another caller published first, use theirs. */
+	new = set_make(imm);
+	if (IS_ERR(new))
+		return new;
+	set = mm_join(imm, sharer, new);
+	ioasid_set_put(new);
+	return set;
+}
+
+struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
+{
+	struct ioasid_set *set;
+	int ret;
+
+	if (mm) {
+		/* An address space that has ended would not end the set any more. */
+		if (!mmget_not_zero(mm))
+			return ERR_PTR(-ESRCH);
+		set = set_share(mm, IOASID_SHARER_USER);
+		mmput(mm);
+	} else {
+		set = set_make(NULL);
+	}
+	if (IS_ERR(set) || !quota)
+		return set;
+
+	ret = ioasid_set_quota(set, quota);
+	if (ret) {
+		if (mm)
+			ioasid_set_close(set);
+		else
+			ioasid_set_put(set);
+		return ERR_PTR(ret);
+	}
+	return set;
+}
+EXPORT_SYMBOL_GPL(ioasid_set_alloc);
+
+int ioasid_set_quota(struct ioasid_set *set, u32 quota)
+{
+	struct ioasids_refusal refusal;
+	int ret;
+
+	ret = set_lock(set);
+	if (ret)
+		return ret;
+	ret = set->ended ? -ENOENT : set_change_quota(set, quota, &refusal);
+	spin_unlock_irq(&set->account.lock);
+	if (ret == -EAGAIN)
+		ioasids_report_refusal(&refusal);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(ioasid_set_quota);
+
+bool ioasid_set_is_current(struct ioasid_set *set)
+{
+	return mm_is_current(set->mm);
+}
+
+static void set_get_info(struct ioasid_set *set, struct ioasid_set_info *info)
+{
+	struct ioasids_account *acct = &set->account;
+
+	info->id = set->id;
+	info->quota = acct->quota;
+	info->allocated = acct->allocated;
+	if (acct->quota)
+		info->available = acct->quota - acct->allocated;
+	else if (set->ended)
+		info->available = 0;
+	else
+		info->available = min(capacity_available(), ioasids_available(acct));
+}
+
+int ioasid_set_get_own_info(struct ioasid_set *set, struct ioasid_set_info *info)
+{
+	int ret = set_lock(set);
+
+	if (ret)
+		return ret;
+	set_get_info(set, info);
+	spin_unlock_irq(&set->account.lock);
+	return 0;
+}
+
+void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&set->account.lock, flags);
+	set_get_info(set, info);
+	spin_unlock_irqrestore(&set->account.lock, flags);
+}
+EXPORT_SYMBOL_GPL(ioasid_set_get_info);
+
+/* IDs */
+
+/* The counts of a set for one ID more; @id is not visible yet. */
+static int set_add_id(struct ioasid_set *set, struct ioasid *id, struct ioasids_refusal *refusal)
+{
+	struct ioasids_account *acct = &set->account;
+	int ret;
+
+	ret = set_lock(set);
+	if (ret)
+		return ret;
+	if (set->ended)
+		ret = -ENOENT;
+	else if (!acct->quota)
+		ret = set_charge(set, 1, refusal);
+	else if (acct->allocated >= acct->quota)
+		ret = -ENOSPC;
+	if (!ret) {
+		if (!acct->allocated)
+			ioasid_set_get(set);
+		WRITE_ONCE(acct->allocated, acct->allocated + 1);
+		list_add_tail(&id->node, &set->ids);
+	}
+	spin_unlock_irq(&acct->lock);
+	return ret;
+}
+
+/* The same for one ID less, which is not visible any more. */
+static void set_remove_id(struct ioasid *id, bool failed)
+{
+	struct ioasid_set *set = id->set;
+	struct ioasids_account *acct = &set->account;
+	bool last, ended;
+	unsigned long flags;
+
+	spin_lock_irqsave(&acct->lock, flags);
+	list_del(&id->node);
+	WRITE_ONCE(acct->allocated, acct->allocated - 1);
+	if (!acct->quota) {
+		if (failed) {
+			ioasids_cancel(acct, 1);
+			capacity_uncharge(set, 1);
+		} else {
+			set_uncharge(set, 1);
+		}
+	}
+	last = !acct->allocated;
+	ended = set->ended;
+	spin_unlock_irqrestore(&acct->lock, flags);
+
+	if (last) {
+		if (ended)
+			ioasids_account_close(acct);
+		ioasid_set_put(set);
+	}
+}
+
+/* Drop a reference; the last one frees it. Return: whether it was the last. */
+static bool put_or_free(struct ioasid *id)
+{
+	unsigned long flags;
+
+	if (!refcount_dec_and_test(&id->refs))
+		return false;
+
+	if (id->spid) {
+		xa_lock_irqsave(&id->set->spids, flags);
+		__xa_erase(&id->set->spids, id->spid);
+		xa_unlock_irqrestore(&id->set->spids, flags);
+	}
+	xa_lock_irqsave(&ioasids, flags);
+	__xa_erase(&ioasids, id->id);
+	xa_unlock_irqrestore(&ioasids, flags);
+	set_remove_id(id, false);
+	kfree_rcu(id, rcu);
+	return true;
+}
+
 static void finish_free(struct ioasid *id)
 {
 	notify(id, IOASID_NOTIFY_FREE);
-	ioasid_drop(id);
+	put_or_free(id);
+}
+
+/* User space can free it only when all notifiers know it. */
+static void finish_alloc(struct ioasid *id, bool user)
+{
+	struct ioasids_account *acct = &id->set->account;
+	bool freed;
+
+	notify(id, IOASID_NOTIFY_ALLOC);
+	spin_lock_irq(&acct->lock);
+	id->user = user;
+	id->live = true;
+	freed = id->freed;
+	spin_unlock_irq(&acct->lock);
+	/* Freed meanwhile, as by a notifier: send FREE now, after everybody got ALLOC. */
+	if (freed)
+		finish_free(id);
+	put_or_free(id);
 }
 
 static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, bool user)
 {
+	bool tell = atomic_read(&nr_notifiers);
+	struct ioasids_refusal refusal;
 	struct ioasid *id;
-	bool freed;
 	int ret;
 
 	if (!min)
@@ -602,55 +811,46 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 	if (min > max)
 		return -EINVAL;
 
-	/* The kernel may want IDs before this has its cache. */
+	/* The kernel can want IDs before there is a cache. */
 	id = ioasid_cache ? kmem_cache_alloc(ioasid_cache, GFP_KERNEL) :
 			    kmalloc(sizeof(*id), GFP_KERNEL_ACCOUNT);
 	if (!id)
 		return -ENOMEM;
 
-	/* Nobody can hold it before it is certain to be. */
+	/* Until it has a number, nobody can get a reference. */
 	refcount_set(&id->refs, 0);
 	id->spid = 0;
-	id->live = false;
-	id->user = false;
+	id->live = !tell;
+	id->user = user && !tell;
 	id->freed = false;
+	id->set = set;
 	RCU_INIT_POINTER(id->data, data);
-	ret = set_add(set, id);
+	ret = set_add_id(set, id, &refusal);
 	if (ret) {
 		kfree(id);
+		if (ret == -EAGAIN)
+			ioasids_report_refusal(&refusal);
 		return ret;
 	}
 
-	id->set = ioasid_set_get(set);
 	xa_lock_irq(&ioasids);
-	max = min(max, capacity_total);
+	max = min(max, READ_ONCE(capacity_total));
 	ret = min > max ? -ENOSPC :
 	      __xa_alloc(&ioasids, &id->id, id, XA_LIMIT(min, max), GFP_KERNEL);
-	/* The lock was dropped if that needed memory. */
-	if (!ret && id->id > capacity_total) {
-		__xa_erase(&ioasids, id->id);
-		ret = -ENOSPC;
-	}
-	/* One reference more than its own, until this is done with it. */
-	if (!ret)
-		refcount_set(&id->refs, 2);
-	xa_unlock_irq(&ioasids);
 	if (ret) {
-		set_remove(id, true);
+		xa_unlock_irq(&ioasids);
+		set_remove_id(id, true);
+		kfree(id);
 		return ret == -EBUSY ? -ENOSPC : ret;
 	}
-
-	notify(id, IOASID_NOTIFY_ALLOC);
-	spin_lock_irq(&set->account.lock);
-	id->user = user;
-	id->live = true;
-	freed = id->freed;
-	spin_unlock_irq(&set->account.lock);
 	ret = id->id;
-	/* By a notifier, or who guessed it. All are told of one thing after the other. */
-	if (freed)
-		finish_free(id);
-	ioasid_drop(id);
+	smp_wmb(); /* the number before the reference; pairs with set_next_id() */
+	/* One more than its own, to keep it while notifiers are called. */
+	refcount_set(&id->refs, tell ? 2 : 1);
+	xa_unlock_irq(&ioasids);
+
+	if (tell)
+		finish_alloc(id, user);
 	return ret;
 }
 
@@ -666,56 +866,56 @@ int ioasid_alloc_user(struct ioasid_set *set, u32 min, u32 max)
 }
 
 /* Find an ID of @set, or of any if that is NULL, under rcu_read_lock(). */
-static struct ioasid *ioasid_lookup(struct ioasid_set *set, u32 id)
+static struct ioasid *find_id(struct ioasid_set *set, u32 nr)
 {
-	struct ioasid *p = xa_load(&ioasids, id);
+	struct ioasid *id = xa_load(&ioasids, nr);
 
-	if (!p)
+	if (!id)
 		return ERR_PTR(-ENOENT);
-	if (set && p->set != set)
+	if (set && id->set != set)
 		return ERR_PTR(-EACCES);
-	return p;
+	return id;
 }
 
 /* The same with a reference, whether it is being freed or not. */
-static struct ioasid *ioasid_hold(struct ioasid_set *set, u32 id)
+static struct ioasid *get_id(struct ioasid_set *set, u32 nr)
 {
-	struct ioasid *p;
+	struct ioasid *id;
 
 	rcu_read_lock();
-	p = ioasid_lookup(set, id);
-	if (!IS_ERR(p) && !refcount_inc_not_zero(&p->refs))
-		p = ERR_PTR(-ENOENT);
+	id = find_id(set, nr);
+	if (!IS_ERR(id) && !refcount_inc_not_zero(&id->refs))
+		id = ERR_PTR(-ENOENT);
 	rcu_read_unlock();
-	return p;
+	return id;
 }
 
 /* The same, not if it is being freed. */
-static struct ioasid *ioasid_hold_live(struct ioasid_set *set, u32 id)
+static struct ioasid *get_live_id(struct ioasid_set *set, u32 nr)
 {
-	struct ioasid *p = ioasid_hold(set, id);
+	struct ioasid *id = get_id(set, nr);
 
-	if (!IS_ERR(p) && READ_ONCE(p->freed)) {
-		ioasid_drop(p);
-		p = ERR_PTR(-EBUSY);
+	if (!IS_ERR(id) && READ_ONCE(id->freed)) {
+		put_or_free(id);
+		id = ERR_PTR(-EBUSY);
 	}
-	return p;
+	return id;
 }
 
 int ioasid_get(struct ioasid_set *set, u32 id)
 {
-	return PTR_ERR_OR_ZERO(ioasid_hold_live(set, id));
+	return PTR_ERR_OR_ZERO(get_live_id(set, id));
 }
 EXPORT_SYMBOL_GPL(ioasid_get);
 
 int ioasid_get_if_owned(u32 id)
 {
-	struct ioasid *p = ioasid_hold_live(NULL, id);
+	struct ioasid *p = get_live_id(NULL, id);
 
 	if (IS_ERR(p))
 		return PTR_ERR(p);
-	if (!current->mm || !p->set->mm || READ_ONCE(p->set->mm->mm) != current->mm) {
-		ioasid_drop(p);
+	if (!mm_is_current(p->set->mm)) {
+		put_or_free(p);
 		return -EPERM;
 	}
 	return 0;
@@ -728,48 +928,54 @@ bool ioasid_put(u32 id)
 	bool gone = false;
 
 	rcu_read_lock();
-	p = ioasid_lookup(NULL, id);
+	p = find_id(NULL, id);
 	if (!WARN_ON_ONCE(IS_ERR(p)))
-		gone = ioasid_drop(p);
+		gone = put_or_free(p);
 	rcu_read_unlock();
 	return gone;
 }
 EXPORT_SYMBOL_GPL(ioasid_put);
 
-/* Free what the caller holds. */
-static int free_held(struct ioasid *id, bool user)
+/*
+ * The caller holds @id, or is under rcu_read_lock(). Return: 1 if the caller is to
+ * finish it, and has the reference that the ID started with; 0 if finish_alloc()
+ * does; or an error.
+ */
+static int begin_free(struct ioasid *id, bool user)
 {
 	struct ioasids_account *acct = &id->set->account;
 	unsigned long flags;
-	bool live;
-	int ret = 0;
+	int ret;
 
 	spin_lock_irqsave(&acct->lock, flags);
-	live = id->live;
-	if (user && !id->user)
+	if (!refcount_read(&id->refs)) {
+		ret = -ENOENT;
+	} else if (user && !id->user) {
 		ret = -EACCES;
-	else if (id->freed)
+	} else if (id->freed) {
 		ret = -EBUSY;
-	else
+	} else {
 		WRITE_ONCE(id->freed, true);
+		ret = id->live;
+	}
 	spin_unlock_irqrestore(&acct->lock, flags);
-
-	/* Else __ioasid_alloc() does, when all have been told of the allocation. */
-	if (!ret && live)
-		finish_free(id);
 	return ret;
 }
 
-static int __ioasid_free(struct ioasid_set *set, u32 id, bool user)
+static int __ioasid_free(struct ioasid_set *set, u32 nr, bool user)
 {
-	struct ioasid *p = ioasid_hold(set, id);
+	struct ioasid *id;
 	int ret;
 
-	if (IS_ERR(p))
-		return PTR_ERR(p);
-	ret = free_held(p, user);
-	ioasid_drop(p);
-	return ret;
+	rcu_read_lock();
+	id = find_id(set, nr);
+	ret = IS_ERR(id) ? PTR_ERR(id) : begin_free(id, user);
+	rcu_read_unlock();
+	if (ret <= 0)
+		return ret;
+
+	finish_free(id);
+	return 0;
 }
 
 int ioasid_free(struct ioasid_set *set, u32 id)
@@ -784,7 +990,7 @@ int ioasid_free_user(struct ioasid_set *set, u32 id)
 }
 
 /* The first ID after @prev that is not being freed, with a reference; drops @prev's. */
-static struct ioasid *set_next(struct ioasid_set *set, struct ioasid *prev)
+static struct ioasid *set_next_id(struct ioasid_set *set, struct ioasid *prev)
 {
 	struct ioasid *id, *next = NULL;
 	unsigned long flags;
@@ -792,15 +998,15 @@ static struct ioasid *set_next(struct ioasid_set *set, struct ioasid *prev)
 	spin_lock_irqsave(&set->account.lock, flags);
 	id = list_prepare_entry(prev, &set->ids, node);
 	list_for_each_entry_continue(id, &set->ids, node) {
-		/* What fails in __ioasid_alloc() is nobody's to hold. */
 		if (id->live && !id->freed && refcount_inc_not_zero(&id->refs)) {
+			smp_rmb(); /* pairs with __ioasid_alloc() */
 			next = id;
 			break;
 		}
 	}
 	spin_unlock_irqrestore(&set->account.lock, flags);
 	if (prev)
-		ioasid_drop(prev);
+		put_or_free(prev);
 	return next;
 }
 
@@ -810,10 +1016,10 @@ int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *d
 	struct ioasid *id = NULL;
 	int ret = 0;
 
-	while ((id = set_next(set, id))) {
+	while ((id = set_next_id(set, id))) {
 		ret = fn(id->id, data);
 		if (ret) {
-			ioasid_drop(id);
+			put_or_free(id);
 			break;
 		}
 	}
@@ -821,32 +1027,99 @@ int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *d
 }
 EXPORT_SYMBOL_GPL(ioasid_set_for_each_ioasid);
 
-static void set_free_all(struct ioasid_set *set, bool user)
+static void set_free_ids(struct ioasid_set *set, bool user)
 {
 	struct ioasid *id = NULL;
 
-	while ((id = set_next(set, id))) {
-		free_held(id, user);
+	while ((id = set_next_id(set, id))) {
+		if (begin_free(id, user) > 0)
+			finish_free(id);
 		cond_resched();
 	}
 }
 
 void ioasid_free_all_in_set(struct ioasid_set *set)
 {
-	set_free_all(set, false);
+	set_free_ids(set, false);
 }
 EXPORT_SYMBOL_GPL(ioasid_free_all_in_set);
 
+struct ioasid_set *ioasid_find_set(u32 id)
+{
+	struct ioasid *p = get_id(NULL, id);
+	struct ioasid_set *set;
+
+	if (IS_ERR(p))
+		return NULL;
+	set = ioasid_set_get(p->set);
+	put_or_free(p);
+	return set;
+}
+EXPORT_SYMBOL_GPL(ioasid_find_set);
+
+int ioasid_notify(struct ioasid_set *set, u32 id, enum ioasid_event event)
+{
+	struct ioasid *p;
+
+	if (event != IOASID_NOTIFY_BIND && event != IOASID_NOTIFY_UNBIND)
+		return -EINVAL;
+	p = get_live_id(set, id);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	notify(p, event);
+	put_or_free(p);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ioasid_notify);
+
+/* The end of a set of an mm */
+
+/*
+ * What user space has in the set goes. An mm that ends and a descriptor that is
+ * closed can both get here: the second does nothing.
+ */
+static void set_end_use(struct ioasid_set *set)
+{
+	struct ioasid_mm *imm = set->mm;
+	bool first;
+
+	spin_lock_irq(&imm->lock);
+	first = (imm->sharers & (IOASID_SHARER_USER | IOASID_SHARER_LEAVING)) == IOASID_SHARER_USER;
+	if (first)
+		imm->sharers |= IOASID_SHARER_LEAVING;
+	spin_unlock_irq(&imm->lock);
+	if (!first)
+		return;
+
+	set_free_ids(set, true);
+	set_withdraw_quota(set);
+	mm_leave(imm, IOASID_SHARER_USER | IOASID_SHARER_LEAVING);
+}
+
 void ioasid_set_close(struct ioasid_set *set)
 {
-	set_free_all(set, true);
-	ioasid_set_quota(set, 0);
-	set_leave(set, IOASID_SHARER_MAKER);
+	set_end_use(set);
+	ioasid_set_put(set);
+}
+
+void __ioasid_mm_exit(struct mm_struct *mm)
+{
+	struct ioasid_set *set = mm_get_set(READ_ONCE(mm->ioasid_mm), IOASID_SHARER_USER);
+
+	if (!set)
+		return;
+	set_end_use(set);
+	ioasid_set_put(set);
+}
+
+void __ioasid_mm_drop(struct mm_struct *mm)
+{
+	mm_put(mm->ioasid_mm);
 }
 
 int ioasid_mm_alloc(struct mm_struct *mm, u32 max)
 {
-	struct ioasid_set *set = set_of_mm(mm, IOASID_SHARER_SVA);
+	struct ioasid_set *set = set_share(mm, IOASID_SHARER_SVA);
 	int id;
 
 	if (IS_ERR(set))
@@ -854,33 +1127,23 @@ int ioasid_mm_alloc(struct mm_struct *mm, u32 max)
 
 	id = ioasid_alloc(set, 1, max, NULL);
 	if (id < 0)
-		set_leave(set, IOASID_SHARER_SVA);
+		mm_leave(set->mm, IOASID_SHARER_SVA);
+	ioasid_set_put(set);
 	return id;
 }
 
 void ioasid_mm_free(struct mm_struct *mm, u32 id)
 {
-	struct ioasid_set *set = ioasid_find_mm_set(mm);
+	struct ioasid_set *set = mm_get_set(READ_ONCE(mm->ioasid_mm), IOASID_SHARER_SVA);
 
 	if (WARN_ON_ONCE(!set))
 		return;
 	WARN_ON_ONCE(ioasid_free(set, id));
-	set_leave(set, IOASID_SHARER_SVA);
+	mm_leave(set->mm, IOASID_SHARER_SVA);
 	ioasid_set_put(set);
 }
 
-struct ioasid_set *ioasid_find_set(u32 id)
-{
-	struct ioasid *p = ioasid_hold(NULL, id);
-	struct ioasid_set *set;
-
-	if (IS_ERR(p))
-		return NULL;
-	set = ioasid_set_get(p->set);
-	ioasid_drop(p);
-	return set;
-}
-EXPORT_SYMBOL_GPL(ioasid_find_set);
+/* Private data, and private IDs */
 
 int ioasid_attach_data(struct ioasid_set *set, u32 id, void *data)
 {
@@ -889,25 +1152,25 @@ int ioasid_attach_data(struct ioasid_set *set, u32 id, void *data)
 
 	if (!data)
 		return -EINVAL;
-	p = ioasid_hold_live(set, id);
+	p = get_live_id(set, id);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	if (unrcu_pointer(cmpxchg(&p->data, NULL, RCU_INITIALIZER(data))))
 		ret = -EEXIST;
-	ioasid_drop(p);
+	put_or_free(p);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ioasid_attach_data);
 
 void *ioasid_detach_data(struct ioasid_set *set, u32 id)
 {
-	struct ioasid *p = ioasid_hold(set, id);
+	struct ioasid *p = get_id(set, id);
 	void *data;
 
 	if (IS_ERR(p))
 		return ERR_CAST(p);
 	data = unrcu_pointer(xchg(&p->data, NULL));
-	ioasid_drop(p);
+	put_or_free(p);
 	if (data)
 		synchronize_rcu();
 	return data;
@@ -920,7 +1183,7 @@ void *ioasid_find(struct ioasid_set *set, u32 id, bool (*getter)(void *data))
 	void *data;
 
 	rcu_read_lock();
-	p = ioasid_lookup(set, id);
+	p = find_id(set, id);
 	data = IS_ERR(p) ? p : rcu_dereference(p->data);
 	if (!IS_ERR_OR_NULL(data) && getter && !getter(data))
 		data = NULL;
@@ -936,36 +1199,36 @@ int ioasid_attach_spid(struct ioasid_set *set, u32 id, u32 spid)
 
 	if (!spid || spid > IOASID_MAX)
 		return -EINVAL;
-	p = ioasid_hold_live(set, id);
+	p = get_live_id(set, id);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 
-	mutex_lock(&set->spid_mutex);
+	mutex_lock(&set->mutex);
 	ret = p->spid ? -EEXIST : xa_insert_irq(&set->spids, spid, p, GFP_KERNEL);
 	if (!ret)
 		WRITE_ONCE(p->spid, spid);
-	mutex_unlock(&set->spid_mutex);
-	ioasid_drop(p);
+	mutex_unlock(&set->mutex);
+	put_or_free(p);
 	return ret == -EBUSY ? -EEXIST : ret;
 }
 EXPORT_SYMBOL_GPL(ioasid_attach_spid);
 
 int ioasid_detach_spid(struct ioasid_set *set, u32 id)
 {
-	struct ioasid *p = ioasid_hold(set, id);
+	struct ioasid *p = get_id(set, id);
 	int ret = -ENOENT;
 
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 
-	mutex_lock(&set->spid_mutex);
+	mutex_lock(&set->mutex);
 	if (p->spid) {
 		xa_erase_irq(&set->spids, p->spid);
 		WRITE_ONCE(p->spid, 0);
 		ret = 0;
 	}
-	mutex_unlock(&set->spid_mutex);
-	ioasid_drop(p);
+	mutex_unlock(&set->mutex);
+	put_or_free(p);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(ioasid_detach_spid);
@@ -988,105 +1251,14 @@ int ioasid_find_by_spid(struct ioasid_set *set, u32 spid)
 }
 EXPORT_SYMBOL_GPL(ioasid_find_by_spid);
 
-static int chain_register(struct ioasid_chain *chain, struct notifier_block *nb)
-{
-	if (nb->priority < 0 || nb->priority >= NR_PRIORITIES)
-		return -EINVAL;
-	return atomic_notifier_chain_register(&chain->head[nb->priority], nb);
-}
-
-/* Waits for those that are being called. */
-static void chain_unregister(struct ioasid_chain *chain, struct notifier_block *nb)
-{
-	WARN_ON_ONCE(atomic_notifier_chain_unregister(&chain->head[nb->priority], nb));
-}
-
-int ioasid_register_notifier(struct ioasid_set *set, struct notifier_block *nb)
-{
-	return chain_register(set ? &set->chain : &all_chain, nb);
-}
-EXPORT_SYMBOL_GPL(ioasid_register_notifier);
-
-void ioasid_unregister_notifier(struct ioasid_set *set, struct notifier_block *nb)
-{
-	chain_unregister(set ? &set->chain : &all_chain, nb);
-}
-EXPORT_SYMBOL_GPL(ioasid_unregister_notifier);
-
-int ioasid_register_notifier_mm(struct mm_struct *mm, struct notifier_block *nb)
-{
-	struct ioasid_mm *known = mm_use(mm);
-	int ret;
-
-	if (IS_ERR(known))
-		return PTR_ERR(known);
-	ret = chain_register(&known->chain, nb);
-	if (ret)
-		mm_unuse(known, 0);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(ioasid_register_notifier_mm);
-
-void ioasid_unregister_notifier_mm(struct mm_struct *mm, struct notifier_block *nb)
-{
-	struct ioasid_mm *known;
-
-	spin_lock_irq(&mms_lock);
-	known = mm_find(mm);
-	spin_unlock_irq(&mms_lock);
-	if (WARN_ON_ONCE(!known))
-		return;
-	chain_unregister(&known->chain, nb);
-	mm_unuse(known, 0);
-}
-EXPORT_SYMBOL_GPL(ioasid_unregister_notifier_mm);
-
-int ioasid_notify(struct ioasid_set *set, u32 id, enum ioasid_event event)
-{
-	struct ioasid *p;
-
-	if (event != IOASID_NOTIFY_BIND && event != IOASID_NOTIFY_UNBIND)
-		return -EINVAL;
-	p = ioasid_hold_live(set, id);
-	if (IS_ERR(p))
-		return PTR_ERR(p);
-	notify(p, event);
-	ioasid_drop(p);
-	return 0;
-}
-EXPORT_SYMBOL_GPL(ioasid_notify);
-
-bool ioasid_queue_work(struct work_struct *work)
-{
-	return queue_work(ioasid_wq, work);
-}
-EXPORT_SYMBOL_GPL(ioasid_queue_work);
-
-void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info)
-{
-	struct ioasids_account *acct = &set->account;
-	struct ioasid_capacity cap;
-	unsigned long flags;
-
-	ioasid_get_capacity(&cap);
-	spin_lock_irqsave(&acct->lock, flags);
-	info->id = set->id;
-	info->quota = set->quota;
-	info->allocated = acct->allocated;
-	if (set->quota)
-		info->available = set->quota - acct->allocated;
-	else
-		info->available = min(cap.available, ioasids_available(acct));
-	spin_unlock_irqrestore(&acct->lock, flags);
-}
-EXPORT_SYMBOL_GPL(ioasid_set_get_info);
+/* What is shown */
 
 void ioasid_set_show_cgroup(struct seq_file *m, struct ioasid_set *set)
 {
 	ioasids_show_cgroup(m, &set->account);
 }
 
-/* debugfs: the sets, by their numbers. An entry that is shown is held. */
+/* debugfs: the sets, by their numbers. The walk holds the entry that it is at. */
 
 static void *sets_from(unsigned long index, loff_t *pos)
 {
@@ -1123,6 +1295,7 @@ static int sets_show(struct seq_file *m, void *v)
 	struct ioasid_set *set = v;
 	struct ioasid_set_info info;
 	struct task_struct *task;
+	struct pid *owner;
 
 	if (v == SEQ_START_TOKEN) {
 		seq_puts(m, "set\tkind\tquota\tallocated\tpid\tcommand\tcgroup\n");
@@ -1133,17 +1306,21 @@ static int sets_show(struct seq_file *m, void *v)
 	seq_printf(m, "%llu\t%s\t%u\t%u\t", info.id, set->mm ? "process" : "kernel",
 		   info.quota, info.allocated);
 
-	/* An owner that is dead has neither a number nor a name any more. */
-	task = get_pid_task(set->account.owner, PIDTYPE_TGID);
+	spin_lock_irq(&set->account.lock);
+	owner = get_pid(set->owner);
+	spin_unlock_irq(&set->account.lock);
+	/* A dead owner has neither a number nor a name. */
+	task = get_pid_task(owner, PIDTYPE_TGID);
 	if (task) {
 		char comm[sizeof(task->comm)];
 
-		seq_printf(m, "%d\t", pid_nr(set->account.owner));
+		seq_printf(m, "%d\t", pid_nr(owner));
 		seq_escape(m, get_task_comm(comm, task), " \t\n\\");
 		put_task_struct(task);
 	} else {
 		seq_puts(m, "-\t-");
 	}
+	put_pid(owner);
 	seq_putc(m, '\t');
 	ioasid_set_show_cgroup(m, set);
 	seq_putc(m, '\n');

@@ -88,15 +88,10 @@ static int iommu_enter_early(u32 id, void *data)
 /* @early: IDs that were bound when nobody listened yet. */
 static int iommu_start(struct example_iommu *iommu, struct ioasid_set *early)
 {
-	struct ioasid_capacity cap;
 	int ret;
 
-	/* First, as the command line may have lowered it. */
-	ret = ioasid_install_capacity(IOASID_MAX);
-	if (ret)
-		return ret;
-	ioasid_get_capacity(&cap);
-	iommu->last = cap.total;
+	/* Here the core is told as much, by iommu_device_register(). */
+	iommu->last = IOASID_MAX;
 	iommu->table = kvcalloc(BITS_TO_LONGS(iommu->last + 1), sizeof(long), GFP_KERNEL);
 	if (!iommu->table)
 		return -ENOMEM;

@@ -393,6 +393,126 @@ static void kernel_ids_survive_the_close(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
+static void set_ends_with_the_address_space(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	struct ioasid_set *set;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	set = ioasid_set_alloc(mm, 8);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE + 1);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE + 2);
+	KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE + 2), 0);
+
+	mmgrab(mm);
+	mmput(mm);
+	KUNIT_EXPECT_EQ(test, info(set).quota, 0);
+	KUNIT_EXPECT_EQ(test, info(set).allocated, 2);
+	KUNIT_EXPECT_EQ(test, info(set).available, 0);
+	KUNIT_EXPECT_EQ(test, taken(test), 2);
+	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(mm));
+	KUNIT_EXPECT_PTR_EQ(test, ioasid_set_alloc(mm, 0), ERR_PTR(-ESRCH));
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, BASE, IOASID_MAX, NULL), -ENOENT);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(set, 3), -ENOENT);
+
+	ioasid_put(BASE + 2);
+	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
+	KUNIT_EXPECT_EQ(test, taken(test), 0);
+	/* Closing it is still the caller's part, and gives nothing back twice. */
+	KUNIT_EXPECT_EQ(test, refcount_read(&set->refs), 1);
+	ioasid_set_close(set);
+	mmdrop(mm);
+}
+
+static void pasid_outlives_the_address_space(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	struct ioasid_set *set;
+	int id;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	set = ioasid_set_alloc(mm, 4);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	id = ioasid_mm_alloc(mm, IOASID_MAX);
+	KUNIT_EXPECT_GT(test, id, 0);
+	KUNIT_EXPECT_GT(test, ioasid_alloc_user(set, BASE, IOASID_MAX), 0);
+	KUNIT_EXPECT_EQ(test, taken(test), 4);
+
+	mmgrab(mm);
+	mmput(mm);
+	KUNIT_EXPECT_EQ(test, taken(test), 1);
+	KUNIT_EXPECT_EQ(test, info(set).allocated, 1);
+	ioasid_set_close(set);
+	KUNIT_EXPECT_EQ(test, taken(test), 1);
+	ioasid_mm_free(mm, id);
+	KUNIT_EXPECT_EQ(test, taken(test), 0);
+	mmdrop(mm);
+}
+
+struct asker {
+	struct mm_struct	*mm;
+	struct ioasid_set	*set;
+	struct completion	asked;
+	int			id;
+};
+
+static int ask_in_mm(void *data)
+{
+	struct asker *asker = data;
+
+	kthread_use_mm(asker->mm);
+	asker->id = ioasid_alloc_user(asker->set, BASE, IOASID_MAX);
+	complete(&asker->asked);
+	while (!kthread_should_stop())
+		usleep_range(1000, 2000);
+	kthread_unuse_mm(asker->mm);
+	return 0;
+}
+
+static void set_goes_to_the_next_asker_when_its_owner_is_gone(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct asker asker = { .mm = t->mm };
+	struct task_struct *task;
+	int i;
+
+	/* It was made by a process that is not in the mm. */
+	asker.set = ioasid_set_alloc(t->mm, 0);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, asker.set);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(asker.set, BASE, IOASID_MAX), BASE);
+	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(current));
+
+	init_completion(&asker.asked);
+	task = kthread_run(ask_in_mm, &asker, "ask");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	wait_for_completion(&asker.asked);
+	KUNIT_EXPECT_EQ(test, asker.id, BASE + 1);
+	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(task));
+
+	/* It stays the owner as long as it is there, whoever asks. */
+	kthread_use_mm(t->mm);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 5), 0);
+	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(task));
+	kthread_unuse_mm(t->mm);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 4), 0);
+	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(task));
+
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 3), 0);
+	KUNIT_EXPECT_PTR_NE(test, asker.set->owner, task_tgid(current));
+	kthread_use_mm(t->mm);
+	/* The thread has said that it ends, and may still be about to. */
+	for (i = 0; i < 10000 && asker.set->owner != task_tgid(current); i++) {
+		KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 3), 0);
+		usleep_range(1000, 2000);
+	}
+	kthread_unuse_mm(t->mm);
+	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(current));
+	ioasid_set_close(asker.set);
+}
+
 /* What DOC: states of an ID says, line by line. */
 
 enum state { FREE, IDLE, ACTIVE, FREE_PENDING, NR_STATES };
@@ -751,6 +871,7 @@ static void notifiers_are_told_in_the_order_of_priorities(struct kunit *test)
 	struct listener iommu_set = LISTENER('s', IOASID_PRIORITY_IOMMU);
 	struct listener cpu_mm = LISTENER('c', IOASID_PRIORITY_CPU);
 	struct listener bad = LISTENER('b', IOASID_PRIORITY_CPU + 1);
+	int before = atomic_read(&nr_notifiers);
 	struct ioasid_set *set;
 
 	told[0] = '\0';
@@ -813,7 +934,7 @@ static void notifiers_are_told_in_the_order_of_priorities(struct kunit *test)
 	ioasid_unregister_notifier_mm(t->mm, &cpu_mm.nb);
 	ioasid_set_close(set);
 	KUNIT_EXPECT_STREQ(test, told, "cAcFcA");
-	KUNIT_EXPECT_TRUE(test, hash_empty(mms));
+	KUNIT_EXPECT_EQ(test, atomic_read(&nr_notifiers), before);
 }
 
 static int get_and_put(struct ioasid_notification *what)
@@ -969,60 +1090,63 @@ static void queued_work_is_done_in_order(struct kunit *test)
 	}
 }
 
-/* As it was before a driver came. */
-static void uninstall_capacity(u32 total)
+/* As if the IOMMUs of the machine were other ones. */
+static void reset_capacity(u32 widest, u32 total)
 {
-	atomic_add(total - capacity_total, &capacity_left);
-	capacity_total = total;
-	capacity_installed = 0;
+	capacity_widest = widest;
+	capacity_set_total(total);
 }
 
-static void capacity_is_installed_once(struct kunit *test)
+static void capacity_is_that_of_the_widest_iommu(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
-	u32 total = t->before.total, bound = capacity_bound, installed = capacity_installed;
+	u32 total = t->before.total, bound = capacity_bound, widest = capacity_widest;
+	u32 used = t->before.kernel + t->before.user;
 	struct ioasid_capacity cap;
 	struct ioasid_set *set;
 
-	if (total < IOASID_MAX)
-		kunit_skip(test, "the machine has %u IDs, and is not to have more", total);
-	uninstall_capacity(total);
+	/* Without an IOMMU; one without PASIDs, or with PASID 0 alone, is none. */
+	capacity_bound = IOASID_MAX;
+	reset_capacity(0, IOASID_MAX);
+	ioasid_report_iommu(0);
+	ioasid_report_iommu(1);
+	ioasid_get_capacity(&cap);
+	KUNIT_EXPECT_EQ(test, cap.total, IOASID_MAX);
 
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(IOASID_MAX + 1), -EINVAL);
-
-	/* An ID above it; more than it. */
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0x10000, IOASID_MAX, NULL), 0x10000);
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), -ENOSPC);
-	KUNIT_EXPECT_EQ(test, taken(test), 1);
-	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, 0x10000), 0);
+	/* IDs that an IOMMU cannot tell apart stay, and nobody gets more of them. */
 	set = ioasid_set_alloc(NULL, 0x10000);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), -ENOSPC);
-	KUNIT_EXPECT_EQ(test, taken(test), 0x10000);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, 0x10000, IOASID_MAX, NULL), 0x10000);
+	ioasid_report_iommu(0x8000);
+	ioasid_get_capacity(&cap);
+	KUNIT_EXPECT_EQ(test, cap.total, 0x7fff);
+	KUNIT_EXPECT_EQ(test, cap.kernel, 0x10000 + t->before.kernel);
+	KUNIT_EXPECT_EQ(test, cap.user, t->before.user);
+	KUNIT_EXPECT_EQ(test, cap.available, 0);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 1, IOASID_MAX, NULL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(t->kernel, 1), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, 0x10000, IOASID_MAX, NULL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_free(set, 0x10000), 0);
 	ioasid_set_put(set);
+	ioasid_get_capacity(&cap);
+	KUNIT_EXPECT_EQ(test, cap.available, 0x7fff - used);
 
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), 0);
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), 0);
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xfffe), -EBUSY);
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(IOASID_MAX), -EBUSY);
+	/* The widest counts, up to the bound from the command line. */
+	ioasid_report_iommu(0x10000);
+	ioasid_report_iommu(0x100);
 	ioasid_get_capacity(&cap);
 	KUNIT_EXPECT_EQ(test, cap.total, 0xffff);
-	KUNIT_EXPECT_EQ(test, cap.available, 0xffff - t->before.kernel - t->before.user);
-
+	KUNIT_EXPECT_EQ(test, cap.available, 0xffff - used);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0x10000, IOASID_MAX, NULL), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 0xffff, IOASID_MAX, NULL), 0xffff);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, 0xffff), 0);
-	uninstall_capacity(total);
-
-	/* The command line has the last word. */
-	capacity_bound = 0x7fff;
-	KUNIT_EXPECT_EQ(test, ioasid_install_capacity(0xffff), 0);
+	capacity_bound = 0x1ffff;
+	ioasid_report_iommu(IOASID_MAX + 1);
 	ioasid_get_capacity(&cap);
-	KUNIT_EXPECT_EQ(test, cap.total, 0x7fff);
+	KUNIT_EXPECT_EQ(test, cap.total, 0x1ffff);
+
 	capacity_bound = bound;
-	uninstall_capacity(total);
-	capacity_installed = installed;
+	reset_capacity(widest, total);
 }
 
 static void ids_can_be_had_before_there_is_a_cache(struct kunit *test)
@@ -1171,12 +1295,13 @@ static void want_of_memory_changes_nothing(struct kunit *test)
 
 	/* Failslab spares the allocations that may sleep: for now, none may. */
 	gfp_allowed_mask &= ~__GFP_DIRECT_RECLAIM;
+	/* The first is what makes the mm known. */
+	fail_each(test, listen_to_mm, 1);
 	fail_each(test, make_set, 2);
 	fail_each(test, make_pasid, 3);
 	fail_each(test, make_kernel_set, 1);
 	fail_each(test, make_id, 1);
 	fail_each(test, give_spid, 1);
-	fail_each(test, listen_to_mm, 1);
 	gfp_allowed_mask = mask;
 }
 #endif
@@ -1298,6 +1423,9 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(pasid_uses_up_the_quota),
 	KUNIT_CASE(refused_pasid_leaves_nothing),
 	KUNIT_CASE(kernel_ids_survive_the_close),
+	KUNIT_CASE(set_ends_with_the_address_space),
+	KUNIT_CASE(pasid_outlives_the_address_space),
+	KUNIT_CASE(set_goes_to_the_next_asker_when_its_owner_is_gone),
 	KUNIT_CASE(calls_in_all_states),
 	KUNIT_CASE(id_is_owned_by_the_mm_of_its_set),
 	KUNIT_CASE(sets_are_found_by_their_ids_and_mms),
@@ -1310,7 +1438,7 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(all_are_told_of_allocation_before_any_is_of_free),
 	KUNIT_CASE(unregistering_waits_for_notifiers),
 	KUNIT_CASE(queued_work_is_done_in_order),
-	KUNIT_CASE(capacity_is_installed_once),
+	KUNIT_CASE(capacity_is_that_of_the_widest_iommu),
 	KUNIT_CASE(ids_can_be_had_before_there_is_a_cache),
 	KUNIT_CASE(debugfs_shows_the_sets),
 #ifdef CONFIG_FAILSLAB

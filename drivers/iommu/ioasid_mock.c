@@ -20,6 +20,8 @@
  *	a PASID is bound that does not exist, or that another mm has an entry for
  *	a PASID is freed with a device still bound
  *
+ * ioasid_mock.pasid_bits= on the kernel's command line makes the IOMMU a narrower one.
+ *
  * debugfs: ioasid_mock/pasids says how many entries there are, and then lists them.
  *
  * mock_lock guards the table and the IDs. It is taken with interrupts off, in any
@@ -34,6 +36,7 @@
 #include <linux/iommu.h>
 #include <linux/miscdevice.h>
 #include <linux/mm_types.h>
+#include <linux/moduleparam.h>
 #include <linux/notifier.h>
 #include <linux/platform_device.h>
 #include <linux/property.h>
@@ -65,6 +68,10 @@ struct mock_file {
 	struct iommu_sva	*bond;		/* NULL: @pasid is the kernel's */
 	u32			pasid;
 };
+
+static unsigned int pasid_bits = IOASID_BITS;
+module_param(pasid_bits, uint, 0400);
+MODULE_PARM_DESC(pasid_bits, "how many bits of a PASID the IOMMU can tell apart");
 
 static DEFINE_SPINLOCK(mock_lock);
 static DEFINE_HASHTABLE(mock_table, 10);
@@ -121,7 +128,7 @@ static struct notifier_block mock_nb = {
 /* The IOMMU */
 
 static const struct iommu_ops mock_ops;
-static struct iommu_device mock_iommu = { .max_pasids = IOASID_MAX + 1 };
+static struct iommu_device mock_iommu;
 static struct platform_device *mock_iommu_pdev;
 
 static struct mock_device *mock_of(struct device *dev)
@@ -352,6 +359,10 @@ DEFINE_SHOW_ATTRIBUTE(pasids);
 static int __init mock_init(void)
 {
 	int ret, i;
+
+	if (pasid_bits > IOASID_BITS)
+		return -EINVAL;
+	mock_iommu.max_pasids = 1U << pasid_bits;
 
 	ret = ioasid_register_notifier(NULL, &mock_nb);
 	if (ret)

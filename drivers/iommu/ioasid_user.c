@@ -3,65 +3,46 @@
  * /dev/ioasid: I/O address space IDs for user space.
  *
  * include/uapi/linux/ioasid.h is the manual. A descriptor belongs to the mm that
- * opened it and is of use to no other, however it got there. Opening makes the
- * set of the mm, closing the last copy of the descriptor ends it; an mm has one
- * set, and so opens the device once at a time.
+ * opened it and is of use to no other, however it got there. Opening makes the set of
+ * the mm. Closing the last copy of the descriptor ends its use, and so does the end
+ * of the address space: the allocator sees to that. An mm has one set, so it opens the
+ * device once at a time.
  *
- * There are no locks here: a descriptor's fields never change, and what is done
- * with the set is the allocator's to order.
+ * There are no locks here: a file's private data is its set, which never changes. The
+ * allocator orders what is done with it.
  */
 
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/ioasid.h>
 #include <linux/miscdevice.h>
-#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
-#include <linux/slab.h>
+#include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/ioasid.h>
 
-struct ioasid_file {
-	struct ioasid_set	*set;
-	struct mm_struct	*mm;	/* pinned, so that no other gets its address */
-};
-
 static int ioasid_user_open(struct inode *inode, struct file *file)
 {
-	struct ioasid_file *ifile;
 	struct ioasid_set *set;
 
 	if (!current->mm)
 		return -EINVAL;
 
-	ifile = kzalloc(sizeof(*ifile), GFP_KERNEL_ACCOUNT);
-	if (!ifile)
-		return -ENOMEM;
-
 	set = ioasid_set_alloc(current->mm, 0);
-	if (IS_ERR(set)) {
-		kfree(ifile);
+	if (IS_ERR(set))
 		return set == ERR_PTR(-EEXIST) ? -EBUSY : PTR_ERR(set);
-	}
 
-	ifile->set = set;
-	ifile->mm = current->mm;
-	mmgrab(ifile->mm);
-	file->private_data = ifile;
+	file->private_data = set;
 	return nonseekable_open(inode, file);
 }
 
 static int ioasid_user_release(struct inode *inode, struct file *file)
 {
-	struct ioasid_file *ifile = file->private_data;
-
-	ioasid_set_close(ifile->set);
-	mmdrop(ifile->mm);
-	kfree(ifile);
+	ioasid_set_close(file->private_data);
 	return 0;
 }
 
-union ioasid_arg {
+union ioasid_user_arg {
 	struct {
 		u32		argsz;
 		u32		flags;
@@ -71,26 +52,29 @@ union ioasid_arg {
 	struct ioasid_quota	quota;
 };
 
-struct ioasid_cmd {
+struct ioasid_user_cmd {
 	struct ioasid_set	*set;
 	void __user		*uarg;
 	u32			argsz;	/* the size of the structure at @uarg */
-	union ioasid_arg	arg;	/* what the kernel knows of it */
+	union ioasid_user_arg	arg;	/* what the kernel knows of it */
 };
 
-static int ioasid_get_api_version(struct ioasid_cmd *cmd)
+static int ioasid_user_get_api_version(struct ioasid_user_cmd *cmd)
 {
 	return IOASID_API_VERSION;
 }
 
-static int ioasid_get_info(struct ioasid_cmd *cmd)
+static int ioasid_user_get_info(struct ioasid_user_cmd *cmd)
 {
 	struct ioasid_set_info set_info;
 	struct ioasid_capacity capacity;
 	struct ioasid_info *info = &cmd->arg.info;
+	int ret;
 
+	ret = ioasid_set_get_own_info(cmd->set, &set_info);
+	if (ret)
+		return ret;
 	ioasid_get_capacity(&capacity);
-	ioasid_set_get_info(cmd->set, &set_info);
 	info->ioasid_bits = fls(capacity.total);
 	info->quota = set_info.quota;
 	info->allocated = set_info.allocated;
@@ -101,12 +85,12 @@ static int ioasid_get_info(struct ioasid_cmd *cmd)
 	return 0;
 }
 
-static int ioasid_request_alloc(struct ioasid_cmd *cmd)
+static int ioasid_user_request_alloc(struct ioasid_user_cmd *cmd)
 {
 	return ioasid_alloc_user(cmd->set, cmd->arg.request.min, cmd->arg.request.max);
 }
 
-static int ioasid_request_free(struct ioasid_cmd *cmd)
+static int ioasid_user_request_free(struct ioasid_user_cmd *cmd)
 {
 	int id;
 
@@ -117,28 +101,28 @@ static int ioasid_request_free(struct ioasid_cmd *cmd)
 	return ioasid_free_user(cmd->set, id);
 }
 
-static int ioasid_request_quota(struct ioasid_cmd *cmd)
+static int ioasid_user_request_quota(struct ioasid_user_cmd *cmd)
 {
 	return ioasid_set_quota(cmd->set, cmd->arg.quota.quota);
 }
 
-static const struct ioasid_op {
+static const struct ioasid_user_op {
 	unsigned int	number;
-	int		(*execute)(struct ioasid_cmd *cmd);
+	int		(*execute)(struct ioasid_user_cmd *cmd);
 	size_t		size;		/* of the structure; 0: there is none */
 	size_t		min_size;	/* of the oldest one */
-} ioasid_ops[] = {
-	{ IOASID_GET_API_VERSION, ioasid_get_api_version },
-	{ IOASID_GET_INFO, ioasid_get_info,
+} ioasid_user_ops[] = {
+	{ IOASID_GET_API_VERSION, ioasid_user_get_api_version },
+	{ IOASID_GET_INFO, ioasid_user_get_info,
 	  sizeof(struct ioasid_info), offsetofend(struct ioasid_info, ioasid_bits) },
-	{ IOASID_REQUEST_ALLOC, ioasid_request_alloc,
+	{ IOASID_REQUEST_ALLOC, ioasid_user_request_alloc,
 	  sizeof(struct ioasid_request), offsetofend(struct ioasid_request, max) },
-	{ IOASID_REQUEST_FREE, ioasid_request_free },
-	{ IOASID_SET_QUOTA, ioasid_request_quota,
+	{ IOASID_REQUEST_FREE, ioasid_user_request_free },
+	{ IOASID_SET_QUOTA, ioasid_user_request_quota,
 	  sizeof(struct ioasid_quota), offsetofend(struct ioasid_quota, quota) },
 };
 
-static int ioasid_copy_struct(struct ioasid_cmd *cmd, const struct ioasid_op *op)
+static int ioasid_user_copy_struct(struct ioasid_user_cmd *cmd, const struct ioasid_user_op *op)
 {
 	int ret;
 
@@ -158,32 +142,31 @@ static int ioasid_copy_struct(struct ioasid_cmd *cmd, const struct ioasid_op *op
 
 static long ioasid_user_ioctl(struct file *file, unsigned int number, unsigned long arg)
 {
-	struct ioasid_file *ifile = file->private_data;
-	struct ioasid_cmd cmd = { .set = ifile->set, .uarg = (void __user *)arg };
+	struct ioasid_user_cmd cmd = { .set = file->private_data, .uarg = (void __user *)arg };
 	unsigned int nr = _IOC_NR(number) - IOASID_BASE;
 	int ret;
 
-	if (nr >= ARRAY_SIZE(ioasid_ops) || ioasid_ops[nr].number != number)
+	if (nr >= ARRAY_SIZE(ioasid_user_ops) || ioasid_user_ops[nr].number != number)
 		return -ENOTTY;
-	if (ifile->mm != current->mm)
+	if (!ioasid_set_is_current(cmd.set))
 		return -EPERM;
-	if (ioasid_ops[nr].size) {
-		ret = ioasid_copy_struct(&cmd, &ioasid_ops[nr]);
+	if (ioasid_user_ops[nr].size) {
+		ret = ioasid_user_copy_struct(&cmd, &ioasid_user_ops[nr]);
 		if (ret)
 			return ret;
 	}
-	return ioasid_ops[nr].execute(&cmd);
+	return ioasid_user_ops[nr].execute(&cmd);
 }
 
 static void ioasid_user_show_fdinfo(struct seq_file *m, struct file *file)
 {
-	struct ioasid_file *ifile = file->private_data;
+	struct ioasid_set *set = file->private_data;
 	struct ioasid_set_info info;
 
-	ioasid_set_get_info(ifile->set, &info);
+	ioasid_set_get_info(set, &info);
 	seq_printf(m, "ioasid-set:\t%llu\nioasid-quota:\t%u\nioasid-allocated:\t%u\nioasid-cgroup:\t",
 		   info.id, info.quota, info.allocated);
-	ioasid_set_show_cgroup(m, ifile->set);
+	ioasid_set_show_cgroup(m, set);
 	seq_putc(m, '\n');
 }
 

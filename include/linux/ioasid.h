@@ -10,10 +10,10 @@
 #ifndef _LINUX_IOASID_H
 #define _LINUX_IOASID_H
 
+#include <linux/mm_types.h>
 #include <linux/types.h>
 
 struct ioasid_set;
-struct mm_struct;
 struct notifier_block;
 struct seq_file;
 struct work_struct;
@@ -70,11 +70,13 @@ enum ioasid_event {
  * enum ioasid_priority - the priority of a notifier_block
  * @IOASID_PRIORITY_DEVICE: drivers of devices; told last
  * @IOASID_PRIORITY_IOMMU: drivers of IOMMUs
- * @IOASID_PRIORITY_CPU: who has CPUs use IDs, such as KVM; told first
+ * @IOASID_PRIORITY_CPU: users of IDs on CPUs, such as KVM; told first
  *
  * The order holds over all notifiers that are told of an event, wherever they were
  * registered: first CPUs issue no more requests with the ID, then the IOMMU
- * translates none, then devices let go of it.
+ * translates none, then devices let go of it. A notifier that registers while an ID
+ * is being allocated may be told that it is freed, and not that it was allocated, as
+ * with all IDs that exist already.
  */
 enum ioasid_priority {
 	IOASID_PRIORITY_DEVICE,
@@ -99,22 +101,22 @@ struct ioasid_notification {
 };
 
 /**
- * ioasid_install_capacity() - say how many IDs the IOMMU can tell apart
- * @total: the highest ID; the machine has the IDs from 1 to @total
+ * ioasid_report_iommu() - say how many PASIDs an IOMMU can tell apart
+ * @max_pasids: the highest PASID plus one; below 2, the IOMMU does not count
  *
- * For the driver of the IOMMU, once; until then there are %IOASID_MAX. The
- * parameter ioasid_capacity= of the kernel's command line sets an upper bound.
+ * For the core of the IOMMU subsystem, when an IOMMU registers. The machine has the
+ * IDs that the widest IOMMU can tell apart, and %IOASID_MAX until the first registers.
+ * The parameter ioasid_capacity= of the kernel's command line sets an upper bound.
+ * IDs that are above, and were taken before, stay until they are freed.
  *
  * Context: Process context. May sleep.
- * Return: 0, or an error, and then nothing has changed: -EINVAL: 0, or more than
- * %IOASID_MAX; -EBUSY: another number was installed; -ENOSPC: more than @total
- * IDs, or one above it, are taken.
  */
-int ioasid_install_capacity(u32 total);
+void ioasid_report_iommu(u32 max_pasids);
 
 /**
  * ioasid_get_capacity() - how many IDs the machine has, and who has them
- * @cap: filled in; its fields add up, but are of no one instant
+ * @cap: filled in; its fields add up, but are of no one instant. More than @total may
+ *	have been taken before the first IOMMU registered
  *
  * Context: Any context.
  */
@@ -122,19 +124,23 @@ void ioasid_get_capacity(struct ioasid_capacity *cap);
 
 /**
  * ioasid_set_alloc() - make a set of IDs
- * @mm: whose set it is, pinned by the caller until ioasid_set_close(); NULL for
- *	the kernel, which pays nothing
+ * @mm: the mm whose set it is, pinned by the caller; NULL for the kernel, which is
+ *	charged to nobody
  * @quota: how many IDs to reserve, as in ioasid_set_quota(); 0: none
  *
- * The set of an mm is charged to the cgroup of the caller, follows the caller's
- * thread group, and ends with ioasid_set_close(); that of the kernel with
- * ioasid_set_put(). If SVA has made the mm's set already, that is the one. Kernel
- * sets can be made, and IDs allocated in them, as soon as
- * interrupts are on, which is before any initcall.
+ * The set of an mm is charged to the cgroup of the caller and follows the caller's
+ * thread group. When that has died or has left the mm, the charge goes to the process
+ * of the mm that next asks for an ID or a quota. If SVA has made the mm's set already,
+ * that one is shared. The caller ends its use with ioasid_set_close(), that of a
+ * kernel set with ioasid_set_put(). When the last user of the address space is gone,
+ * what ioasid_set_close() gives back is given back already. Kernel sets can be made,
+ * and IDs allocated in them, as soon as interrupts are on, which is before any
+ * initcall.
  *
  * Context: Process context. May sleep.
  * Return: The set, with a reference for the caller, or an ERR_PTR():
- * -EEXIST: @mm has a set from here; -ENOMEM; and what ioasid_set_quota() returns.
+ * -EEXIST: another caller has @mm's set; -ESRCH: the address space has ended;
+ * -ENOMEM; and what ioasid_set_quota() returns.
  */
 struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota);
 
@@ -157,8 +163,8 @@ struct ioasid_set *ioasid_set_get(struct ioasid_set *set);
 void ioasid_set_put(struct ioasid_set *set);
 
 /**
- * ioasid_set_close() - end the set of an mm
- * @set: the set, which the caller made
+ * ioasid_set_close() - end the use of the set of an mm
+ * @set: the set, from ioasid_set_alloc()
  *
  * What user space has allocated is freed, the reservation is withdrawn, and the
  * caller's reference dropped. The kernel's IDs stay, each charged by itself, until
@@ -179,9 +185,10 @@ void ioasid_set_close(struct ioasid_set *set);
  * refused. Without one, each ID is charged by itself; so 0 gives back what is
  * reserved and not allocated.
  *
- * Context: Process context, interrupts on.
+ * Context: Process context. May sleep.
  * Return: 0, or an error, and then nothing has changed: -EAGAIN: a cgroup's limit;
- * -ENOSPC: the set holds more than @quota, or the machine has too few left.
+ * -ENOSPC: the set holds more than @quota, or the machine has too few left;
+ * -ENOENT: the set has ended, with its mm; -ENOMEM.
  */
 int ioasid_set_quota(struct ioasid_set *set, u32 quota);
 
@@ -195,12 +202,31 @@ int ioasid_set_quota(struct ioasid_set *set, u32 quota);
 void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info);
 
 /**
+ * ioasid_set_get_own_info() - what a set has, for a process that shares it
+ * @set: the set
+ * @info: filled in; @info->available is what the limits of the caller's cgroup leave
+ *	if the caller's request would be charged there
+ *
+ * Context: Process context. May sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int ioasid_set_get_own_info(struct ioasid_set *set, struct ioasid_set_info *info);
+
+/**
+ * ioasid_set_is_current() - is this the set of the caller's mm?
+ * @set: the set
+ *
+ * Context: Process context.
+ */
+bool ioasid_set_is_current(struct ioasid_set *set);
+
+/**
  * ioasid_set_show_cgroup() - print the path of the cgroup that pays for a set
  * @m: where to; the path is as the reader's cgroup namespace has it, or "-" if
  *	nobody pays
  * @set: the set
  *
- * Context: Process context. May sleep.
+ * Context: Process context, interrupts on.
  */
 void ioasid_set_show_cgroup(struct seq_file *m, struct ioasid_set *set);
 
@@ -272,6 +298,43 @@ int ioasid_mm_alloc(struct mm_struct *mm, u32 max);
  */
 void ioasid_mm_free(struct mm_struct *mm, u32 id);
 
+void __ioasid_mm_exit(struct mm_struct *mm);
+void __ioasid_mm_drop(struct mm_struct *mm);
+
+#ifdef CONFIG_IOASID
+/* A new mm: it may be a copy of another, and has no set yet. */
+static inline void ioasid_mm_init(struct mm_struct *mm)
+{
+	mm->ioasid_mm = NULL;
+}
+
+/* The last user of the address space is gone. Process context, may sleep. */
+static inline void ioasid_mm_exit(struct mm_struct *mm)
+{
+	if (READ_ONCE(mm->ioasid_mm))
+		__ioasid_mm_exit(mm);
+}
+
+/* The mm is freed, and its PASID has been. Any context but NMI. */
+static inline void ioasid_mm_drop(struct mm_struct *mm)
+{
+	if (mm->ioasid_mm)
+		__ioasid_mm_drop(mm);
+}
+#else
+static inline void ioasid_mm_init(struct mm_struct *mm)
+{
+}
+
+static inline void ioasid_mm_exit(struct mm_struct *mm)
+{
+}
+
+static inline void ioasid_mm_drop(struct mm_struct *mm)
+{
+}
+#endif
+
 /**
  * ioasid_alloc() - allocate an ID for the kernel's own use, or on an mm's behalf
  * @set: the set that it is to belong to
@@ -286,7 +349,8 @@ void ioasid_mm_free(struct mm_struct *mm, u32 id);
  * Context: Process context. May sleep.
  * Return: The ID, which is positive and has a reference that ioasid_free() drops;
  * or -EINVAL: the range is empty; -EAGAIN: a cgroup's limit; -ENOSPC: the set's
- * quota, the range or the machine is used up; -ENOMEM.
+ * quota, the range or the machine is used up; -ENOENT: the set has ended, with its mm;
+ * -ENOMEM.
  */
 int ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data);
 
@@ -327,7 +391,7 @@ int ioasid_alloc_user(struct ioasid_set *set, u32 min, u32 max);
  * ======================== =========== ============ ============ =============
  *
  * In all states but FREE, functions that are given a set that the ID does not
- * belong to return -EACCES, and ioasid_get_if_owned() -EPERM. Only who holds an
+ * belong to return -EACCES, and ioasid_get_if_owned() -EPERM. Only a holder of an
  * ID calls ioasid_put().
  */
 

@@ -17,54 +17,67 @@
 #include <linux/types.h>
 
 struct ioasids_cgroup;
-struct pid;
+struct ioasids_owner;
 
 /**
- * struct ioasids_account - what one owner of IDs is charged, and to whom
- * @lock: guards the rest and the allocator's own counts beside it, so that a
- *	decision, its charge and its count are one step. Taken with interrupts
- *	off, in any context but NMI
- * @allocated: how many IDs exist; the allocator writes it, the controller shows
- *	it
- * @owner: the thread group that the charge follows; the allocator sets it, with a
- *	reference, before it opens the account. NULL: the kernel
- * @charged: how much @cg is charged: @allocated, or a reservation
+ * struct ioasids_account - the charge of one set of IDs, and the cgroup that pays
+ * @lock: guards the rest and what the allocator keeps beside it, so that a decision,
+ *	its charge and its count are one step. Taken with interrupts off, in any
+ *	context but NMI
+ * @allocated: how many IDs the set has; written by the allocator
+ * @quota: how many IDs the set has reserved; 0: none; written by the allocator
+ * @owner: the thread group that the charge follows; NULL: the account is not open
  * @cg: the cgroup that pays, with a reference; NULL is the root, or nobody
  * @cg_node: the account's place among those that @cg pays for
- * @owner_node: the account's place in the table of open accounts
  *
- * Zeroed memory with an initialised @lock is an account that nobody pays for.
- * The memory of an account that was open is freed after a grace period of RCU.
+ * The charge is @quota or, without one, @allocated. Zeroed memory with an initialised
+ * @lock is an account that nobody pays for. The memory of an account that was open
+ * is freed after a grace period of RCU.
  */
 struct ioasids_account {
 	spinlock_t			lock;		/* guards all that follows */
 	u32				allocated;
-	struct pid			*owner;
+	u32				quota;
 #ifdef CONFIG_CGROUP_IOASIDS
-	u32				charged;
+	struct ioasids_owner		*owner;
 	struct ioasids_cgroup		*cg;
 	struct list_head		cg_node;
-	struct hlist_node		owner_node;
 #endif
+};
+
+static inline u32 ioasids_charge_of(const struct ioasids_account *acct)
+{
+	return acct->quota ?: acct->allocated;
+}
+
+/**
+ * struct ioasids_refusal - a request that a limit has refused
+ * @cg: the cgroup in which it was made, with a reference
+ * @limit: the cgroup whose limit refused it
+ */
+struct ioasids_refusal {
+	struct ioasids_cgroup		*cg;
+	struct ioasids_cgroup		*limit;
 };
 
 #ifdef CONFIG_CGROUP_IOASIDS
 
 /**
- * ioasids_account_open() - have an account paid for by its owner's cgroup
- * @acct: an account that nobody pays for, and that is charged nothing; its owner is
- *	the caller's thread group
+ * ioasids_account_open() - make the caller's thread group own an account
+ * @acct: the account; the caller makes sure that it is opened or closed by one task
+ *	at a time
  *
- * That of the leader of the thread group or, when it has exited, of the eldest thread.
- * From here on the charge follows, until ioasids_account_close(). Does nothing if the
- * controller is disabled.
+ * The caller's cgroup pays from here on, whatever its limit is, and the charge
+ * follows the thread group until another one opens the account, or
+ * ioasids_account_close(). Does nothing if the controller is disabled.
  *
  * Context: Process context. May sleep.
+ * Return: 0, or -ENOMEM, and then nothing has changed.
  */
-void ioasids_account_open(struct ioasids_account *acct);
+int ioasids_account_open(struct ioasids_account *acct);
 
 /**
- * ioasids_account_close() - give back all that an account is charged, for good
+ * ioasids_account_close() - give back all that an account is charged
  * @acct: the account; nothing happens if it is not open
  *
  * Context: Any context but NMI. Takes @acct->lock.
@@ -74,18 +87,28 @@ void ioasids_account_close(struct ioasids_account *acct);
 /**
  * ioasids_try_charge() - charge an account, if the limits allow it
  * @acct: the account
- * @n: how many IDs
+ * @n: how many IDs; the caller adds them to the account before it unlocks it
+ * @refusal: filled in if a limit refuses
  *
  * Context: Process context, under @acct->lock.
  * Return: 0, or -EAGAIN if the limit of the cgroup that pays or of an ancestor
- * refuses; then nothing has changed but the events.
+ * refuses. Then nothing has changed, and the caller passes @refusal to
+ * ioasids_report_refusal() when it has unlocked the account.
  */
-int ioasids_try_charge(struct ioasids_account *acct, u32 n);
+int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal);
+
+/**
+ * ioasids_report_refusal() - count the events of a refusal, and log the first one
+ * @refusal: from ioasids_try_charge()
+ *
+ * Context: Process context, without locks.
+ */
+void ioasids_report_refusal(struct ioasids_refusal *refusal);
 
 /**
  * ioasids_uncharge() - give back what an account was charged
  * @acct: the account
- * @n: how many IDs, at most what it is charged
+ * @n: how many IDs; the caller subtracts them from the account under the same lock
  *
  * Context: Any context but NMI, under @acct->lock.
  */
@@ -115,25 +138,31 @@ u32 ioasids_available(struct ioasids_account *acct);
  * ioasids_show_cgroup() - print the path of the cgroup that pays
  * @m: where to; the path is as the reader's cgroup namespace has it, or "-" if the
  *	account is not open
- * @acct: the account, which nobody closes meanwhile
+ * @acct: the account
  *
- * Context: Process context. May sleep.
+ * Context: Process context, interrupts on.
  */
 void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct);
 
 #else /* !CONFIG_CGROUP_IOASIDS */
 
-static inline void ioasids_account_open(struct ioasids_account *acct)
+static inline int ioasids_account_open(struct ioasids_account *acct)
 {
+	return 0;
 }
 
 static inline void ioasids_account_close(struct ioasids_account *acct)
 {
 }
 
-static inline int ioasids_try_charge(struct ioasids_account *acct, u32 n)
+static inline int ioasids_try_charge(struct ioasids_account *acct, u32 n,
+				     struct ioasids_refusal *refusal)
 {
 	return 0;
+}
+
+static inline void ioasids_report_refusal(struct ioasids_refusal *refusal)
+{
 }
 
 static inline void ioasids_uncharge(struct ioasids_account *acct, u32 n)

@@ -2,42 +2,44 @@
 /*
  * I/O address space ID (IOASID) limiting controller for cgroups.
  *
- * An IOASID, on PCI Express a PASID, names an address space to a device. There
- * are 2^20 at most for the whole machine, and any process that may open an
- * accelerator takes them. ioasids.max is the most that a cgroup with all its
- * descendants can be charged: the IDs that processes hold or have reserved. A
- * request over the limit of its cgroup or of an ancestor fails with -EAGAIN. Moving
- * a process moves what it holds and is never refused, nor is lowering a limit;
- * ioasids.current may then exceed ioasids.max, and nothing is granted until it fits.
+ * An IOASID, on PCI Express a PASID, names an address space to a device. A machine
+ * has at most 2^20, and any process that may open an accelerator takes them.
+ * ioasids.max limits how many IDs the processes of a cgroup and its descendants hold
+ * or reserve. A request over the limit of its cgroup or of an ancestor fails with
+ * -EAGAIN. Moving a process moves its charge and is never refused, nor is lowering a
+ * limit: ioasids.current can then exceed ioasids.max, until it fits again.
  *
- * An account stands for the IDs of one owner. It is embedded in the allocator's
- * set, knows the cgroup that pays, and holds a reference to it. The root counts
- * nothing; as a payer it is NULL. Counters are atomics. Three locks, all taken
- * with interrupts off, guard the rest: account->lock the charge and its payer;
- * inside it, cgroup->lock the accounts that a cgroup pays for; and owners_lock,
- * alone, the table of open accounts. A payer changes under cgroup_mutex, or in
- * open and close. Accounts that were looked up are kept in memory by RCU only.
- * Those who read ioasids.stat take turns by stat_mutex, outside cgroup->lock.
+ * An account is the charge of one set of IDs, embedded in the allocator's set. It
+ * knows the thread group that owns it and the cgroup that pays for it, to which it
+ * holds a reference. The root counts nothing; an account that it pays for has a NULL
+ * payer. signal->ioasids lists the accounts of a thread group. Accounts, and entries
+ * of that list, are freed after a grace period of RCU.
  *
- *   ioasids_...             sleeps  takes                        called from
- *   account_open            yes     all, threadgroup rwsem       the owner
- *   account_close           no      all                          any but NMI
- *   try_charge              no      locks of cgroup_file_notify  account->lock
- *   uncharge, cancel, available  no                              account->lock
- *   attach, css_offline     yes     account->lock, cgroup->lock  cgroup_mutex
- *   show_cgroup             yes     cgroup_mutex, css_set_lock,  process
- *                                   account->lock
- *   stat_show               yes     stat_mutex, cgroup->lock     process
+ * Opening an account enters it in the list, then picks the payer under css_set_lock.
+ * A migration switches tasks under css_set_lock, then walks their lists. So either
+ * the migration finds the account, or opening it finds the task where it has gone.
+ * account->lock guards the account: its charge, payer and owner; cgroup->lock the
+ * accounts that a cgroup pays for. The counts of cgroups are atomics and order
+ * nothing. These locks are taken with interrupts off, each inside those before it;
+ * the bit that locks signal->ioasids, inside none:
+ *
+ *   ioasids_...             sleeps  takes                               called from
+ *   account_open            yes     css_set_, account-, cgroup->lock    the owner
+ *   account_close           no      account-, cgroup->lock              any but NMI
+ *   try_charge..available   no      none                                account->lock
+ *   report_refusal          no      none                                process
+ *   show_cgroup             no      css_set_, account->lock             process
+ *   attach, css_offline     yes     account-, cgroup->lock              cgroup_mutex
+ *   stat_show               yes     cgroup->lock                        process
  */
 
 #include <linux/cgroup.h>
 #include <linux/ctype.h>
-#include <linux/hashtable.h>
 #include <linux/ioasid.h>
 #include <linux/ioasids_cgroup.h>
-#include <linux/pid.h>
 #include <linux/ratelimit.h>
-#include <linux/rcupdate_wait.h>
+#include <linux/rculist_bl.h>
+#include <linux/refcount.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -55,19 +57,20 @@ enum ioasids_event {
 struct ioasids_cgroup {
 	struct cgroup_subsys_state	css;
 
-	/* The next cgroup up that counts, and the distance from the root. */
+	/* The nearest ancestor that counts, and the distance from the root. */
 	struct ioasids_cgroup		*parent;
-	atomic64_t			count;
+	unsigned int			level;
 	atomic64_t			max;
+
+	/* The cgroup whose limit last refused a request made here: a hint, or NULL. */
+	struct ioasids_cgroup		*limiter;
+
+	/* Away from what only changes when an administrator changes it. */
+	atomic64_t			count ____cacheline_aligned;
 	atomic64_t			peak;	/* see ioasids_sub() */
 
-	/* Who refused the last request from here that was refused; at first: itself. */
-	struct ioasids_cgroup		*limiter;
-	unsigned int			level;
-
-	spinlock_t			lock;		/* guards the lists */
-	struct list_head		accounts;	/* that it pays for */
-	struct list_head		uncounted;	/* so do these, see ioasids_count() */
+	spinlock_t			lock;
+	struct list_head		accounts;	/* and cursors of readers */
 
 	struct cgroup_file		events_file;
 	struct cgroup_file		events_local_file;
@@ -75,9 +78,14 @@ struct ioasids_cgroup {
 	atomic64_t			events_local[NR_IOASIDS_EVENTS];
 };
 
-static DEFINE_SPINLOCK(owners_lock);
-static DEFINE_HASHTABLE(owners, 10);
-static DEFINE_MUTEX(stat_mutex);
+/* An entry of @signal->ioasids, with a reference to @signal */
+struct ioasids_owner {
+	struct ioasids_account		*acct;
+	struct signal_struct		*signal;
+	struct hlist_bl_node		node;
+	u64				migration;	/* the last that has moved it */
+	struct rcu_head			rcu;
+};
 
 static struct ioasids_cgroup *css_ioasids(struct cgroup_subsys_state *css)
 {
@@ -99,106 +107,107 @@ static u64 ioasids_left(struct ioasids_cgroup *cg)
 }
 
 /*
- * A count is highest just before it falls, or now. So the peak is recorded where
- * the count falls: a charge does not pay for it, and a request that is refused
- * further up takes back what it added here without leaving a mark. A count that
- * has fallen below 0 is higher than any, and found here the next time.
+ * A count is highest just before it falls, or now. So the peak is recorded when the
+ * count falls. That spares charges the cost, and a request that an ancestor refuses
+ * takes back what it added here without leaving a mark. An underflowed count is, as
+ * u64, above any peak: the next uncharge gets here and warns.
  */
 static __always_inline void ioasids_sub(struct ioasids_cgroup *cg, u32 n)
 {
-	s64 count = atomic64_fetch_sub(n, &cg->count);
+	s64 count = atomic64_fetch_sub_relaxed(n, &cg->count);
 	s64 peak = atomic64_read(&cg->peak);
 
 	while (unlikely((u64)count > (u64)peak)) {
-		if (WARN_ON_ONCE(count < 0) || atomic64_try_cmpxchg(&cg->peak, &peak, count))
+		if (WARN_ON_ONCE(count < 0) ||
+		    atomic64_try_cmpxchg_relaxed(&cg->peak, &peak, count))
 			break;
 	}
 }
 
-/* Take back what a failed request has added from @cg up to below @end. */
+/* Take back what a failed request has added below @end. */
 static noinline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgroup *end, u32 n)
 {
 	for (; cg != end; cg = cg->parent)
-		WARN_ON_ONCE(atomic64_sub_return(n, &cg->count) < 0);
+		WARN_ON_ONCE(atomic64_sub_return_relaxed(n, &cg->count) < 0);
 }
 
-/* The nearest cgroup whose limit refuses @n more, or NULL. */
-static struct ioasids_cgroup *ioasids_find_limit(struct ioasids_cgroup *cg, u32 n)
+/* noinline: keeps this slow path's register saves out of ioasids_try_charge(). */
+static noinline int ioasids_refuse(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit,
+				   struct ioasids_refusal *refusal)
 {
-	while (cg && n <= ioasids_left(cg))
-		cg = cg->parent;
-	return cg;
-}
-
-/* Not inline: who is not refused saves no registers for it. */
-static noinline int ioasids_refused(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit)
-{
-	static DEFINE_RATELIMIT_STATE(log_limit, 5 * HZ, 100);
-	struct ioasids_cgroup *p;
-	bool over = false;
-
+	css_get(&cg->css);	/* which has a reference to its ancestors */
+	refusal->cg = cg;
+	refusal->limit = limit;
 	if (READ_ONCE(cg->limiter) != limit)
 		WRITE_ONCE(cg->limiter, limit);
-
-	/*
-	 * Only the first time: what a user can repeat does not print. Who may make
-	 * cgroups can make many. Interrupts are off, so a console has to wait.
-	 */
-	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1 &&
-	    __ratelimit(&log_limit)) {
-		char *path = kmalloc(PATH_MAX, GFP_ATOMIC);
-
-		if (path && cgroup_path(cg->css.cgroup, path, PATH_MAX) >= 0)
-			printk_deferred(KERN_INFO "cgroup: request refused by ioasids controller in %s\n",
-					path);
-		kfree(path);
-	}
-	cgroup_file_notify(&cg->events_local_file);
-	atomic64_inc(&limit->events_local[IOASIDS_EVENT_MAX]);
-	cgroup_file_notify(&limit->events_local_file);
-
-	for (p = cg; p; p = p->parent) {
-		atomic64_inc(&p->events[IOASIDS_EVENT_ALLOC_FAIL]);
-		over |= p == limit;
-		if (over)
-			atomic64_inc(&p->events[IOASIDS_EVENT_MAX]);
-		cgroup_file_notify(&p->events_file);
-	}
 	return -EAGAIN;
 }
 
+void ioasids_report_refusal(struct ioasids_refusal *refusal)
+{
+	static DEFINE_RATELIMIT_STATE(log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	struct ioasids_cgroup *cg = refusal->cg, *limit = refusal->limit, *p;
+
+	/* A user who can make cgroups, or switch the controller, can repeat this. */
+	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1 &&
+	    __ratelimit(&log_limit)) {
+		pr_info("cgroup: request refused by ioasids controller in ");
+		pr_cont_cgroup_path(cg->css.cgroup);
+		pr_cont("\n");
+	}
+	atomic64_inc(&limit->events_local[IOASIDS_EVENT_MAX]);
+	cgroup_file_notify(&limit->events_local_file);
+	if (cg != limit)
+		cgroup_file_notify(&cg->events_local_file);
+
+	for (p = limit; p; p = p->parent)
+		atomic64_inc(&p->events[IOASIDS_EVENT_MAX]);
+	for (p = cg; p; p = p->parent) {
+		atomic64_inc(&p->events[IOASIDS_EVENT_ALLOC_FAIL]);
+		cgroup_file_notify(&p->events_file);
+	}
+	css_put(&cg->css);
+}
+
 /*
- * A request that cannot fit should add nothing anywhere: others would be refused
- * for it, or record it as the peak if they uncharge just then. A reservation, which
- * can be large, looks at all limits first. A single ID looks at the one that
- * refused the last; only if another one refuses it, or what was looked at changes
- * while it climbs, may others see 1 more for an instant. To exclude that would take
- * a lock that all share, or two atomics for each level.
+ * A request that cannot fit should add nothing anywhere: others would be refused for
+ * it, or record it as the peak. A reservation, which can be large, looks at all limits
+ * first; a single ID only if the limit that last refused one has none left. Otherwise
+ * others can see 1 more for an instant. To exclude that takes a shared lock.
  */
-int ioasids_try_charge(struct ioasids_account *acct, u32 n)
+int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
 {
 	struct ioasids_cgroup *cg = acct->cg, *p;
 
 	lockdep_assert_held(&acct->lock);
 
-	if (cg && (n > 1 || !ioasids_left(READ_ONCE(cg->limiter)))) {
-		p = ioasids_find_limit(cg, n);
-		if (p)
-			return ioasids_refused(cg, p);
-	}
+	if (!cg)
+		return 0;
 
-	for (p = cg; p; ) {
-		s64 count = atomic64_read(&p->count);
-
-		if (unlikely((u64)count + n > (u64)atomic64_read(&p->max))) {
-			ioasids_revert(cg, p, n);
-			return ioasids_refused(cg, p);
+	p = READ_ONCE(cg->limiter);
+	if (n > 1 || (p && !ioasids_left(p))) {
+		for (p = cg; p; p = p->parent) {
+			if (n > ioasids_left(p))
+				return ioasids_refuse(cg, p, refusal);
 		}
-		/* Or another was faster, and here it is tried again. */
-		if (likely(atomic64_try_cmpxchg(&p->count, &count, count + n)))
-			p = p->parent;
 	}
-	WRITE_ONCE(acct->charged, acct->charged + n);
+
+	for (p = cg; p; p = p->parent) {
+		u64 max = atomic64_read(&p->max);
+		s64 count;
+
+		if (max == IOASIDS_MAX) {
+			atomic64_add(n, &p->count);
+			continue;
+		}
+		count = atomic64_read(&p->count);
+		do {
+			if (unlikely((u64)count + n > max)) {
+				ioasids_revert(cg, p, n);
+				return ioasids_refuse(cg, p, refusal);
+			}
+		} while (!atomic64_try_cmpxchg_relaxed(&p->count, &count, count + n));
+	}
 	return 0;
 }
 
@@ -208,10 +217,8 @@ void ioasids_uncharge(struct ioasids_account *acct, u32 n)
 
 	lockdep_assert_held(&acct->lock);
 
-	WARN_ON_ONCE(acct->charged < n);
 	for (p = acct->cg; p; p = p->parent)
 		ioasids_sub(p, n);
-	WRITE_ONCE(acct->charged, acct->charged - n);
 }
 
 void ioasids_cancel(struct ioasids_account *acct, u32 n)
@@ -219,7 +226,6 @@ void ioasids_cancel(struct ioasids_account *acct, u32 n)
 	lockdep_assert_held(&acct->lock);
 
 	ioasids_revert(acct->cg, NULL, n);
-	WRITE_ONCE(acct->charged, acct->charged - n);
 }
 
 u32 ioasids_available(struct ioasids_account *acct)
@@ -234,25 +240,23 @@ u32 ioasids_available(struct ioasids_account *acct)
 	return left;
 }
 
-/*
- * Have @to pay for @acct, whatever the limits say. The ancestors that it shares
- * with who paid until now are not touched.
- */
+/* Make @to pay for @acct, whatever the limits are. Shared ancestors see no change. */
 static void ioasids_move(struct ioasids_account *acct, struct ioasids_cgroup *to)
 {
 	struct ioasids_cgroup *from = acct->cg, *src = from, *dst = to;
+	u32 charge = ioasids_charge_of(acct);
 
 	lockdep_assert_held(&acct->lock);
 
 	if (from == to)
 		return;
 
-	while (src != dst) {
+	while (charge && src != dst) {
 		if (!dst || (src && src->level >= dst->level)) {
-			ioasids_sub(src, acct->charged);
+			ioasids_sub(src, charge);
 			src = src->parent;
 		} else {
-			atomic64_add(acct->charged, &dst->count);
+			atomic64_add(charge, &dst->count);
 			dst = dst->parent;
 		}
 	}
@@ -267,105 +271,104 @@ static void ioasids_move(struct ioasids_account *acct, struct ioasids_cgroup *to
 	if (to) {
 		css_get(&to->css);
 		spin_lock(&to->lock);
-		list_add_tail(&acct->cg_node, &to->accounts);
+		list_add(&acct->cg_node, &to->accounts);	/* see ioasids_walk() */
 		spin_unlock(&to->lock);
 	}
 }
 
-/* In the table; under the lock: close has not got to giving the charge back. */
-static bool account_is_open(struct ioasids_account *acct)
+static void ioasids_link(struct ioasids_owner *owner, bool add)
 {
-	return !hlist_unhashed_lockless(&acct->owner_node);
+	struct hlist_bl_head *list = &owner->signal->ioasids;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	hlist_bl_lock(list);
+	if (add)
+		hlist_bl_add_head_rcu(&owner->node, list);
+	else
+		hlist_bl_del_rcu(&owner->node);
+	hlist_bl_unlock(list);
+	local_irq_restore(flags);
 }
 
-/*
- * The leader of @task's thread group or, when that has exited, the eldest thread:
- * whose cgroup pays. Only on v1 can the others be elsewhere.
- */
-static struct task_struct *eldest_of(struct task_struct *task)
+static void ioasids_owner_free(struct ioasids_owner *owner)
 {
-	struct task_struct *t;
-
-	for_each_thread(task, t) {
-		if (!(READ_ONCE(t->flags) & PF_EXITING))
-			return t;
-	}
-	return task;
+	if (!owner)
+		return;
+	ioasids_link(owner, false);
+	put_signal_struct(owner->signal);
+	kfree_rcu(owner, rcu);
 }
 
-/*
- * The choice of the payer and the entry among the owner's accounts are one step
- * against migration. Only a thread of v1 that moves itself does not wait for it: it
- * finds the account, or is found where it goes.
- */
-void ioasids_account_open(struct ioasids_account *acct)
+int ioasids_account_open(struct ioasids_account *acct)
 {
-	struct task_struct *eldest;
+	struct ioasids_owner *owner, *old;
 
 	if (!cgroup_subsys_enabled(ioasids_cgrp_subsys))
-		return;
+		return 0;
 
-	cgroup_threadgroup_change_begin(current);
-	spin_lock_irq(&owners_lock);
-	hash_add_rcu(owners, &acct->owner_node, (unsigned long)acct->owner);
-	spin_unlock_irq(&owners_lock);
-	smp_mb(); /* the account is seen, or where the eldest is: see ioasids_attach() */
+	owner = kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
+	if (!owner)
+		return -ENOMEM;
+	owner->acct = acct;
+	owner->signal = current->signal;
+	refcount_inc(&owner->signal->sigcnt);
+	ioasids_link(owner, true);
 
-	/* RCU keeps a cgroup that the eldest leaves from going offline meanwhile. */
-	rcu_read_lock();
-	spin_lock_irq(&acct->lock);
-	eldest = eldest_of(current);
-	ioasids_move(acct, css_payer(task_css_check(eldest, ioasids_cgrp_id, true)));
-	spin_unlock_irq(&acct->lock);
-	rcu_read_unlock();
-	cgroup_threadgroup_change_end(current);
+	spin_lock_irq(&css_set_lock);
+	spin_lock(&acct->lock);
+	old = acct->owner;
+	acct->owner = owner;
+	ioasids_move(acct, css_payer(task_css_check(current, ioasids_cgrp_id, true)));
+	spin_unlock(&acct->lock);
+	spin_unlock_irq(&css_set_lock);
+
+	ioasids_owner_free(old);
+	return 0;
 }
 
 void ioasids_account_close(struct ioasids_account *acct)
 {
+	struct ioasids_owner *owner;
 	unsigned long flags;
 
-	if (!account_is_open(acct))
-		return;
-
-	spin_lock_irqsave(&owners_lock, flags);
-	hlist_del_init_rcu(&acct->owner_node);
-	spin_unlock_irqrestore(&owners_lock, flags);
-
 	spin_lock_irqsave(&acct->lock, flags);
+	owner = acct->owner;
+	acct->owner = NULL;
 	ioasids_move(acct, NULL);
 	spin_unlock_irqrestore(&acct->lock, flags);
+
+	ioasids_owner_free(owner);
 }
 
 /*
- * The accounts of a thread group go where its eldest thread goes; only v1 moves
- * threads one by one. None starts or ends meanwhile, but where one moves itself:
- * then an elder that is exiting counts, or does not.
+ * All threads of a process that migrate together go to the same place: the first
+ * takes the accounts along. On v1 others can stay behind; the last to move decides.
  */
 static void ioasids_attach(struct cgroup_taskset *tset)
 {
+	static u64 migration;	/* under cgroup_mutex, as all of this */
 	struct cgroup_subsys_state *css;
-	struct ioasids_account *acct;
-	struct pid *owner, *done = NULL;
+	struct ioasids_owner *owner;
+	struct hlist_bl_node *pos;
 	struct task_struct *task;
 
-	smp_mb(); /* where tasks are is seen, or their accounts: see ioasids_account_open() */
-	rcu_read_lock();
+	migration++;
 	cgroup_taskset_for_each(task, css, tset) {
-		owner = task_tgid(task);
-		if (owner == done || task != eldest_of(task))
-			continue;
-		done = owner;
-
-		hash_for_each_possible_rcu(owners, acct, owner_node, (unsigned long)owner) {
-			spin_lock_irq(&acct->lock);
-			if (acct->owner == owner && account_is_open(acct))
-				ioasids_move(acct, css_payer(css));
-			spin_unlock_irq(&acct->lock);
+		rcu_read_lock();
+		hlist_bl_for_each_entry_rcu(owner, pos, &task->signal->ioasids, node) {
+			if (owner->migration == migration)
+				break;
+			owner->migration = migration;
+			spin_lock_irq(&owner->acct->lock);
+			/* It may have been closed, or got another owner, since. */
+			if (owner->acct->owner == owner)
+				ioasids_move(owner->acct, css_payer(css));
+			spin_unlock_irq(&owner->acct->lock);
 		}
-		cond_resched_rcu();
+		rcu_read_unlock();
+		cond_resched();
 	}
-	rcu_read_unlock();
 }
 
 static struct cgroup_subsys_state *
@@ -377,42 +380,68 @@ ioasids_css_alloc(struct cgroup_subsys_state *parent)
 		return ERR_PTR(-ENOMEM);
 
 	cg->parent = css_payer(parent);
-	cg->limiter = cg;
 	cg->level = cg->parent ? cg->parent->level + 1 : 1;
 	spin_lock_init(&cg->lock);
 	INIT_LIST_HEAD(&cg->accounts);
-	INIT_LIST_HEAD(&cg->uncounted);
 	atomic64_set(&cg->max, IOASIDS_MAX);
 	return &cg->css;
 }
 
-/* Of either list, which are read as one. RCU keeps it in memory. */
-static struct ioasids_account *ioasids_any_account(struct ioasids_cgroup *cg)
+struct ioasids_stat {
+	u64 allocated, charged, sets;
+};
+
+/*
+ * Count the accounts of @cg or, without @stat, have the parent pay for them. Between
+ * any two, others get the lock and the CPU. The cursor keeps the place; accounts that
+ * come meanwhile are put before it. It passes cursors of others, which nobody pays for,
+ * in batches.
+ */
+static int ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 {
-	struct ioasids_account *acct;
+	struct ioasids_account cursor = {}, *acct;
+	unsigned int passed = 0;
+	int ret = 0;
 
 	spin_lock_irq(&cg->lock);
-	acct = list_first_entry_or_null(&cg->accounts, struct ioasids_account, cg_node) ?:
-	       list_first_entry_or_null(&cg->uncounted, struct ioasids_account, cg_node);
+	list_add(&cursor.cg_node, &cg->accounts);
+	while (!ret && !list_is_last(&cursor.cg_node, &cg->accounts)) {
+		acct = list_next_entry(&cursor, cg_node);
+		list_move(&cursor.cg_node, &acct->cg_node);
+		if (!acct->cg) {
+			acct = NULL;
+			if (++passed % 64)
+				continue;
+		}
+		rcu_read_lock();
+		spin_unlock_irq(&cg->lock);
+		if (acct && stat) {
+			u32 allocated = READ_ONCE(acct->allocated);
+
+			stat->allocated += allocated;
+			stat->charged += READ_ONCE(acct->quota) ?: allocated;
+			stat->sets++;
+		} else if (acct) {
+			spin_lock_irq(&acct->lock);
+			if (acct->cg == cg)
+				ioasids_move(acct, cg->parent);
+			spin_unlock_irq(&acct->lock);
+		}
+		rcu_read_unlock();
+		cond_resched();
+		if (stat && fatal_signal_pending(current))
+			ret = -EINTR;
+		spin_lock_irq(&cg->lock);
+	}
+	list_del(&cursor.cg_node);
 	spin_unlock_irq(&cg->lock);
-	return acct;
+	return ret;
 }
 
-/* Accounts may outlive the tasks of their cgroup: the parent takes them over. */
+/* Accounts can outlive the tasks of their cgroup. */
 static void ioasids_css_offline(struct cgroup_subsys_state *css)
 {
-	struct ioasids_cgroup *cg = css_ioasids(css);
-	struct ioasids_account *acct;
-
-	rcu_read_lock();
-	while ((acct = ioasids_any_account(cg))) {
-		spin_lock_irq(&acct->lock);
-		if (acct->cg == cg)
-			ioasids_move(acct, cg->parent);
-		spin_unlock_irq(&acct->lock);
-		cond_resched_rcu();
-	}
-	rcu_read_unlock();
+	ioasids_walk(css_ioasids(css), NULL);
 }
 
 static void ioasids_css_free(struct cgroup_subsys_state *css)
@@ -426,7 +455,7 @@ static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf,
 	struct ioasids_cgroup *cg = css_ioasids(of_css(of));
 	u64 max;
 
-	/* A string may end with its NUL; what follows one is not a string. */
+	/* A string may end with its NUL, and only there. */
 	if (strlen(buf) + 1 < nbytes)
 		return -EINVAL;
 
@@ -474,43 +503,27 @@ static int ioasids_events_show(struct seq_file *m, void *v)
 	return 0;
 }
 
-struct ioasids_stat {
-	u64 allocated, charged, sets;
-};
-
-/* There may be many: now and then others get the lock, and interrupts are on. */
-static void ioasids_count(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
-{
-	struct ioasids_account *acct;
-
-	lockdep_assert_held(&stat_mutex);
-
-	spin_lock_irq(&cg->lock);
-	list_splice_init(&cg->accounts, &cg->uncounted);
-	while ((acct = list_first_entry_or_null(&cg->uncounted, struct ioasids_account, cg_node))) {
-		list_move_tail(&acct->cg_node, &cg->accounts);
-		stat->allocated += READ_ONCE(acct->allocated);
-		stat->charged += READ_ONCE(acct->charged);
-		if (!(++stat->sets % 256)) {
-			spin_unlock_irq(&cg->lock);
-			spin_lock_irq(&cg->lock);
-		}
-	}
-	spin_unlock_irq(&cg->lock);
-}
-
 /* A snapshot: what is taken, given back or moved meanwhile may count or not. */
 static int ioasids_stat_show(struct seq_file *m, void *v)
 {
 	struct cgroup_subsys_state *css;
 	struct ioasids_stat stat = {};
+	int ret = 0;
 
-	mutex_lock(&stat_mutex);
 	rcu_read_lock();
-	css_for_each_descendant_pre(css, seq_css(m))
-		ioasids_count(css_ioasids(css), &stat);
+	css_for_each_descendant_pre(css, seq_css(m)) {
+		if (!css_tryget(css))
+			continue;
+		rcu_read_unlock();
+		ret = ioasids_walk(css_ioasids(css), &stat);
+		rcu_read_lock();
+		css_put(css);
+		if (ret)
+			break;
+	}
 	rcu_read_unlock();
-	mutex_unlock(&stat_mutex);
+	if (ret)
+		return ret;
 
 	seq_printf(m, "allocated %llu\nreserved %llu\nsets %llu\n", stat.allocated,
 		   stat.charged > stat.allocated ? stat.charged - stat.allocated : 0, stat.sets);
@@ -534,30 +547,23 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 	char *buf;
 	int len;
 
-	if (!account_is_open(acct)) {
-		seq_putc(m, '-');
-		return;
-	}
-
-	/* What is full already is shown anew, with more room. */
+	/* A full buffer is enlarged, and all is shown again. */
 	size = seq_get_buf(m, &buf);
 	if (!size)
 		return;
 
-	/* Until it is unlocked, the root keeps its cgroup: v1 may be unmounted. */
-	cgroup_lock();
-	spin_lock_irq(&acct->lock);
-	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
-	css_get(css);
-	spin_unlock_irq(&acct->lock);
-
+	/* css_set_lock keeps the hierarchy of the root, which v1 can unmount. */
 	spin_lock_irq(&css_set_lock);
-	len = cgroup_path_ns_locked(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
+	spin_lock(&acct->lock);
+	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
+	if (acct->owner)
+		len = cgroup_path_ns_locked(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
+	else
+		len = strscpy(buf, "-", size);
+	spin_unlock(&acct->lock);
 	spin_unlock_irq(&css_set_lock);
-	cgroup_unlock();
-	css_put(css);
 
-	/* One that was cut fills all there is. */
+	/* A path that was cut fills the buffer. */
 	seq_commit(m, len < 0 || len + 1 >= size ? -1 : len);
 }
 
@@ -583,17 +589,6 @@ struct cgroup_subsys ioasids_cgrp_subsys = {
 	.dfl_cftypes	= ioasids_files,
 	.legacy_cftypes	= ioasids_files,
 };
-
-/*
- * The cgroup core shows what controllers have in the root of v2 when it adds the
- * files of the next controller, but this one may be the last.
- */
-static int __init ioasids_init(void)
-{
-	kernfs_activate(cgrp_dfl_root.cgrp.kn);
-	return 0;
-}
-subsys_initcall(ioasids_init);
 
 #ifdef CONFIG_IOASIDS_KUNIT_TEST
 #include "ioasids_kunit.c"

@@ -71,11 +71,16 @@ static void tree_exit(struct kunit *test)
 
 static int charge(struct ioasids_account *acct, u32 n)
 {
+	struct ioasids_refusal refusal;
 	int ret;
 
 	spin_lock_irq(&acct->lock);
-	ret = ioasids_try_charge(acct, n);
+	ret = ioasids_try_charge(acct, n, &refusal);
+	if (!ret)
+		acct->allocated += n;
 	spin_unlock_irq(&acct->lock);
+	if (ret)
+		ioasids_report_refusal(&refusal);
 	return ret;
 }
 
@@ -83,6 +88,7 @@ static void uncharge(struct ioasids_account *acct, u32 n)
 {
 	spin_lock_irq(&acct->lock);
 	ioasids_uncharge(acct, n);
+	acct->allocated -= n;
 	spin_unlock_irq(&acct->lock);
 }
 
@@ -90,6 +96,7 @@ static void cancel(struct ioasids_account *acct, u32 n)
 {
 	spin_lock_irq(&acct->lock);
 	ioasids_cancel(acct, n);
+	acct->allocated -= n;
 	spin_unlock_irq(&acct->lock);
 }
 
@@ -117,8 +124,7 @@ static struct ioasids_account *account(struct kunit *test, struct ioasids_cgroup
 
 	KUNIT_ASSERT_NOT_NULL(test, acct);
 	spin_lock_init(&acct->lock);
-	acct->owner = task_tgid(current);
-	ioasids_account_open(acct);
+	KUNIT_ASSERT_EQ(test, ioasids_account_open(acct), 0);
 	move(acct, cg);
 	return acct;
 }
@@ -180,7 +186,7 @@ static void refusal_at_any_level_changes_nothing(struct kunit *test)
 		}
 		set_max(tree->c[i], IOASIDS_MAX);
 	}
-	KUNIT_EXPECT_EQ(test, acct->charged, 5);
+	KUNIT_EXPECT_EQ(test, ioasids_charge_of(acct), 5);
 	ioasids_account_close(acct);
 	KUNIT_EXPECT_EQ(test, peak(tree->c[LEAF]), 5);
 }
@@ -229,7 +235,7 @@ static void cancelled_charge_leaves_no_mark(struct kunit *test)
 	charge(acct, 2);
 	charge(acct, 100);
 	cancel(acct, 100);
-	KUNIT_EXPECT_EQ(test, acct->charged, 2);
+	KUNIT_EXPECT_EQ(test, ioasids_charge_of(acct), 2);
 	ioasids_account_close(acct);
 	for (i = 0; i < DEPTH; i++) {
 		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 0);
@@ -367,9 +373,7 @@ static u64 sets_in(struct ioasids_cgroup *cg)
 {
 	struct ioasids_stat stat = {};
 
-	mutex_lock(&stat_mutex);
-	ioasids_count(cg, &stat);
-	mutex_unlock(&stat_mutex);
+	ioasids_walk(cg, &stat);
 	return stat.sets;
 }
 
@@ -402,6 +406,7 @@ static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
 	struct ioasids_cgroup *cg = tree->c[1];
+	struct ioasids_account cursor[2] = {};
 	struct counter counter[2] = {};
 	struct ioasids_account **acct = kunit_kcalloc(test, NR_COUNTED, sizeof(*acct), GFP_KERNEL);
 	int i;
@@ -429,11 +434,12 @@ static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, sets_in(cg), NR_COUNTED);
 
-	/* As who counts has left it when it lets go of the lock */
+	/* Readers that have let go of the lock do not keep accounts from moving. */
 	spin_lock_irq(&cg->lock);
-	list_splice_init(&cg->accounts, &cg->uncounted);
-	list_move(cg->uncounted.next, &cg->accounts);
+	list_add(&cursor[0].cg_node, &cg->accounts);
+	list_add_tail(&cursor[1].cg_node, &cg->accounts);
 	spin_unlock_irq(&cg->lock);
+	KUNIT_EXPECT_EQ(test, sets_in(cg), NR_COUNTED);
 	ioasids_css_offline(&cg->css);
 	KUNIT_EXPECT_EQ(test, sets_in(cg), 0);
 	KUNIT_EXPECT_EQ(test, sets_in(tree->c[0]), NR_COUNTED);
@@ -449,7 +455,7 @@ static void closed_account_owes_nothing(struct kunit *test)
 	charge(acct, 2);
 	ioasids_account_close(acct);
 	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 0);
-	KUNIT_EXPECT_FALSE(test, account_is_open(acct));
+	KUNIT_EXPECT_NULL(test, acct->owner);
 	KUNIT_EXPECT_TRUE(test, list_empty(&tree->c[1]->accounts));
 	ioasids_account_close(acct);
 	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 0);
@@ -459,10 +465,13 @@ static void give_all_back(void *data)
 {
 	struct ioasids_account *acct = data;
 	unsigned long flags;
+	u32 n;
 
 	spin_lock_irqsave(&acct->lock, flags);
-	ioasids_uncharge(acct, ioasids_available(acct));
-	ioasids_cancel(acct, acct->charged - 1);
+	n = ioasids_available(acct);
+	ioasids_uncharge(acct, n);
+	ioasids_cancel(acct, acct->allocated - n - 1);
+	acct->allocated = 1;
 	spin_unlock_irqrestore(&acct->lock, flags);
 	ioasids_account_close(acct);
 }
@@ -721,8 +730,7 @@ static struct ioasids_account *own_account(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, acct);
 	spin_lock_init(&acct->lock);
-	acct->owner = task_tgid(current);
-	ioasids_account_open(acct);
+	KUNIT_ASSERT_EQ(test, ioasids_account_open(acct), 0);
 	return acct;
 }
 
@@ -736,8 +744,9 @@ static void account_goes_where_its_owner_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, write_to(TOP "/ioasids.max", "5"), 0);
 	KUNIT_EXPECT_EQ(test, write_to(TOP "/a/cgroup.procs", "0"), 0);
 	acct = own_account(test);
-	acct->allocated = 2;
 	KUNIT_EXPECT_EQ(test, charge(acct, 3), 0);
+	acct->quota = 3;
+	acct->allocated = 2;
 	KUNIT_EXPECT_STREQ(test, text_of(TOP "/a/ioasids.current"), "3\n");
 	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.stat"), "allocated 2\nreserved 1\nsets 1\n");
 	KUNIT_EXPECT_STREQ(test, text_of(TOP "/b/ioasids.stat"),

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
-#include <wctype.h>
 
 #include <linux/magic.h>
 
@@ -20,126 +16,19 @@
 const char *cgroup_root = "/sys/fs/cgroup";
 int root_fd = -1;
 
-/* Of the first one; 0 if it is none, or, unless @any will do, cannot be printed. */
-int length_of_character(const char *text, bool any)
+int fail_off(const char *cgroup)
 {
-	wchar_t character;
-	int length = mbtowc(&character, text, MB_CUR_MAX);
-
-	return length > 0 && (any || iswprint(character)) ? length : 0;
+	return fail(NO_CONTROLLER,
+		    "the controller is off in /%s: 'ioasidctl enable /%s' switches it on",
+		    cgroup, cgroup);
 }
 
-/* Without what a terminal would obey: whoever makes a cgroup chooses its name. */
-void put_printable(FILE *file, const char *text)
+int fail_gone(const char *cgroup)
 {
-	int length;
-
-	for (; *text; text += length ?: 1) {
-		length = length_of_character(text, false);
-		if (length)
-			fwrite(text, length, 1, file);
-		else
-			fprintf(file, "\\x%02hhx", *text);
-	}
+	return fail(NOT_FOUND, "the cgroup /%s is gone", cgroup);
 }
 
-static void complain(const char *format, va_list arguments)
-{
-	char *text;
-
-	fflush(stdout);
-	fprintf(stderr, "%s: ", program_invocation_short_name);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
-	put_printable(stderr, text ?: "no memory");
-	fputc('\n', stderr);
-	free(text);
-}
-
-noreturn void die(int status, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	complain(format, arguments);
-	va_end(arguments);
-	exit(status);
-}
-
-void warn(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	complain(format, arguments);
-	va_end(arguments);
-}
-
-noreturn void die_of_off(const char *cgroup)
-{
-	die(NO_CONTROLLER, "the controller is off in /%s: 'ioasidctl enable /%s' switches it on",
-	    cgroup, cgroup);
-}
-
-noreturn void die_of_gone(const char *cgroup)
-{
-	die(NOT_FOUND, "the cgroup /%s is gone", cgroup);
-}
-
-/* What printf would print, in memory that is the caller's. */
-char *format(const char *format, ...)
-{
-	va_list arguments;
-	char *text;
-
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		die(FAILED, "no memory");
-	va_end(arguments);
-	return text;
-}
-
-void *grow(void *array, size_t count, size_t size)
-{
-	array = reallocarray(array, count, size);
-	if (!array)
-		die(FAILED, "no memory");
-	return array;
-}
-
-bool is_word_of(const char *list, const char *word)
-{
-	size_t length = strlen(word);
-	const char *at = list;
-
-	while ((at = strstr(at, word))) {
-		if ((at == list || isspace(at[-1])) &&
-		    (!at[length] || isspace(at[length])))
-			return true;
-		at += length;
-	}
-	return false;
-}
-
-/* Like the kernel: nothing but decimal digits, and no more than fits. */
-bool parse_number(const char *text, __u64 *number)
-{
-	char *rest;
-
-	errno = 0;
-	*number = strtoull(text, &rest, 10);
-	return isdigit(*text) && !*rest && !errno && *number <= LLONG_MAX;
-}
-
-bool parse_max(const char *text, __u64 *max)
-{
-	if (strcmp(text, "max"))
-		return parse_number(text, max);
-	*max = NO_LIMIT;
-	return true;
-}
-
-/* Whether there is a v2 hierarchy at the root. */
+/* Whether a cgroup v2 hierarchy is mounted at the root. */
 static bool find_root(void)
 {
 	struct statfs fs;
@@ -149,17 +38,18 @@ static bool find_root(void)
 	return root_fd >= 0 && !fstatfs(root_fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-void open_root(void)
+int open_root(void)
 {
 	if (find_root())
-		return;
+		return 0;
 	if (root_fd < 0)
-		die(FAILED, "%s: %s", cgroup_root, strerror(errno));
-	die(FAILED, "%s is not a cgroup v2 hierarchy; 'ioasidctl --root' is for one elsewhere",
-	    cgroup_root);
+		return fail(FAILED, "%s: %s", cgroup_root, strerror(errno));
+	return fail(FAILED,
+		    "%s is not a cgroup v2 hierarchy; 'ioasidctl --root' is for one elsewhere",
+		    cgroup_root);
 }
 
-/* Not either if there is no v2 hierarchy. */
+/* False also if there is no v2 hierarchy. */
 bool kernel_has_controller(void)
 {
 	char list[4096];
@@ -169,16 +59,18 @@ bool kernel_has_controller(void)
 		is_word_of(list, "ioasids");
 }
 
-void need_controller(void)
+int need_controller(void)
 {
-	open_root();
-	if (!kernel_has_controller())
-		die(NO_CONTROLLER,
-		    "%s/cgroup.controllers does not have ioasids: 'ioasidctl check' says why",
-		    cgroup_root);
+	int status = open_root();
+
+	if (!status && !kernel_has_controller())
+		status = fail(NO_CONTROLLER,
+			      "%s/cgroup.controllers does not have ioasids: 'ioasidctl check' says why",
+			      cgroup_root);
+	return status;
 }
 
-/* Reads a file that is not longer than @size - 1, and ends it with a NUL. */
+/* Reads at most @size - 1 bytes of a file, and adds a NUL. */
 ssize_t read_file(int dir, const char *name, char *buffer, size_t size)
 {
 	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -196,9 +88,10 @@ ssize_t read_file(int dir, const char *name, char *buffer, size_t size)
 	return length;
 }
 
-/* Reads what is left, and closes; NULL, and errno, if that fails. */
-char *read_to_end(int fd)
+/* Reads a file of any length. On failure it returns NULL and sets errno. */
+char *read_all(int dir, const char *name)
 {
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
 	size_t length = 0, size = 4096;
 	char *buffer = grow(NULL, size, 1);
 	ssize_t part = -1;
@@ -223,18 +116,12 @@ char *read_to_end(int fd)
 	return buffer;
 }
 
-/* Reads a file of any length; NULL, and errno, if that fails. */
-char *read_all(int dir, const char *name)
-{
-	return read_to_end(openat(dir, name, O_RDONLY | O_CLOEXEC));
-}
-
 static char *path_of(const char *cgroup, const char *file)
 {
 	return format("%s%s%s", cgroup, *cgroup ? "/" : "", file);
 }
 
-/* Returns 0 or an errno. */
+/* Returns 0 or an error number. */
 int write_file(const char *cgroup, const char *file, const char *text)
 {
 	char *path = path_of(cgroup, file);
@@ -265,8 +152,8 @@ bool cgroup_exists(const char *cgroup)
 }
 
 /*
- * Whether it is the root of the machine, which has no limit, but a file that says what
- * there is. The root of a cgroup namespace is a cgroup like any other.
+ * Whether it is the root of the whole hierarchy, which has a capacity instead of a limit.
+ * The root of a cgroup namespace is an ordinary cgroup.
  */
 bool cgroup_is_root(const char *cgroup)
 {
@@ -276,16 +163,6 @@ bool cgroup_is_root(const char *cgroup)
 bool cgroup_has_controller(const char *cgroup)
 {
 	return cgroup_is_root(cgroup) || has_file(cgroup, "ioasids.max");
-}
-
-bool cgroup_is_populated(const char *cgroup)
-{
-	char *path = path_of(cgroup, "cgroup.procs");
-	char pid[2];
-	bool is = read_file(root_fd, path, pid, sizeof(pid)) > 0;
-
-	free(path);
-	return is;
 }
 
 /* Whether the children of @cgroup have the controller. */
@@ -300,6 +177,15 @@ bool cgroup_passes_on(const char *cgroup)
 	return does;
 }
 
+/* Whether @cgroup is @above or below it. */
+bool cgroup_is_in(const char *cgroup, const char *above)
+{
+	size_t length = strlen(above);
+
+	return !length || (!strncmp(cgroup, above, length) &&
+			   (!cgroup[length] || cgroup[length] == '/'));
+}
+
 char *cgroup_parent(const char *cgroup)
 {
 	const char *slash = strrchr(cgroup, '/');
@@ -307,39 +193,12 @@ char *cgroup_parent(const char *cgroup)
 	return format("%.*s", slash ? (int)(slash - cgroup) : 0, cgroup);
 }
 
-char *cgroup_of_process(pid_t pid)
+/* @path without needless slashes and dots. NULL if it leads out of the hierarchy. */
+static char *normalize(const char *path)
 {
-	char *file = format("/proc/%d/cgroup", pid);
-	char *text = read_all(AT_FDCWD, file);
-	char *line, *cgroup;
+	char *cgroup = grow(NULL, strlen(path) + 1, 1), *end = cgroup;
+	size_t length;
 
-	free(file);
-	if (!text)
-		die(NOT_FOUND, "there is no process %d", pid);
-	line = *text == '0' ? text : strstr(text, "\n0::");
-	if (!line)
-		die(NOT_FOUND, "process %d is in no cgroup of the v2 hierarchy", pid);
-	line = strchr(line, '/') + 1;
-	cgroup = format("%.*s", (int)strcspn(line, "\n"), line);
-	free(text);
-	return cgroup;
-}
-
-/*
- * @path, which may begin with where the hierarchy is mounted, as cgroups are named here;
- * NULL if it leads out of the hierarchy.
- */
-char *cgroup_of_path(const char *path)
-{
-	size_t length = strlen(cgroup_root);
-	char *cgroup, *end;
-
-	while (length && cgroup_root[length - 1] == '/')
-		length--;
-	if (!strncmp(path, cgroup_root, length) && (!path[length] || path[length] == '/'))
-		path += length;
-	cgroup = grow(NULL, strlen(path) + 1, 1);
-	end = cgroup;
 	while (*(path += strspn(path, "/"))) {
 		length = strcspn(path, "/");
 		if (length == 2 && !strncmp(path, "..", 2)) {
@@ -357,6 +216,56 @@ char *cgroup_of_path(const char *path)
 	return cgroup;
 }
 
+/*
+ * The cgroup at @path, which may begin with the mount point of the hierarchy. NULL if the
+ * path leads out of the hierarchy.
+ */
+char *cgroup_of_path(const char *path)
+{
+	size_t length = strlen(cgroup_root);
+
+	while (length && cgroup_root[length - 1] == '/')
+		length--;
+	if (!strncmp(path, cgroup_root, length) && (!path[length] || path[length] == '/'))
+		path += length;
+	return normalize(path);
+}
+
+/*
+ * The cgroup that the kernel or systemd calls @name. The kernel writes /.. for what is
+ * above the root of our cgroup namespace: for that, this is NULL.
+ */
+char *cgroup_of_name(const char *name)
+{
+	return normalize(name);
+}
+
+int cgroup_of_process(pid_t pid, char **cgroup)
+{
+	char *file = format("/proc/%d/cgroup", pid);
+	char *text = read_all(AT_FDCWD, file), *line;
+	int status = 0;
+
+	*cgroup = NULL;
+	free(file);
+	if (!text)
+		return fail(NOT_FOUND, "there is no process %d", pid);
+	line = !strncmp(text, "0::", 3) ? text : strstr(text, "\n0::");
+	if (line) {
+		line = strchr(line, '/');
+		line[strcspn(line, "\n")] = '\0';
+		*cgroup = cgroup_of_name(line);
+		if (!*cgroup)
+			status = fail(NOT_FOUND,
+				      "process %d is outside of this cgroup namespace, in %s", pid,
+				      line);
+	} else {
+		status = fail(NOT_FOUND, "process %d is in no cgroup of the v2 hierarchy", pid);
+	}
+	free(text);
+	return status;
+}
+
 static __u64 value_of(const char *text, const char *key)
 {
 	const char *at = strstr(text, key);
@@ -364,130 +273,145 @@ static __u64 value_of(const char *text, const char *key)
 	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
 }
 
-/* Reads one of the files of the cgroup that is called @name in @dir. */
-static bool read_of(int dir, const char *name, const char *file, char *text, size_t size)
+/* Reads one file of the cgroup called @name in @dir. */
+static int read_of(int dir, const char *name, const char *file, char *text, size_t size)
 {
 	char path[PATH_MAX];
 
 	if (snprintf(path, sizeof(path), "%s/%s", *name ? name : ".", file) >= (int)sizeof(path))
-		return false;
+		return fail(FAILED, "the path %s/%s is too long", name, file);
 	if (read_file(dir, path, text, size) >= 0)
-		return true;
+		return 0;
 	if (errno == EMFILE || errno == ENFILE)
-		die(FAILED, "cannot read %s: %s", path, strerror(errno));
-	return false;
+		return fail(FAILED, "cannot read %s: %s", path, strerror(errno));
+	return NOT_FOUND;
 }
 
 /*
- * Fills in the limit, and those of @values that @wanted has, of the cgroup that is
- * called @name in @dir. Each file costs time, so none is read that need not be. False
- * if the controller is off there, or the cgroup is gone.
+ * Reads the limit, and the values in the set @wanted, of the cgroup called @name in @dir.
+ * Every file takes time, so only those that are needed are read. Returns NOT_FOUND, without
+ * a message, if the controller is off there or the cgroup is gone.
  */
-bool read_values(int dir, const char *name, unsigned int wanted, __u64 *values)
+int read_values(int dir, const char *name, unsigned int wanted, __u64 *values)
 {
 	char text[256];
+	int status;
 
 	memset(values, 0, VALUES * sizeof(*values));
-	if (!read_of(dir, name, "ioasids.max", text, sizeof(text)))
-		return false;
+	status = read_of(dir, name, "ioasids.max", text, sizeof(text));
+	if (status)
+		return status;
 	values[MAX] = *text == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
 	if (wanted & BIT(PEAK)) {
-		if (!read_of(dir, name, "ioasids.peak", text, sizeof(text)))
-			return false;
+		status = read_of(dir, name, "ioasids.peak", text, sizeof(text));
+		if (status)
+			return status;
 		values[PEAK] = strtoull(text, NULL, 10);
 		if (!values[PEAK])
 			wanted &= ~CHARGES;
 	}
 	if (wanted & CHARGES) {
-		if (!read_of(dir, name, "ioasids.current", text, sizeof(text)))
-			return false;
+		status = read_of(dir, name, "ioasids.current", text, sizeof(text));
+		if (status)
+			return status;
 		values[CURRENT] = strtoull(text, NULL, 10);
 	}
-	/* Nothing is reserved where nothing is charged, but there can be sets. */
+	/* Where nothing is charged nothing is reserved, but there can be sets. */
 	if ((wanted & BIT(SETS)) ||
 	    (values[CURRENT] && (wanted & (BIT(RESERVED) | BIT(ALLOCATED))))) {
-		if (!read_of(dir, name, "ioasids.stat", text, sizeof(text)))
-			return false;
+		status = read_of(dir, name, "ioasids.stat", text, sizeof(text));
+		if (status)
+			return status;
 		values[ALLOCATED] = value_of(text, "allocated ");
 		values[RESERVED] = value_of(text, "reserved ");
 		values[SETS] = value_of(text, "sets ");
 	}
 	if (wanted & EVENTS) {
-		if (!read_of(dir, name, "ioasids.events", text, sizeof(text)))
-			return false;
+		status = read_of(dir, name, "ioasids.events", text, sizeof(text));
+		if (status)
+			return status;
 		values[REFUSED] = value_of(text, "max ");
 		values[FAILURES] = value_of(text, "alloc_fail ");
 	}
 	if (wanted & LOCAL_EVENTS) {
-		if (!read_of(dir, name, "ioasids.events.local", text, sizeof(text)))
-			return false;
+		status = read_of(dir, name, "ioasids.events.local", text, sizeof(text));
+		if (status)
+			return status;
 		values[LOCAL_REFUSED] = value_of(text, "max ");
 		values[LOCAL_FAILURES] = value_of(text, "alloc_fail ");
 	}
-	return true;
+	return 0;
 }
 
 /* Makes @cgroup, and those above it that do not exist. */
-void cgroup_make(const char *cgroup)
+int cgroup_make(const char *cgroup)
 {
 	char *parent;
+	int status;
 
 	if (cgroup_exists(cgroup))
-		return;
+		return 0;
 	parent = cgroup_parent(cgroup);
-	cgroup_make(parent);
+	status = cgroup_make(parent);
 	free(parent);
-	if (mkdirat(root_fd, cgroup, 0755) && errno != EEXIST)
-		die(FAILED, "cannot make %s/%s: %s", cgroup_root, cgroup, strerror(errno));
+	if (!status && mkdirat(root_fd, cgroup, 0755) && errno != EEXIST)
+		status = fail(FAILED, "cannot make %s/%s: %s", cgroup_root, cgroup,
+			      strerror(errno));
+	return status;
 }
 
 /* Switches the controller on for the children of @cgroup, if it is off. */
-void cgroup_pass_on(const char *cgroup)
+int cgroup_pass_on(const char *cgroup)
 {
 	int error;
 
 	if (cgroup_passes_on(cgroup))
-		return;
+		return 0;
 	error = write_file(cgroup, "cgroup.subtree_control", "+ioasids");
 	if (error == EBUSY)
-		die(FAILED,
-		    "/%s has processes of its own, so its children cannot have the controller: move them into a child first",
-		    cgroup);
+		return fail(FAILED,
+			    "/%s has processes of its own, so its children cannot have the controller: move them into a child first",
+			    cgroup);
 	if (error == EOPNOTSUPP)
-		die(FAILED, "/%s is threaded, and the controller is not", cgroup);
+		return fail(FAILED, "/%s is threaded, and the controller is not", cgroup);
 	if (error)
-		die(FAILED, "cannot write +ioasids to %s/%s%scgroup.subtree_control: %s",
-		    cgroup_root, cgroup, *cgroup ? "/" : "", strerror(error));
+		return fail(FAILED, "cannot write +ioasids to %s/%s%scgroup.subtree_control: %s",
+			    cgroup_root, cgroup, *cgroup ? "/" : "", strerror(error));
+	return 0;
 }
 
 /* Switches the controller on in @cgroup: in all above it, from the root down. */
-void cgroup_switch_on(const char *cgroup)
+int cgroup_switch_on(const char *cgroup)
 {
 	char *parent;
+	int status;
 
 	if (!*cgroup || cgroup_has_controller(cgroup))
-		return;
+		return 0;
 	parent = cgroup_parent(cgroup);
-	cgroup_switch_on(parent);
-	cgroup_pass_on(parent);
+	status = cgroup_switch_on(parent);
+	if (!status)
+		status = cgroup_pass_on(parent);
 	free(parent);
+	return status;
 }
 
-void cgroup_limit(const char *cgroup, __u64 max)
+int cgroup_limit(const char *cgroup, __u64 max)
 {
+	int error, status = 0;
 	char *text;
-	int error;
 
 	if (cgroup_is_root(cgroup))
-		die(FAILED, "the root has no limit: ioasids.capacity says what there is");
+		return fail(FAILED, "the root has no limit: ioasids.capacity says what there is");
 	text = max == NO_LIMIT ? format("max") : format("%llu", max);
 	error = write_file(cgroup, "ioasids.max", text);
 	if (error && !cgroup_exists(cgroup))
-		die_of_gone(cgroup);
-	if (error == ENOENT)
-		die_of_off(cgroup);
-	if (error)
-		die(FAILED, "cannot write %s to %s/%s%sioasids.max: %s", text, cgroup_root,
-		    cgroup, *cgroup ? "/" : "", strerror(error));
+		status = fail_gone(cgroup);
+	else if (error == ENOENT)
+		status = fail_off(cgroup);
+	else if (error)
+		status = fail(FAILED, "cannot write %s to %s/%s%sioasids.max: %s", text,
+			      cgroup_root, cgroup, *cgroup ? "/" : "", strerror(error));
 	free(text);
+	return status;
 }

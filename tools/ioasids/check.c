@@ -11,6 +11,7 @@
 
 #include "ioasidctl.h"
 #include "limits.h"
+#include "names.h"
 #include "tree.h"
 #include "units.h"
 
@@ -60,7 +61,7 @@ static int hierarchy_of_controller(void)
 	return hierarchy;
 }
 
-static void check_kernel(void)
+static int check_kernel(void)
 {
 	const char *why = "it was built without CGROUP_IOASIDS, or is older";
 	int hierarchy = hierarchy_of_controller();
@@ -74,8 +75,9 @@ static void check_kernel(void)
 			why = "this cgroup namespace has not got it: switch it on from outside";
 	}
 	if (!expect(kernel_has_controller(), "the kernel has the controller", why))
-		exit(NO_CONTROLLER);
+		return NO_CONTROLLER;
 	expect(exists(DEVICE), DEVICE " exists", "the kernel was built without IOASID_USER");
+	return 0;
 }
 
 /* Whether those that start units in @cgroup can limit them. */
@@ -117,20 +119,22 @@ static void check_unit(const struct unit *unit, const struct limit *limit)
 	free(file);
 }
 
-static void check_limits(void)
+static int check_limits(void)
 {
 	struct limit *limits;
 	size_t count = read_limits(&limits, wrong_limit), found, i, j;
 	struct unit *units;
+	int status = 0;
 
-	for (i = 0; i < count; i++) {
-		found = find_units(limits[i].unit, &units);
+	for (i = 0; i < count && !status; i++) {
+		status = find_units(limits[i].unit, &units, &found);
 		for (j = 0; j < found; j++)
 			if (limit_of(units[j].name, limits, count) == &limits[i])
 				check_unit(&units[j], &limits[i]);
 		free_units(units, found);
 	}
 	free_limits(limits, count);
+	return status;
 }
 
 /* Of several lists the last one counts, and it can have many lines. */
@@ -195,20 +199,28 @@ static void check_containers(const struct cgroup *cgroup)
 int command_check(int argc, char **argv)
 {
 	struct cgroup *tree;
+	int status;
 
 	if (getopt_long(argc, argv, "", &(struct option){ }, NULL) != -1)
 		return BAD_USAGE;
-	need_arguments(argc, argv, 0, 0);
-	open_root();
-	check_kernel();
+	status = need_arguments(argc, argv, 0, 0);
+	if (!status)
+		status = open_root();
+	if (!status)
+		status = check_kernel();
+	if (status)
+		return status;
 	check_passes_on("");
 	check_passes_on("system.slice");
 	check_passes_on("user.slice");
 	check_passes_on("machine.slice");
-	check_limits();
+	status = check_limits();
 	check_crun();
-	tree = read_tree("", 0);
+	if (!status)
+		status = read_tree("", 0, &tree);
+	if (status)
+		return status;
 	check_containers(tree);
 	free_tree(tree);
-	return wrong ? FAILED : EXIT_SUCCESS;
+	return wrong ? FAILED : 0;
 }

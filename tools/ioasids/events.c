@@ -126,28 +126,39 @@ static void watch(int notifier, const struct cgroup *cgroup)
 	free(file);
 }
 
-static noreturn void follow(const char *path)
+static int follow(const char *path)
 {
-	struct cgroup *old = read_tree(path, WANTED), *cgroup;
 	struct pollfd notifier = { .events = POLLIN };
+	struct cgroup *old, *cgroup;
 	char ignored[4096];
+	int status;
 
+	status = read_tree(path, WANTED, &old);
+	if (status)
+		return status;
 	notifier.fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (notifier.fd < 0)
-		die(FAILED, "events: no inotify");
+	if (notifier.fd < 0) {
+		free_tree(old);
+		return fail(FAILED, "events: no inotify");
+	}
 	setlinebuf(stdout);
 	while (true) {
 		watch(notifier.fd, old);
 		poll(&notifier, 1, RESCAN);
 		while (read(notifier.fd, ignored, sizeof(ignored)) > 0)
 			;
-		cgroup = read_tree(path, WANTED);
+		status = read_tree(path, WANTED, &cgroup);
+		if (status)
+			break;
 		tell_changes(cgroup, cgroup->id == old->id ? old : NULL);
-		if (ferror(stdout))
-			exit(FAILED);
 		free_tree(old);
 		old = cgroup;
+		if (ferror(stdout))
+			break;
 	}
+	free_tree(old);
+	close(notifier.fd);
+	return status;
 }
 
 int command_events(int argc, char **argv)
@@ -158,20 +169,26 @@ int command_events(int argc, char **argv)
 	};
 	bool following = false;
 	struct cgroup *tree;
+	int option, status;
 	char *path;
-	int option;
 
 	while ((option = getopt_long(argc, argv, "f", options, NULL)) != -1) {
 		if (option != 'f')
 			return BAD_USAGE;
 		following = true;
 	}
-	path = need_subtree(argc, argv);
-	if (following)
-		follow(path);
-	tree = read_tree(path, WANTED);
-	tell_all(tree);
-	free_tree(tree);
+	status = need_subtree(argc, argv, &path);
+	if (status)
+		return status;
+	if (following) {
+		status = follow(path);
+	} else {
+		status = read_tree(path, WANTED, &tree);
+		if (!status) {
+			tell_all(tree);
+			free_tree(tree);
+		}
+	}
 	free(path);
-	return EXIT_SUCCESS;
+	return status;
 }

@@ -86,8 +86,10 @@ int main(int argc, char **argv)
 	int status = EXIT_SUCCESS;
 	size_t count, i;
 
-	if (argc != 4)
-		die(BAD_USAGE, "systemd runs it, with three directories");
+	if (argc != 4) {
+		warn("systemd runs it, with three directories");
+		return BAD_USAGE;
+	}
 	directory = argv[1];
 	count = read_limits(&limits, say);
 	for (i = 0; i < count; i++)

@@ -1,21 +1,51 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The subcommands of ioasidctl. argv[0] is what getopt begins its messages with.
+ * The commands of ioasidctl. argv[0] is what getopt begins its messages with. A command
+ * returns an exit status, as described in text.h.
  */
 #ifndef _IOASIDCTL_H
 #define _IOASIDCTL_H
 
-int command_ls(int argc, char **argv);
-int command_top(int argc, char **argv);
-int command_show(int argc, char **argv);
-int command_who(int argc, char **argv);
-int command_events(int argc, char **argv);
+#include <stdbool.h>
+#include <linux/types.h>
+
+struct option;
+
+int command_apply(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_disable(int argc, char **argv);
+int command_enable(int argc, char **argv);
+int command_events(int argc, char **argv);
+int command_ls(int argc, char **argv);
+int command_run(int argc, char **argv);
+int command_set(int argc, char **argv);
+int command_show(int argc, char **argv);
+int command_top(int argc, char **argv);
+int command_who(int argc, char **argv);
 
-/* The arguments that getopt_long() has left must be between so and so many. */
-void need_arguments(int argc, char **argv, int least, int most);
+/* The number of arguments that getopt_long() has left must be between these. */
+int need_arguments(int argc, char **argv, int least, int most);
 
-/* The one that is left, if any: a cgroup. Else the root. */
-char *need_subtree(int argc, char **argv);
+/* The cgroup that is left as an argument, or else the root. */
+int need_subtree(int argc, char **argv, char **cgroup);
+
+/* The limit that is @text. */
+int need_max(const char *text, __u64 *max);
+
+/* The options that set, enable, disable and apply share. */
+struct switches {
+	bool c;
+	bool here;
+	bool try;
+};
+
+int parse_switches(int argc, char **argv, const char *letters, const struct option *options,
+		   struct switches *switches);
+
+/* Whether the kernel has the controller. With --try it is no error if it has not. */
+int need_controller_or_try(const struct switches *switches, bool *has);
+
+/* The cgroup that this command runs in. */
+int cgroup_here(char **cgroup);
 
 #endif

@@ -47,7 +47,7 @@ static bool can_be_limited(const char *name)
 	/* A drop-in for a-.service would be one for a-b.service, too. */
 	if (!strcmp(suffix, ".service"))
 		return suffix[-1] != '-';
-	slice = format("%.*s.slice", (int)(suffix - name) - stands_for_many(name), name);
+	slice = format("%.*s.slice", (int)(suffix - name) - is_pattern(name), name);
 	can = !strcmp(suffix, ".slice") && is_slice(slice) && strcmp(slice, "-.slice");
 	free(slice);
 	return can;
@@ -185,7 +185,7 @@ const struct limit *limit_of(const char *unit, const struct limit *limits, size_
 	const struct limit *longest = NULL;
 
 	for (; count--; limits++)
-		if (stands_for(limits->unit, unit) &&
+		if (unit_matches(limits->unit, unit) &&
 		    (!longest || strlen(limits->unit) > strlen(longest->unit)))
 			longest = limits;
 	return longest;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A createRuntime hook for OCI runtimes: limits a container that has the annotation
- * ioasids.max. The runtime has made the container's cgroup and put its first process
- * there, which waits; what the runtime knows comes as JSON from standard input.
+ * ioasids.max. When it runs, the container's cgroup exists and has its first process, which
+ * waits. The runtime sends the state of the container, in JSON, to standard input.
  */
 #include <json-c/json.h>
 #include <limits.h>
@@ -14,7 +14,7 @@
 
 #define ANNOTATION	"ioasids.max"
 
-/* A string can have a NUL in it, and what follows that must not be lost. */
+/* A string in JSON can contain a NUL. What follows the NUL must not be ignored. */
 static bool parse_annotation(struct json_object *value, __u64 *max)
 {
 	const char *text = json_object_get_string(value);
@@ -23,29 +23,68 @@ static bool parse_annotation(struct json_object *value, __u64 *max)
 	       strlen(text) == (size_t)json_object_get_string_len(value) && parse_max(text, max);
 }
 
-int main(void)
+/*
+ * The runtime runs the hook, and stays in the cgroup of whoever called it. If that is in the
+ * cgroup of the container, the container has no cgroup of its own.
+ */
+static int check_own(const char *cgroup)
 {
-	struct json_object *state = json_object_from_fd(STDIN_FILENO), *annotations, *value, *pid;
-	__u64 max;
+	char *runtime;
+	int status = cgroup_of_process(getpid(), &runtime);
+
+	if (!status && cgroup_is_in(runtime, cgroup))
+		status = fail(FAILED,
+			      "the container has no cgroup of its own to be limited: the runtime is in /%s, too",
+			      cgroup);
+	free(runtime);
+	return status;
+}
+
+static int limit(pid_t pid, __u64 max)
+{
 	char *cgroup;
+	int status;
+
+	status = need_controller();
+	if (!status)
+		status = cgroup_of_process(pid, &cgroup);
+	if (status)
+		return status;
+	status = check_own(cgroup);
+	if (!status)
+		status = cgroup_switch_on(cgroup);
+	if (!status)
+		status = cgroup_limit(cgroup, max);
+	free(cgroup);
+	return status;
+}
+
+static int take_state(struct json_object *state)
+{
+	struct json_object *annotations, *value, *pid;
+	__u64 max;
 
 	if (!json_object_object_get_ex(state, "pid", &pid) ||
 	    !json_object_is_type(pid, json_type_int) || json_object_get_int(pid) <= 0)
-		die(FAILED, "the runtime should send its state, with a pid, to standard input");
-	/* It may be called for a container that wants no limit. */
+		return fail(FAILED,
+			    "the runtime should send its state, with a pid, to standard input");
+	/* A runtime can be told to run the hook for every container. */
 	if (!json_object_object_get_ex(state, "annotations", &annotations) ||
 	    !json_object_object_get_ex(annotations, ANNOTATION, &value))
-		return EXIT_SUCCESS;
+		return 0;
 	if (!parse_annotation(value, &max))
-		die(FAILED,
-		    "the annotation %s is %s; it should be \"max\" or a number from \"0\" to \"%lld\"",
-		    ANNOTATION, json_object_to_json_string(value), LLONG_MAX);
-	open_root();
-	need_controller();
-	cgroup = cgroup_of_process(json_object_get_int(pid));
-	cgroup_switch_on(cgroup);
-	cgroup_limit(cgroup, max);
-	free(cgroup);
+		return fail(FAILED,
+			    "the annotation %s is %s; it should be \"max\" or a number from \"0\" to \"%lld\"",
+			    ANNOTATION, json_object_to_json_string(value), LLONG_MAX);
+	return limit(json_object_get_int(pid), max);
+}
+
+int main(void)
+{
+	struct json_object *state = json_object_from_fd(STDIN_FILENO);
+	int status = take_state(state);
+
 	json_object_put(state);
-	return EXIT_SUCCESS;
+	report();
+	return status;
 }

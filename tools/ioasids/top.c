@@ -31,6 +31,7 @@
 #define GIVE_BACK	"\033[?7h\033[?25h"
 
 static struct termios before;
+static bool taken;
 
 /* What the user has chosen. A cgroup can go, so it is known by its path. */
 static struct selection selection;
@@ -39,8 +40,12 @@ static char **folded;
 static size_t folds;
 static bool help;
 
+/* Also called at exit, so that the terminal is usable after an error. */
 static void restore(void)
 {
+	if (!taken)
+		return;
+	taken = false;
 	printf(GIVE_BACK);
 	fflush(stdout);
 	tcsetattr(STDIN_FILENO, TCSANOW, &before);
@@ -50,29 +55,29 @@ static void take_terminal(void)
 {
 	struct termios raw = before;
 
+	taken = true;
 	raw.c_lflag &= ~(ICANON | ECHO);
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	printf(TAKE);
 }
 
-/* Returns a descriptor that tells of signals. */
-static int take_signals(void)
+/* Makes a descriptor from which signals are read. */
+static int take_signals(int *fd)
 {
 	static const int taken[] = {
 		SIGWINCH, SIGINT, SIGTERM, SIGQUIT, SIGTSTP, SIGCONT,
 	};
 	sigset_t signals;
 	size_t i;
-	int fd;
 
 	sigemptyset(&signals);
 	for (i = 0; i < sizeof(taken) / sizeof(*taken); i++)
 		sigaddset(&signals, taken[i]);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	if (fd < 0)
-		die(FAILED, "top: %s", strerror(errno));
-	return fd;
+	*fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (*fd < 0)
+		return fail(FAILED, "top: %s", strerror(errno));
+	return 0;
 }
 
 /* Stops, as it would by itself: where no shell could start it again it goes on. */
@@ -161,14 +166,14 @@ static int width_of(const char *text)
 }
 
 /* What the table shows; columns for which there is no room are left out, the last first. */
-static char *print_table(struct libscols_table *table, int width)
+static char *print_fitting(struct libscols_table *table, int width)
 {
 	size_t count = scols_table_get_ncols(table);
 	char *text;
 
 	while (true) {
 		if (scols_print_table_to_string(table, &text))
-			die(FAILED, "no memory");
+			no_memory();
 		if (width_of(text) <= width || --count == 0)
 			return text;
 		free(text);
@@ -196,8 +201,8 @@ static void draw(struct cgroup *tree, size_t at, const struct winsize *size)
 	add_lines(table, &selection, tree);
 	out = open_memstream(&frame, &length);
 	if (!out)
-		die(FAILED, "no memory");
-	text = print_table(table, size->ws_col);
+		no_memory();
+	text = print_fitting(table, size->ws_col);
 	strftime(clock, sizeof(clock), "%T", localtime(&now));
 	name = printable(tree->path, false);
 	line = format("%s  /%s: %llu IDs  by %s%s  h: keys", clock, name,
@@ -299,13 +304,16 @@ static bool obey_user(int signals, int delay, struct cgroup **list, size_t count
 	return true;
 }
 
-static bool look(const char *path, int signals, int delay)
+static int look(const char *path, int signals, int delay, bool *go_on)
 {
-	struct cgroup *tree = read_tree(path, wanted_values(&selection)), **list;
+	struct cgroup *tree, **list;
 	struct winsize size;
 	size_t count, at;
-	bool go_on;
+	int status;
 
+	status = read_tree(path, wanted_values(&selection), &tree);
+	if (status)
+		return status;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row || !size.ws_col)
 		size = (struct winsize) { .ws_row = 24, .ws_col = 80 };
 	sort_tree(tree, &selection);
@@ -317,12 +325,30 @@ static bool look(const char *path, int signals, int delay)
 	if (at == count)
 		at = 0;
 	draw(tree, at, &size);
-	go_on = obey_user(signals, delay, list, count, &at);
+	*go_on = obey_user(signals, delay, list, count, &at);
 	free(chosen);
 	chosen = format("%s", list[at]->path);
 	free(list);
 	free_tree(tree);
-	return go_on;
+	return 0;
+}
+
+static int run_top(const char *path, int delay)
+{
+	bool go_on = true;
+	int signals, status;
+
+	if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before))
+		return fail(FAILED, "top: this is no terminal; 'ioasidctl ls' works without");
+	status = take_signals(&signals);
+	if (status)
+		return status;
+	take_terminal();
+	atexit(restore);
+	while (!status && go_on)
+		status = look(path, signals, delay, &go_on);
+	restore();
+	return status;
 }
 
 int command_top(int argc, char **argv)
@@ -332,38 +358,36 @@ int command_top(int argc, char **argv)
 		{ "sort", required_argument, NULL, 's' },
 		{ }
 	};
+	int option, status = 0;
 	__u64 delay = DELAY;
-	int option, signals;
 	char *path;
 
 	select_columns(&selection, SHOWN);
 	select_sort(&selection, "CURRENT");
-	while ((option = getopt_long(argc, argv, "d:s:", options, NULL)) != -1) {
+	while (!status && (option = getopt_long(argc, argv, "d:s:", options, NULL)) != -1) {
 		switch (option) {
 		case 'd':
 			if (!parse_number(optarg, &delay) || !delay || delay > 3600)
-				die(BAD_USAGE, "the delay is '%s'; it should be 1 to 3600 seconds",
-				    optarg);
+				status = fail(BAD_USAGE,
+					      "the delay is '%s'; it should be 1 to 3600 seconds",
+					      optarg);
 			break;
 		case 's':
-			select_sort(&selection, optarg);
+			status = select_sort(&selection, optarg);
 			break;
 		default:
 			return BAD_USAGE;
 		}
 	}
-	path = need_subtree(argc, argv);
-	if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &before))
-		die(FAILED, "top: this is no terminal; 'ioasidctl ls' works without");
-	signals = take_signals();
-	take_terminal();
-	atexit(restore);
-	while (look(path, signals, delay))
-		;
+	if (!status)
+		status = need_subtree(argc, argv, &path);
+	if (status)
+		return status;
+	status = run_top(path, delay);
 	free(path);
 	free(chosen);
 	while (folds)
 		free(folded[--folds]);
 	free(folded);
-	return EXIT_SUCCESS;
+	return status;
 }

@@ -30,37 +30,41 @@ const struct column columns[COLUMNS] = {
 	{ "FAILED", "requests made here or below, and refused", BIT(FAILURES), SCOLS_FL_RIGHT },
 };
 
-int find_column(const char *name, size_t length)
+static int find_column(const char *name, size_t length, int *column)
 {
 	int i;
 
-	for (i = 0; i < COLUMNS; i++)
-		if (!strncasecmp(columns[i].name, name, length) && !columns[i].name[length])
-			return i;
-	die(BAD_USAGE, "there is no column '%.*s'; --help lists them", (int)length, name);
+	for (i = 0; i < COLUMNS; i++) {
+		if (!strncasecmp(columns[i].name, name, length) && !columns[i].name[length]) {
+			*column = i;
+			return 0;
+		}
+	}
+	return fail(BAD_USAGE, "there is no column '%.*s'; --help lists them", (int)length, name);
 }
 
-void select_columns(struct selection *selection, const char *list)
+int select_columns(struct selection *selection, const char *list)
 {
 	size_t length;
+	int status;
 
 	selection->count = 0;
 	while (true) {
 		length = strcspn(list, ",");
 		if (selection->count == COLUMNS)
-			die(BAD_USAGE, "no more than %d columns can be shown", COLUMNS);
-		selection->shown[selection->count++] = find_column(list, length);
-		if (!list[length])
-			break;
+			return fail(BAD_USAGE, "no more than %d columns can be shown", COLUMNS);
+		status = find_column(list, length, &selection->shown[selection->count++]);
+		if (status || !list[length])
+			return status;
 		list += length + 1;
 	}
 }
 
-void select_sort(struct selection *selection, const char *name)
+int select_sort(struct selection *selection, const char *name)
 {
 	selection->reversed = *name == '-';
 	name += selection->reversed;
-	selection->sort = find_column(name, strlen(name));
+	return find_column(name, strlen(name), &selection->sort);
 }
 
 unsigned int wanted_values(const struct selection *selection)
@@ -87,33 +91,38 @@ static void read_capacity(__u64 *values)
 	free(text);
 }
 
-/* Takes @path; NULL if that has not the controller, and so nothing below it has. */
-static struct cgroup *read_cgroup_at(int dir, const char *name, char *path,
-				     struct cgroup *parent, unsigned int wanted)
+/* Takes over @path. Returns NOT_FOUND, without a message, if the controller is off there. */
+static int read_cgroup_at(int dir, const char *name, char *path, struct cgroup *parent,
+			  unsigned int wanted, struct cgroup **result)
 {
 	struct cgroup *cgroup = grow(NULL, 1, sizeof(*cgroup));
 	const char *slash = strrchr(path, '/');
+	int status = 0;
 
 	*cgroup = (struct cgroup) {
 		.path = path, .name = slash ? slash + 1 : path, .parent = parent,
 	};
-	if (cgroup_is_root(path)) {
+	if (cgroup_is_root(path))
 		read_capacity(cgroup->values);
-	} else if (!read_values(dir, name, wanted, cgroup->values)) {
-		free(path);
-		free(cgroup);
+	else
+		status = read_values(dir, name, wanted, cgroup->values);
+	if (status) {
+		free_tree(cgroup);
 		cgroup = NULL;
 	}
-	return cgroup;
+	*result = cgroup;
+	return status;
 }
 
-struct cgroup *read_cgroup(const char *path, unsigned int wanted)
+int read_cgroup(const char *path, unsigned int wanted, struct cgroup **cgroup)
 {
-	return read_cgroup_at(root_fd, path, format("%s", path), NULL, wanted);
+	return read_cgroup_at(root_fd, path, format("%s", path), NULL, wanted, cgroup);
 }
+
+static int read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted);
 
 /*
- * What need be read below @cgroup. A value that includes the descendants, and is 0,
+ * The values that must be read below @cgroup. A value that includes the descendants, and is 0,
  * is 0 in each of them; where there are many cgroups that is most of them.
  */
 static unsigned int wanted_below(const struct cgroup *cgroup, unsigned int wanted)
@@ -130,56 +139,67 @@ static unsigned int wanted_below(const struct cgroup *cgroup, unsigned int wante
 	return wanted;
 }
 
+/* Reads the child called @name of @cgroup, whose directory is @dir. */
+static int read_child(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted,
+		      struct cgroup **child)
+{
+	char *path = format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "", name);
+	int status = read_cgroup_at(dir, name, path, cgroup, wanted, child);
+
+	if (!status)
+		status = read_children(dir, name, *child, wanted);
+	if (status && *child) {
+		free_tree(*child);
+		*child = NULL;
+	}
+	return status;
+}
+
 /*
- * Reads what is below @cgroup, which is called @name in @dir, and its ID. False if it
- * has gone since its values were read.
+ * Reads what is below @cgroup, which is called @name in @dir, and its ID. Returns
+ * NOT_FOUND, without a message, if the cgroup is gone.
  */
-static bool read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted)
+static int read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted)
 {
 	struct cgroup **end = &cgroup->child;
 	struct dirent *entry;
 	struct stat about;
 	DIR *children;
-	int fd;
+	int fd, status = 0;
 
 	name = *name ? name : ".";
 	if (fstatat(dir, name, &about, 0))
-		return false;
+		return NOT_FOUND;
 	cgroup->id = about.st_ino;
-	/* A directory has a link from each child: most have none to look for. */
+	/* Each child adds a link to a directory, and most cgroups have no child. */
 	if (about.st_nlink == 2)
-		return true;
+		return 0;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	children = fd < 0 ? NULL : fdopendir(fd);
 	if (!children) {
-		if (errno != ENOENT && errno != EACCES)
-			die(FAILED, "cannot read what is below /%s: %s", cgroup->path,
+		if (errno == ENOENT)
+			return NOT_FOUND;
+		if (errno == EACCES)
+			return 0;
+		return fail(FAILED, "cannot read what is below /%s: %s", cgroup->path,
 			    strerror(errno));
-		return errno != ENOENT;
 	}
 	wanted = wanted_below(cgroup, wanted);
-	while ((entry = readdir(children))) {
+	while (!status && (entry = readdir(children))) {
 		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
 		    !strcmp(entry->d_name, ".."))
 			continue;
-		*end = read_cgroup_at(fd, entry->d_name,
-				      format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "",
-					     entry->d_name),
-				      cgroup, wanted);
-		if (!*end)
-			continue;
-		if (read_children(fd, entry->d_name, *end, wanted)) {
+		status = read_child(fd, entry->d_name, cgroup, wanted, end);
+		if (!status)
 			end = &(*end)->next;
-		} else {
-			free_tree(*end);
-			*end = NULL;
-		}
+		else if (status == NOT_FOUND)
+			status = 0;
 	}
 	closedir(children);
-	return true;
+	return status;
 }
 
-/* Each level has a descriptor open, and whoever makes cgroups chooses how many there are. */
+/* One descriptor is open per level, and users choose how deep their cgroups are nested. */
 static void allow_many_levels(void)
 {
 	struct rlimit limit;
@@ -190,18 +210,21 @@ static void allow_many_levels(void)
 	}
 }
 
-struct cgroup *read_tree(const char *path, unsigned int wanted)
+int read_tree(const char *path, unsigned int wanted, struct cgroup **tree)
 {
-	struct cgroup *cgroup = read_cgroup(path, wanted);
+	int status = read_cgroup(path, wanted, tree);
 
 	allow_many_levels();
-	if (!cgroup && cgroup_exists(path))
-		die_of_off(path);
-	if (cgroup && read_children(root_fd, path, cgroup, wanted))
-		return cgroup;
-	if (cgroup)
-		free_tree(cgroup);
-	die_of_gone(path);
+	if (!status)
+		status = read_children(root_fd, path, *tree, wanted);
+	else if (status == NOT_FOUND && cgroup_exists(path))
+		return fail_off(path);
+	if (!status)
+		return 0;
+	if (*tree)
+		free_tree(*tree);
+	*tree = NULL;
+	return status == NOT_FOUND ? fail_gone(path) : status;
 }
 
 static double use_of(const struct cgroup *cgroup)
@@ -267,32 +290,12 @@ void free_tree(struct cgroup *cgroup)
 	free(cgroup);
 }
 
-/*
- * @text without what a terminal would obey: what is no printable character is written as
- * \xHH. In JSON, which libsmartcols takes care of, what is no UTF-8 is replaced.
- */
-char *printable(const char *text, bool json)
-{
-	char *result = grow(NULL, 4 * strlen(text) + 1, 1), *end = result;
-	int length;
-
-	for (; *text; text += length ?: 1) {
-		length = length_of_character(text, json);
-		if (length)
-			end = mempcpy(end, text, length);
-		else
-			end += json ? sprintf(end, "\ufffd") : sprintf(end, "\\x%02hhx", *text);
-	}
-	*end = '\0';
-	return result;
-}
-
 struct libscols_table *new_empty_table(const char *name, bool json)
 {
 	struct libscols_table *table = scols_new_table();
 
 	if (!table)
-		die(FAILED, "no memory");
+		no_memory();
 	scols_table_set_name(table, name);
 	scols_table_enable_json(table, json);
 	/* It would change the backslashes in the names of units: printable() does not. */
@@ -314,7 +317,7 @@ struct libscols_table *new_table(const struct selection *selection, bool json)
 		column = &columns[selection->shown[i]];
 		made = scols_table_new_column(table, column->name, column->width, column->flags);
 		if (!made)
-			die(FAILED, "no memory");
+			no_memory();
 		if (column->flags & SCOLS_FL_RIGHT)
 			scols_column_set_json_type(made, SCOLS_JSON_NUMBER);
 	}
@@ -370,7 +373,7 @@ void add_line(struct libscols_table *table, const struct selection *selection,
 
 	cgroup->line = scols_table_new_line(table, below ? below->line : NULL);
 	if (!cgroup->line)
-		die(FAILED, "no memory");
+		no_memory();
 	for (i = 0; i < selection->count; i++) {
 		data = cell(cgroup, selection->shown[i], json);
 		if (data)
@@ -387,4 +390,15 @@ void add_lines(struct libscols_table *table, const struct selection *selection,
 	add_line(table, selection, cgroup, cgroup->parent);
 	for (child = cgroup->child; child && !cgroup->folded; child = child->next)
 		add_lines(table, selection, child);
+}
+
+/* Prints and frees a table. */
+int print_table(struct libscols_table *table)
+{
+	int status = 0;
+
+	if (scols_print_table(table))
+		status = fail(FAILED, "cannot print the table");
+	scols_unref_table(table);
+	return status;
 }

@@ -55,22 +55,21 @@ struct selection {
 	bool reversed;
 };
 
-int find_column(const char *name, size_t length);
-void select_columns(struct selection *selection, const char *list);
-void select_sort(struct selection *selection, const char *name);
+int select_columns(struct selection *selection, const char *list);
+int select_sort(struct selection *selection, const char *name);
 unsigned int wanted_values(const struct selection *selection);
 
-struct cgroup *read_cgroup(const char *path, unsigned int wanted);
-struct cgroup *read_tree(const char *path, unsigned int wanted);
+int read_cgroup(const char *path, unsigned int wanted, struct cgroup **cgroup);
+int read_tree(const char *path, unsigned int wanted, struct cgroup **tree);
 void sort_tree(struct cgroup *cgroup, const struct selection *selection);
 void free_tree(struct cgroup *cgroup);
 
-char *printable(const char *text, bool json);
 struct libscols_table *new_empty_table(const char *name, bool json);
 struct libscols_table *new_table(const struct selection *selection, bool json);
 void add_line(struct libscols_table *table, const struct selection *selection,
 	      struct cgroup *cgroup, struct cgroup *below);
 void add_lines(struct libscols_table *table, const struct selection *selection,
 	       struct cgroup *cgroup);
+int print_table(struct libscols_table *table);
 
 #endif

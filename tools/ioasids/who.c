@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "ioasidctl.h"
+#include "names.h"
 #include "tree.h"
-#include "units.h"
 
 #define SETS_FILE	"/sys/kernel/debug/ioasid/sets"
 
@@ -158,17 +158,18 @@ static void read_process(const char *pid)
 		close(process);
 }
 
-static void read_processes(void)
+static int read_processes(void)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 
 	if (!proc)
-		die(FAILED, "cannot read /proc");
+		return fail(FAILED, "cannot read /proc");
 	while ((entry = readdir(proc)))
 		if (isdigit(*entry->d_name))
 			read_process(entry->d_name);
 	closedir(proc);
+	return 0;
 }
 
 static int compare(const void *a, const void *b)
@@ -189,13 +190,8 @@ static bool is_below(const char *cgroup, const char *above)
 			   (!cgroup[length] || cgroup[length] == '/'));
 }
 
-int command_who(int argc, char **argv)
+static struct libscols_table *new_who_table(bool json)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'J' },
-		{ "noheadings", no_argument, NULL, 'n' },
-		{ }
-	};
 	static const struct {
 		const char *name;
 		double width;
@@ -210,13 +206,59 @@ int command_who(int argc, char **argv)
 		{ "OPEN", 0, SCOLS_FL_WRAP },
 		{ }
 	};
-	struct libscols_table *table;
-	bool json = false, no_headings = false, all;
+	struct libscols_table *table = new_empty_table("sets", json);
 	struct libscols_column *column;
-	struct libscols_line *line;
-	struct set *set;
+
+	for (h = headings; h->name; h++) {
+		column = scols_table_new_column(table, h->name, h->width, h->flags);
+		if (!column)
+			no_memory();
+		if (h->flags & SCOLS_FL_RIGHT)
+			scols_column_set_json_type(column, SCOLS_JSON_NUMBER);
+	}
+	return table;
+}
+
+static void add_set(struct libscols_table *table, const struct set *set)
+{
+	struct libscols_line *line = scols_table_new_line(table, NULL);
+	bool json = scols_table_is_json(table);
+
+	if (!line)
+		no_memory();
+	if (!json || strcmp(set->pid, "-"))
+		scols_line_set_data(line, 0, set->pid);
+	scols_line_refer_data(line, 1, printable(set->command, json));
+	scols_line_refer_data(line, 2, format("%llu", set->allocated));
+	scols_line_refer_data(line, 3, format("%llu", set->quota));
+	scols_line_refer_data(line, 4, format("%llu", set->id));
+	scols_line_refer_data(line, 5, printable(set->cgroup, json));
+	scols_line_set_data(line, 6, set->open);
+}
+
+static void free_sets(void)
+{
+	while (count--) {
+		free(sets[count].pid);
+		free(sets[count].command);
+		free(sets[count].cgroup);
+		free(sets[count].open);
+	}
+	free(sets);
+}
+
+int command_who(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'J' },
+		{ "noheadings", no_argument, NULL, 'n' },
+		{ }
+	};
+	bool json = false, no_headings = false;
+	struct libscols_table *table;
+	int option, status;
 	char *within;
-	int option;
+	size_t i;
 
 	while ((option = getopt_long(argc, argv, "Jn", options, NULL)) != -1) {
 		if (option == 'J')
@@ -226,46 +268,24 @@ int command_who(int argc, char **argv)
 		else
 			return BAD_USAGE;
 	}
-	need_arguments(argc, argv, 0, 1);
-	within = cgroup_find(optind < argc ? argv[optind] : "/");
-	all = read_debugfs();
-	read_processes();
-	if (!all)
+	status = need_arguments(argc, argv, 0, 1);
+	if (!status)
+		status = cgroup_find(optind < argc ? argv[optind] : "/", &within);
+	if (status)
+		return status;
+	if (!read_debugfs())
 		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE);
-	qsort(sets, count, sizeof(*sets), compare);
-
-	table = new_empty_table("sets", json);
-	scols_table_enable_noheadings(table, no_headings);
-	for (h = headings; h->name; h++) {
-		column = scols_table_new_column(table, h->name, h->width, h->flags);
-		if (!column)
-			die(FAILED, "no memory");
-		if (h->flags & SCOLS_FL_RIGHT)
-			scols_column_set_json_type(column, SCOLS_JSON_NUMBER);
+	status = read_processes();
+	if (!status) {
+		qsort(sets, count, sizeof(*sets), compare);
+		table = new_who_table(json);
+		scols_table_enable_noheadings(table, no_headings);
+		for (i = 0; i < count; i++)
+			if (is_below(sets[i].cgroup, within))
+				add_set(table, &sets[i]);
+		status = print_table(table);
 	}
-	for (set = sets; set < sets + count; set++) {
-		if (is_below(set->cgroup, within)) {
-			line = scols_table_new_line(table, NULL);
-			if (!line)
-				die(FAILED, "no memory");
-			if (!json || strcmp(set->pid, "-"))
-				scols_line_set_data(line, 0, set->pid);
-			scols_line_refer_data(line, 1, printable(set->command, json));
-			scols_line_refer_data(line, 2, format("%llu", set->allocated));
-			scols_line_refer_data(line, 3, format("%llu", set->quota));
-			scols_line_refer_data(line, 4, format("%llu", set->id));
-			scols_line_refer_data(line, 5, printable(set->cgroup, json));
-			scols_line_set_data(line, 6, set->open);
-		}
-		free(set->pid);
-		free(set->command);
-		free(set->cgroup);
-		free(set->open);
-	}
-	free(sets);
-	if (scols_print_table(table))
-		die(FAILED, "cannot print the table");
-	scols_unref_table(table);
+	free_sets();
 	free(within);
-	return EXIT_SUCCESS;
+	return status;
 }

@@ -6,7 +6,8 @@
 # if the measure itself is wrong: if a second run counts other instructions, or if a
 # level takes other instructions here than in objects that are compiled for a kernel.
 
-cd "$(dirname "$0")/../../.." || exit
+CDPATH='' cd "$(dirname "$0")/../../.." || exit
+MORE_PACKAGES="valgrind"
 . tools/testing/ioasids/build.sh
 
 native bench

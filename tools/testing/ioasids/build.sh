@@ -3,7 +3,7 @@
 #
 # What test.sh and bench.sh start with: finds the kernel's source, and builds from it.
 
-MORE_PACKAGES="clang libclang-rt-14-dev liburcu-dev valgrind"
+MORE_PACKAGES="clang libclang-rt-14-dev liburcu-dev ${MORE_PACKAGES:-}"
 . lab/lib.sh
 
 # Only to fetch it takes the lock of the lab's trees.

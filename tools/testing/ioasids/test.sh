@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# test.sh [SECONDS]: builds the native tests and runs them: the model and the
-# threads, and each fuzzer for so long. Reports as the guests do.
+# test.sh [SECONDS]: builds the native tests and runs them: the model, each fuzzer for
+# so long (60 s), and the threads for half of that. Reports as the guests do.
 
-cd "$(dirname "$0")/../../.." || exit
+CDPATH='' cd "$(dirname "$0")/../../.." || exit
 . tools/testing/ioasids/build.sh
 
 seconds=${1:-60}
@@ -33,6 +33,6 @@ report() { "$@" 2>&1 || echo "not ok - ${1##*/} failed"; }
 fuzz max >"$work/max.result" &
 fuzz ioctl >"$work/ioctl.result" &
 report "$build/model" ${SEED:+-s "$SEED"} "$here"/sequences/*
-report "$build/threads" -t 30
+report "$build/threads" -t $((seconds / 2))
 wait
 cat "$work"/*.result

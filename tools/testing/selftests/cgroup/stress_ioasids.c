@@ -10,11 +10,14 @@
  *			IDs, close and open again, bind their memory to devices, fork,
  *			vfork, exec, pass descriptors to each other, move themselves
  *			and each other, lose their leader, exit, and are killed at any
- *			instant. They bind where there is a mock IOMMU
+ *			instant. Others share their memory, and may outlive them. They
+ *			bind where there is a mock IOMMU
  *			(CONFIG_IOASID_MOCK) and the kernel does not refuse it
  *	disturbers	one changes limits, one makes and removes subtrees, one
  *			switches the controller off and on, one freezes, one reads, one
- *			has the kernel run its own stress (ioasid_stress of KUnit)
+ *			has the kernel run its own stress (ioasid_stress of KUnit), one
+ *			tries sequences of what processes can do, one step at a time,
+ *			in cgroups of its own (ioasids_sequence.c)
  *
  * and where, with the limits that never change:
  *
@@ -27,7 +30,7 @@
  *	    switched/{x,y}	with the controller and without
  *	    churn/N/leaf	comes and goes
  *
- * What random choices an actor makes follows from the seed; how they interleave
+ * What random choices a thread makes follows from the seed; how they interleave
  * does not.
  *
  * The model is in memory that all share. An account there stands for one open of the
@@ -35,8 +38,8 @@
  * account is pending while a request of it is on its way between the kernel and the
  * model. An answer is compared with the model if the request was alone: none other
  * of the account began before it ended. An account is live until just before its
- * owner closes the descriptor, exits or is killed; so whatever the kernel does with
- * the IDs of a live account is wrong.
+ * owner closes the descriptor, execs, exits or is killed; so whatever the kernel does
+ * with the IDs of a live account is wrong.
  *
  * What is checked:
  *
@@ -52,6 +55,9 @@
  *   in debugfs. What each is charged, and where, makes up all counts exactly; the
  *   owner is in the cgroup that pays; and the model agrees. Only now: a charge
  *   climbs, so a child shows it before its parent does.
+ * - IDs and quota end with the address space that they were taken in, whoever has a
+ *   copy of the descriptor.
+ * - In a sequence, all counts are what the model says after each step.
  * - The capacity adds up whenever it is read.
  * - In the end nothing is charged, taken or dying.
  */
@@ -80,22 +86,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/ioasid.h>
+#include "ioasids_sequence.h"
+#include "ioasids_util.h"
 
-#include "cgroup_util.h"
-#include "every_cpu.h"
-
-#define CONTROLLER	"ioasids"
-#define DEVICE		"/dev/ioasid"
-#define TREE		"ioasids_stress"
+#define STRESS		"ioasids_stress"
 
 #define KUNIT		"/sys/kernel/debug/kunit/ioasid_stress"
-#define SETS		"/sys/kernel/debug/ioasid/sets"
-#define MOCK		"/dev/ioasid-mock-"
-#define MOCK_TABLE	"/sys/kernel/debug/ioasid_mock/pasids"
+#define MOCK_PASIDS	MOCK_TABLE "/pasids"
 #define NARROW		31		/* the highest PASID of a narrow device */
 
-#define TOTAL		1048575
 #define HANG_S		60		/* nothing takes that long */
 #define ENOUGH_S	10		/* a run of which everything can be expected, */
 #define PATIENCE_S	300		/* in so much more time */
@@ -107,6 +106,7 @@
 #define MAX_QUOTA	32
 #define MAX_KEPT	2		/* descriptors of others, for each thread */
 #define MAX_BONDS	3
+#define MAX_SHARERS	2		/* of the memory of a worker */
 #define NR_ACCOUNTS	65536	/* more than are opened in the life of one */
 
 #define get(p)		__atomic_load_n(p, __ATOMIC_SEQ_CST)
@@ -114,7 +114,8 @@
 #define add(p, n)	__atomic_add_fetch(p, n, __ATOMIC_SEQ_CST)
 
 enum check {
-	ANSWERS, IDS, LIMITED, AT_REST, FROZEN, CAPACITY, KERNEL, END, COVERAGE, HANG, NR_CHECKS,
+	ANSWERS, IDS, LIMITED, AT_REST, FROZEN, SEQUENCE, CAPACITY, KERNEL, END, COVERAGE, HANG,
+	NR_CHECKS,
 };
 
 static const char *const check_names[NR_CHECKS] = {
@@ -123,6 +124,7 @@ static const char *const check_names[NR_CHECKS] = {
 	[LIMITED]  = "where nobody moves in, a limit is never exceeded",
 	[AT_REST]  = "with moves and limits at rest, nothing rises over a limit",
 	[FROZEN]   = "with all frozen, accounts make up the counts, and the model agrees",
+	[SEQUENCE] = "what processes take is counted in their cgroups, in any sequence",
 	[CAPACITY] = "the capacity adds up",
 	[KERNEL]   = "the kernel's own stress passes beside this one",
 	[END]	   = "in the end nothing is left",
@@ -136,8 +138,9 @@ enum deed {
 	DID_BAD,
 	DID_INFO, DID_FDINFO, DID_FORK, DID_CLONE_INTO, DID_VFORK, DID_VFORK_OPEN, DID_EXEC,
 	DID_POST, DID_FETCH, DID_DROP, DID_MOVE_SELF, DID_MOVE_OTHER, DID_LEADER_EXIT,
-	DID_EXIT, DID_KILL, DID_LIMIT, DID_SUBTREE, DID_ORPHAN, DID_SWITCH_OFF, DID_SWITCH_ON,
-	DID_FREEZE, DID_READ, DID_REST, DID_FROZEN_CHECK, DID_COMPARED,
+	DID_EXIT, DID_KILL, DID_LIMIT, DID_SUBTREE, DID_END, DID_SWITCH_OFF, DID_SWITCH_ON,
+	DID_FREEZE, DID_READ, DID_REST, DID_FROZEN_CHECK, DID_COMPARED, DID_SHARE, DID_OUTLIVE,
+	DID_SEQUENCE, DID_SEQUENCE_ADOPT, DID_SEQUENCE_END,
 	/* Only with a mock IOMMU, and only where SVA is not refused */
 	DID_KERNEL, DID_BIND, DID_BIND_AGAIN, DID_BIND_REFUSAL, DID_BIND_NARROW, DID_BIND_BROKEN,
 	DID_UNBIND, DID_UNBIND_OLD, NR_DEEDS,
@@ -175,7 +178,7 @@ static const char *const deed_names[NR_DEEDS] = {
 	[DID_KILL] = "kill",
 	[DID_LIMIT] = "change limit",
 	[DID_SUBTREE] = "subtree",
-	[DID_ORPHAN] = "account left in subtree",
+	[DID_END] = "address space ends with a descriptor open elsewhere",
 	[DID_SWITCH_OFF] = "switch off",
 	[DID_SWITCH_ON] = "switch on",
 	[DID_FREEZE] = "freeze",
@@ -183,6 +186,11 @@ static const char *const deed_names[NR_DEEDS] = {
 	[DID_REST] = "check at rest",
 	[DID_FROZEN_CHECK] = "check frozen",
 	[DID_COMPARED] = "account compared",
+	[DID_SHARE] = "share the memory",
+	[DID_OUTLIVE] = "grant to a sharer when the worker has left or closed",
+	[DID_SEQUENCE] = "sequence",
+	[DID_SEQUENCE_ADOPT] = "account adopted in a sequence",
+	[DID_SEQUENCE_END] = "address space ends in a sequence, with a descriptor open",
 	[DID_KERNEL] = "PASID of a driver",
 	[DID_BIND] = "bind",
 	[DID_BIND_AGAIN] = "bind again",
@@ -203,18 +211,18 @@ static const struct {
 	bool parent;			/* of cgroups with the controller */
 	unsigned int limit;		/* for each worker; 0: none, or it changes */
 } places[NR_PLACES] = {
-	[TOP]	     = { TREE, true, 14 },
-	[FIXED]	     = { TREE "/fixed", true, 5 },
-	[FIXED_A]    = { TREE "/fixed/a" },
-	[FIXED_B]    = { TREE "/fixed/b" },
-	[STILL]	     = { TREE "/fixed/still", false, 2 },
-	[WILD]	     = { TREE "/wild", true },
-	[WILD_A]     = { TREE "/wild/a" },
-	[WILD_B]     = { TREE "/wild/b" },
-	[SWITCHED]   = { TREE "/wild/switched", true },
-	[SWITCHED_X] = { TREE "/wild/switched/x" },
-	[SWITCHED_Y] = { TREE "/wild/switched/y" },
-	[CHURN]	     = { TREE "/wild/churn", true },
+	[TOP]	     = { STRESS, true, 14 },
+	[FIXED]	     = { STRESS "/fixed", true, 5 },
+	[FIXED_A]    = { STRESS "/fixed/a" },
+	[FIXED_B]    = { STRESS "/fixed/b" },
+	[STILL]	     = { STRESS "/fixed/still", false, 2 },
+	[WILD]	     = { STRESS "/wild", true },
+	[WILD_A]     = { STRESS "/wild/a" },
+	[WILD_B]     = { STRESS "/wild/b" },
+	[SWITCHED]   = { STRESS "/wild/switched", true },
+	[SWITCHED_X] = { STRESS "/wild/switched/x" },
+	[SWITCHED_Y] = { STRESS "/wild/switched/y" },
+	[CHURN]	     = { STRESS "/wild/churn", true },
 };
 
 /* One open of the device. Numbers are never used twice, entries are. */
@@ -239,15 +247,16 @@ struct slot {
 	unsigned int execs;
 	unsigned int moving;		/* how many of its threads move somebody */
 	unsigned int account;		/* number; 0: none */
-	unsigned int old_account;	/* from before exec */
 	unsigned long steps;
 };
 
-/* The last two change nothing in the tree, and are never paused. */
-enum disturber { LIMITER, CHURNER, SWITCHER, FREEZER, READER, STARTER, NR_DISTURBERS };
+/* Those from the reader on change nothing in the tree, and are never paused. */
+enum disturber {
+	LIMITER, CHURNER, SWITCHER, FREEZER, READER, STARTER, SEQUENCER, NR_DISTURBERS,
+};
 
 static const char *const disturber_names[] = {
-	"limiter", "churner", "switcher", "freezer", "reader", "starter",
+	"limiter", "churner", "switcher", "freezer", "reader", "starter", "sequencer",
 };
 
 static struct shared {
@@ -255,9 +264,12 @@ static struct shared {
 	__u64 seed;
 	int processes, threads;
 	bool has_kunit, has_mock, has_sva;
+	long total;			/* IDs of the machine, */
+	unsigned int bits;		/* and what they take */
 	unsigned int stop;
 	unsigned int paused;		/* nobody moves, nothing is set */
 	unsigned int hold;		/* workers begin nothing */
+	unsigned int sharers_moving;	/* themselves */
 	unsigned int churn;		/* the subtree of this number is there; 0: none */
 	unsigned int last_mm;
 	unsigned int last_account;
@@ -301,23 +313,20 @@ static __printf(2, 3) void fail(enum check check, const char *format, ...)
 
 static long now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return now_us() / 1000;
 }
 
-/* Each actor has a stream of random numbers of its own: splitmix64. */
+/* Each thread has a stream of random numbers of its own: splitmix64. */
 
-struct actor {
+struct thread {
 	__u64 state;
 	int kept[MAX_KEPT];
 	int nr_kept;
 };
 
-static __u64 next(struct actor *me)
+static __u64 next(struct thread *self)
 {
-	__u64 z = me->state += 0x9e3779b97f4a7c15;
+	__u64 z = self->state += 0x9e3779b97f4a7c15;
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
@@ -325,23 +334,23 @@ static __u64 next(struct actor *me)
 }
 
 /* From @from to @to, both included */
-static unsigned int between(struct actor *me, unsigned int from, unsigned int to)
+static unsigned int between(struct thread *self, unsigned int from, unsigned int to)
 {
-	return from + next(me) % (to - from + 1);
+	return from + next(self) % (to - from + 1);
 }
 
-static bool one_in(struct actor *me, unsigned int n)
+static bool one_in(struct thread *self, unsigned int n)
 {
-	return !(next(me) % n);
+	return !(next(self) % n);
 }
 
-static struct actor new_actor(unsigned int kind, unsigned int life, unsigned int thread)
+static struct thread new_thread(unsigned int kind, unsigned int life, unsigned int nr)
 {
-	__u64 who = (__u64)kind << 48 | (__u64)thread << 32 | life;
-	struct actor actor = { .state = shared->seed ^ who };
+	__u64 who = (__u64)kind << 48 | (__u64)nr << 32 | life;
+	struct thread thread = { .state = shared->seed ^ who };
 
-	actor.state = next(&actor);
-	return actor;
+	thread.state = next(&thread);
+	return thread;
 }
 
 /* Cgroups */
@@ -350,11 +359,6 @@ static const char *place_path(enum place place, char *buf)
 {
 	snprintf(buf, PATH_SIZE, "%s/%s", shared->root, places[place].path);
 	return buf;
-}
-
-static long set(const char *cgroup, const char *file, const char *value)
-{
-	return cg_write(cgroup, file, (char *)value);
 }
 
 static long set_number(const char *cgroup, const char *file, long value)
@@ -390,7 +394,7 @@ static long number_of(const char *cgroup, const char *file, const char *key)
 	return cg_read(cgroup, file, buf, sizeof(buf)) ? NO_NUMBER : number_in(buf, key);
 }
 
-static long current_of(const char *cgroup)
+static long charge_of(const char *cgroup)
 {
 	return number_of(cgroup, "ioasids.current", "");
 }
@@ -413,7 +417,7 @@ static void check_capacity(void)
 	kernel = number_in(buf, "kernel ");
 	user = number_in(buf, "user ");
 	available = number_in(buf, "available ");
-	if (total != TOTAL || kernel < 0 || user < 0 || available < 0 ||
+	if (total != shared->total || kernel < 0 || user < 0 || available < 0 ||
 	    kernel + user + available != total)
 		fail(CAPACITY, "total %ld kernel %ld user %ld available %ld",
 		     total, kernel, user, available);
@@ -428,7 +432,7 @@ static void check_limited(enum place place)
 	if (!places[place].limit)
 		return;
 	place_path(place, path);
-	current = current_of(path);
+	current = charge_of(path);
 	peak = number_of(path, "ioasids.peak", "");
 	if (max_of(path) != max || current < 0 || current > max || peak < 0 || peak > max)
 		fail(LIMITED, "%s: max %ld, should be %ld, current %ld peak %ld", path,
@@ -536,18 +540,16 @@ static void note_free(struct account *a, unsigned int id)
 
 /* What one can ask of the device */
 
-static long device_ioctl(int fd, unsigned int cmd, void *arg)
+static long fd_ioctl(int fd, unsigned int cmd, void *arg)
 {
-	long ret = ioctl(fd, cmd, arg);
-
-	return ret < 0 ? -errno : ret;
+	return result(ioctl(fd, cmd, arg));
 }
 
 static long take_id(struct account *a, int fd, unsigned int min, unsigned int max)
 {
-	struct ioasid_request arg = { .argsz = sizeof(arg), .min = min, .max = max };
+	struct abi_request arg = { .argsz = sizeof(arg), .min = min, .max = max };
 	struct request r = begin(a);
-	long ret = device_ioctl(fd, IOASID_REQUEST_ALLOC, &arg);
+	long ret = fd_ioctl(fd, ABI_REQUEST_ALLOC, &arg);
 	bool alone = was_alone(&r), full = r.quota && r.held >= r.quota;
 
 	if (ret >= (min ?: 1) && ret <= max && ret <= TOTAL) {
@@ -573,13 +575,13 @@ static long take_id(struct account *a, int fd, unsigned int min, unsigned int ma
 }
 
 /* Give back an ID that nobody else will. */
-static void give(struct account *a, int fd, int id)
+static void give_id(struct account *a, int fd, int id)
 {
 	struct request r = begin(a);
 	long ret;
 
 	note_free(a, id);
-	ret = device_ioctl(fd, IOASID_REQUEST_FREE, &id);
+	ret = fd_ioctl(fd, ABI_REQUEST_FREE, &id);
 	if (ret)
 		wrong(&r, "free", id, ret);
 	add(&a->held, -1);
@@ -587,11 +589,11 @@ static void give(struct account *a, int fd, int id)
 	end(&r);
 }
 
-static void reserve(struct account *a, int fd, unsigned int quota)
+static void reserve_ids(struct account *a, int fd, unsigned int quota)
 {
-	struct ioasid_quota arg = { .argsz = sizeof(arg), .quota = quota };
+	struct abi_quota arg = { .argsz = sizeof(arg), .quota = quota };
 	struct request r = begin(a);
-	long ret = device_ioctl(fd, IOASID_SET_QUOTA, &arg);
+	long ret = fd_ioctl(fd, ABI_SET_QUOTA, &arg);
 	bool alone = was_alone(&r);
 
 	if (!ret) {
@@ -615,11 +617,11 @@ static void reserve(struct account *a, int fd, unsigned int quota)
 
 static void ask_info(struct account *a, int fd)
 {
-	struct ioasid_info arg = { .argsz = sizeof(arg) };
+	struct abi_info arg = { .argsz = sizeof(arg) };
 	struct request r = begin(a);
-	long ret = device_ioctl(fd, IOASID_GET_INFO, &arg);
+	long ret = fd_ioctl(fd, ABI_GET_INFO, &arg);
 
-	if (ret || arg.ioasid_bits != 20 || arg.available > TOTAL)
+	if (ret || arg.ioasid_bits != shared->bits || arg.available > shared->total)
 		wrong(&r, "info", arg.available, ret);
 	else if (was_alone(&r) && (arg.quota != r.quota || arg.allocated != r.held ||
 				   (r.quota && arg.available != r.quota - r.held)))
@@ -638,7 +640,7 @@ struct call {
 static long must_fail(int fd, const struct call *call, int n)
 {
 	for (; n--; call++) {
-		long ret = device_ioctl(fd, call->cmd, call->arg);
+		long ret = fd_ioctl(fd, call->cmd, call->arg);
 
 		if (ret != -call->error)
 			return ret ?: 1;
@@ -646,16 +648,16 @@ static long must_fail(int fd, const struct call *call, int n)
 	return 0;
 }
 
-static void ask_nonsense(struct actor *me, struct account *a, int fd)
+static void ask_nonsense(struct thread *self, struct account *a, int fd)
 {
-	struct ioasid_request request = { .argsz = sizeof(request), .min = 2, .max = 1 };
-	struct ioasid_quota quota = { .argsz = sizeof(quota), .flags = 1 };
-	int low = between(me, 0, 1) - 1, high = between(me, TOTAL + 1, INT_MAX);
+	struct abi_request request = { .argsz = sizeof(request), .min = 2, .max = 1 };
+	struct abi_quota quota = { .argsz = sizeof(quota), .flags = 1 };
+	int low = between(self, 0, 1) - 1, high = between(self, TOTAL + 1, INT_MAX);
 	const struct call calls[] = {
-		{ IOASID_REQUEST_ALLOC, &request, EINVAL },
-		{ IOASID_SET_QUOTA, &quota, EINVAL },
-		{ IOASID_REQUEST_FREE, &low, EINVAL },
-		{ IOASID_REQUEST_FREE, &high, ENOENT },
+		{ ABI_REQUEST_ALLOC, &request, EINVAL },
+		{ ABI_SET_QUOTA, &quota, EINVAL },
+		{ ABI_REQUEST_FREE, &low, EINVAL },
+		{ ABI_REQUEST_FREE, &high, ENOENT },
 	};
 	struct request r = begin(a);
 	long ret = must_fail(fd, calls, ARRAY_SIZE(calls));
@@ -667,18 +669,18 @@ static void ask_nonsense(struct actor *me, struct account *a, int fd)
 }
 
 /* Whatever another address space asks of it */
-static void expect_eperm(struct actor *me, int fd, const char *who)
+static void expect_eperm(struct thread *self, int fd, const char *who)
 {
-	struct ioasid_info info = { .argsz = sizeof(info) };
-	struct ioasid_request request = { .argsz = sizeof(request), .max = TOTAL };
-	struct ioasid_quota quota = { .argsz = sizeof(quota), .quota = between(me, 0, MAX_QUOTA) };
-	int id = between(me, 1, 100);
+	struct abi_info info = { .argsz = sizeof(info) };
+	struct abi_request request = { .argsz = sizeof(request), .max = TOTAL };
+	struct abi_quota quota = { .argsz = sizeof(quota), .quota = between(self, 0, MAX_QUOTA) };
+	int id = between(self, 1, 100);
 	const struct call calls[] = {
-		{ IOASID_GET_API_VERSION, NULL, EPERM },
-		{ IOASID_GET_INFO, &info, EPERM },
-		{ IOASID_REQUEST_ALLOC, &request, EPERM },
-		{ IOASID_REQUEST_FREE, &id, EPERM },
-		{ IOASID_SET_QUOTA, &quota, EPERM },
+		{ ABI_GET_API_VERSION, NULL, EPERM },
+		{ ABI_GET_INFO, &info, EPERM },
+		{ ABI_REQUEST_ALLOC, &request, EPERM },
+		{ ABI_REQUEST_FREE, &id, EPERM },
+		{ ABI_SET_QUOTA, &quota, EPERM },
 	};
 	long ret = must_fail(fd, calls, ARRAY_SIZE(calls));
 
@@ -698,6 +700,7 @@ static unsigned int mm_number;
 static int device = -1, old_device = -1;
 static struct account *account;
 static bool exposed;			/* others may have a copy of the descriptor */
+static unsigned int sharers;		/* of this memory: they live, and use @account */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static pthread_mutex_t quota_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t ids_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -710,7 +713,7 @@ static bool bound;			/* this memory has a PASID */
 static long pasid;			/* 0: not known */
 static pid_t set_owner;			/* whom its set follows, 0: nobody, or not known */
 
-static void *worker_thread(void *actor);
+static void *worker_thread(void *thread);
 
 /* Without the leader, self is a zombie: has no files. */
 static bool read_fdinfo(const char *task, const char *fd, char *buf)
@@ -748,7 +751,7 @@ static void learn_set(void)
 		fail(ANSWERS, "no fdinfo of a descriptor");
 }
 
-static void open_device(pid_t owner)
+static void open_own(pid_t owner)
 {
 	int fd = open(DEVICE, O_RDWR);
 
@@ -772,41 +775,41 @@ static void open_device(pid_t owner)
 	did(DID_OPEN);
 }
 
-static int child_opens(void *actor)
+static int child_opens(void *thread)
 {
-	open_device(0);
+	open_own(0);
 	_exit(0);
 }
 
 /* A child in the same address space; the caller waits until it ends. */
-static void vfork_child(struct actor *me, int (*child)(void *actor), int flags)
+static void vfork_child(void *arg, int (*child)(void *arg), int flags)
 {
 	char stack[8 * PAGE_SIZE];
 
-	if (clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags, me) < 0)
+	if (clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags, arg) < 0)
 		fail(ANSWERS, "vfork: %s", strerror(errno));
 }
 
-static void do_open(struct actor *me)
+static void do_open(struct thread *self)
 {
 	pthread_rwlock_wrlock(&lock);
-	if (device < 0 && one_in(me, 4)) {
+	if (device < 0 && one_in(self, 4)) {
 		/* The charge of this account follows who is dead. */
-		vfork_child(me, child_opens, CLONE_FILES);
+		vfork_child(self, child_opens, CLONE_FILES);
 		if (device >= 0)
 			did(DID_VFORK_OPEN);
 	} else {
-		open_device(getpid());
+		open_own(getpid());
 	}
 	if (device >= 0 && !account->set)
 		learn_set();
 	pthread_rwlock_unlock(&lock);
 	/* Others have copies, and may be about to close them. */
 	if (get(&device) < 0)
-		usleep(between(me, 0, 10000));
+		usleep(between(self, 0, 10000));
 }
 
-static void do_close(struct actor *me)
+static void do_close(struct thread *self)
 {
 	int fd;
 
@@ -823,25 +826,23 @@ static void do_close(struct actor *me)
 	}
 	fd = old_device;
 	if (fd >= 0) {
-		expect_eperm(me, fd, "a process after exec");
-		put(&account_of(slot->old_account)->live, 0);
-		put(&slot->old_account, 0);
+		expect_eperm(self, fd, "a process after exec");
 		old_device = -1;
 		close(fd);
 	}
 	pthread_rwlock_unlock(&lock);
 }
 
-static void do_take(struct actor *me)
+static void do_take(struct thread *self)
 {
-	unsigned int min = 0, max = one_in(me, 2) ? TOTAL : UINT_MAX;
+	unsigned int min = 0, max = one_in(self, 2) ? TOTAL : UINT_MAX;
 	long id;
 
 	if (get(&nr_ids) >= MAX_IDS)
 		return;
-	if (one_in(me, 8)) {
-		min = between(me, 0, 50);
-		max = between(me, min ?: 1, min + 3);
+	if (one_in(self, 8)) {
+		min = between(self, 0, 50);
+		max = between(self, min ?: 1, min + 3);
 	}
 	id = take_id(account, device, min, max);
 	if (id <= 0)
@@ -851,69 +852,70 @@ static void do_take(struct actor *me)
 	pthread_mutex_unlock(&ids_lock);
 }
 
-static void do_give(struct actor *me)
+static void do_give(struct thread *self)
 {
 	int id = 0, n;
 
 	pthread_mutex_lock(&ids_lock);
 	if (nr_ids) {
-		n = next(me) % nr_ids;
+		n = next(self) % nr_ids;
 		id = ids[n];
 		ids[n] = ids[--nr_ids];
 	}
 	pthread_mutex_unlock(&ids_lock);
 	if (id)
-		give(account, device, id);
+		give_id(account, device, id);
 }
 
-static void do_reserve(struct actor *me)
+static void do_reserve(struct thread *self)
 {
 	pthread_mutex_lock(&quota_lock);
-	reserve(account, device, one_in(me, 3) ? 0 : between(me, 1, MAX_QUOTA));
+	reserve_ids(account, device, one_in(self, 3) ? 0 : between(self, 1, MAX_QUOTA));
 	pthread_mutex_unlock(&quota_lock);
 }
 
 /* As fast as it goes: whoever gets the last one races with others for it. */
-static void do_burst(struct actor *me)
+static void do_burst(struct thread *self)
 {
-	int n = between(me, 1, 20);
+	int n = between(self, 1, 20);
 	long id;
 
 	while (n--) {
 		id = take_id(account, device, 0, TOTAL);
 		if (id > 0)
-			give(account, device, id);
+			give_id(account, device, id);
 	}
 	did(DID_BURST);
 }
 
-static void do_info(struct actor *me)
+static void do_info(struct thread *self)
 {
 	ask_info(account, device);
 }
 
-static void do_fdinfo(struct actor *me)
+static void do_fdinfo(struct thread *self)
 {
 	ask_fdinfo();
 }
 
-static void do_bad(struct actor *me)
+static void do_bad(struct thread *self)
 {
-	ask_nonsense(me, account, device);
+	ask_nonsense(self, account, device);
 }
 
 /* Nothing comes or goes in this account meanwhile: the ID stays another's. */
-static void do_free_wrong(struct actor *me)
+static void do_free_wrong(struct thread *self)
 {
 	int id, i;
 	long ret;
 
 	pthread_rwlock_wrlock(&lock);
-	id = between(me, 1, 14 * shared->processes);
+	id = between(self, 1, 14 * shared->processes);
 	for (i = 0; i < nr_ids && ids[i] != id; i++)
 		;
-	if (device >= 0 && i == nr_ids && get(&account->held) == nr_ids + bound) {
-		ret = device_ioctl(device, IOASID_REQUEST_FREE, &id);
+	if (device >= 0 && i == nr_ids && get(&account->held) == nr_ids + bound &&
+	    !get(&sharers)) {
+		ret = fd_ioctl(device, ABI_REQUEST_FREE, &id);
 		if (ret != -EACCES && ret != -ENOENT)
 			fail(ANSWERS, "free of ID %d, which another may have: %ld", id, ret);
 		did(DID_FREE_WRONG);
@@ -933,7 +935,7 @@ static long open_mock(const char *name, int *fd)
 }
 
 /* The PASID is the memory's until that is gone, also if the bind fails after all. */
-static void bind_to(struct account *a, const char *name)
+static void bind_memory(struct account *a, const char *name)
 {
 	bool narrow = !strcmp(name, "narrow"), broken = !strcmp(name, "broken");
 	struct request r = begin(a);
@@ -969,7 +971,7 @@ static void bind_to(struct account *a, const char *name)
 	end(&r);
 }
 
-static void do_bind(struct actor *me)
+static void do_bind(struct thread *self)
 {
 	static const char *const names[] = { "a", "b", "narrow", "narrow", "broken" };
 	struct account none = {};
@@ -981,13 +983,14 @@ static void do_bind(struct actor *me)
 	if (nr_bonds < MAX_BONDS) {
 		if (!bound && device < 0)
 			set_owner = get(&exposed) ? 0 : getpid();
-		bind_to(device < 0 ? &none : account, names[between(me, 0, ARRAY_SIZE(names) - 1)]);
+		bind_memory(device < 0 ? &none : account,
+			    names[between(self, 0, ARRAY_SIZE(names) - 1)]);
 	}
 	pthread_mutex_unlock(&bond_lock);
 	pthread_rwlock_unlock(&lock);
 }
 
-static void do_unbind(struct actor *me)
+static void do_unbind(struct thread *self)
 {
 	pthread_mutex_lock(&bond_lock);
 	if (old_bond >= 0) {
@@ -1002,7 +1005,7 @@ static void do_unbind(struct actor *me)
 }
 
 /* What a driver takes for itself is nobody else's either. */
-static void do_kernel(struct actor *me)
+static void do_kernel(struct thread *self)
 {
 	unsigned int holder;
 	long id;
@@ -1016,32 +1019,32 @@ static void do_kernel(struct actor *me)
 		fail(ANSWERS, "PASID of a driver: %ld", id);
 	else if (is_live(holder))
 		fail(IDS, "ID %ld was granted to a driver, and account %u holds it", id, holder);
-	if (one_in(me, 2))
-		usleep(between(me, 0, 2000));
+	if (one_in(self, 2))
+		usleep(between(self, 0, 2000));
 	if (fd >= 0)
 		close(fd);
 	did(DID_KERNEL);
 }
 
-static int child_takes(void *actor)
+static int child_takes(void *thread)
 {
 	long id = take_id(account, device, 0, TOTAL);
 
 	if (id > 0)
-		give(account, device, id);
+		give_id(account, device, id);
 	_exit(0);
 }
 
-static void do_vfork(struct actor *me)
+static void do_vfork(struct thread *self)
 {
 	/* Vfork ends before the child lets go of its copy. */
 	put(&exposed, true);
-	vfork_child(me, child_takes, 0);
+	vfork_child(self, child_takes, 0);
 	did(DID_VFORK);
 }
 
 /* What a child does that may not live long */
-static struct account *open_and_take(struct actor *me, int *fd)
+static struct account *open_in_child(struct thread *self, int *fd)
 {
 	struct account *a;
 	int n;
@@ -1053,56 +1056,56 @@ static struct account *open_and_take(struct actor *me, int *fd)
 	}
 	a = new_account(-1, getpid());
 	a->held = bound;
-	if (one_in(me, 2))
-		reserve(a, *fd, between(me, 1, 4));
-	for (n = between(me, 1, 3); n; n--)
+	if (one_in(self, 2))
+		reserve_ids(a, *fd, between(self, 1, 4));
+	for (n = between(self, 1, 3); n; n--)
 		take_id(a, *fd, 0, TOTAL);
 	return a;
 }
 
 /* In an address space of its own; it may not use what another thread locks. */
-static void be_child(struct actor me)
+static void be_child(struct thread self)
 {
 	struct account *a;
 	int fd;
 
-	me.state ^= getpid();
-	expect_eperm(&me, device, "a child");
+	self.state ^= getpid();
+	expect_eperm(&self, device, "a child");
 	/* It has copies of what binds its parent's memory, and none of its PASID. */
 	bound = false;
 	pasid = 0;
 	nr_bonds = 0;
-	if (shared->has_sva && one_in(&me, 4)) {
+	if (shared->has_sva && one_in(&self, 4)) {
 		struct account none = {};
 
-		bind_to(&none, "b");
+		bind_memory(&none, "b");
 	}
-	if (one_in(&me, 2)) {
-		a = open_and_take(&me, &fd);
-		usleep(between(&me, 0, 20000));
+	if (one_in(&self, 2)) {
+		a = open_in_child(&self, &fd);
+		usleep(between(&self, 0, 20000));
 		put(&a->live, 0);
 	}
-	if (one_in(&me, 4))
-		usleep(between(&me, 0, 50000));
+	if (one_in(&self, 4))
+		usleep(between(&self, 0, 50000));
 	_exit(0);
 }
 
-static void do_fork(struct actor *me)
+static void do_fork(struct thread *self)
 {
 	pid_t pid;
 
 	put(&exposed, true);
-	next(me);
+	next(self);
 	pid = fork();
 	if (!pid)
-		be_child(*me);
+		be_child(*self);
 	if (pid < 0)
 		fail(ANSWERS, "fork: %s", strerror(errno));
 	did(DID_FORK);
 }
 
 /* Where the worker of slot @n may go */
-static const char *somewhere(struct actor *me, int n, char *path)
+static const char *somewhere(struct thread *self, int n, char *path)
 {
 	static const enum place wild[] = { WILD_A, WILD_B, SWITCHED_X, SWITCHED_Y, CHURN };
 	static const enum place fixed[] = { FIXED_A, FIXED_B };
@@ -1111,7 +1114,7 @@ static const char *somewhere(struct actor *me, int n, char *path)
 	/* Of six, three are wild, two move in fixed, and one stays where it is. */
 	if (n % 6 == 3)
 		return place_path(STILL, path);
-	place = n % 2 ? fixed[next(me) % ARRAY_SIZE(fixed)] : wild[next(me) % ARRAY_SIZE(wild)];
+	place = n % 2 ? fixed[next(self) % ARRAY_SIZE(fixed)] : wild[next(self) % ARRAY_SIZE(wild)];
 	place_path(place, path);
 	if (place == CHURN) {
 		unsigned int churn = get(&shared->churn);
@@ -1129,10 +1132,10 @@ static bool is_gone(const char *path, int error)
 	return strstr(path, "/churn/") && (error == ENOENT || error == ENODEV);
 }
 
-static void do_clone_into(struct actor *me)
+static void do_clone_into(struct thread *self)
 {
 	char path[PATH_SIZE];
-	int dir = dirfd_open_opath(somewhere(me, slot_nr, path));
+	int dir = dirfd_open_opath(somewhere(self, slot_nr, path));
 	pid_t pid;
 
 	put(&exposed, true);
@@ -1143,7 +1146,7 @@ static void do_clone_into(struct actor *me)
 	}
 	pid = clone_into_cgroup(dir);
 	if (!pid)
-		be_child(*me);
+		be_child(*self);
 	if (pid < 0 && !is_gone(path, errno))
 		fail(ANSWERS, "clone into %s: %s", path, strerror(errno));
 	else
@@ -1161,14 +1164,14 @@ static bool begin_move(void)
 	return false;
 }
 
-static void move_worker(struct actor *me, int n, pid_t pid, enum deed deed)
+static void move_worker(struct thread *self, int n, pid_t pid, enum deed deed)
 {
 	char path[PATH_SIZE];
 	long ret;
 
 	if (n % 6 == 3 || !begin_move())
 		return;
-	ret = set_number(somewhere(me, n, path), "cgroup.procs", pid);
+	ret = set_number(somewhere(self, n, path), "cgroup.procs", pid);
 	if (!ret)
 		did(deed);
 	else if (!is_gone(path, -ret) && !(pid && ret == -ESRCH))
@@ -1176,81 +1179,139 @@ static void move_worker(struct actor *me, int n, pid_t pid, enum deed deed)
 	add(&slot->moving, -1);
 }
 
-static void do_move_self(struct actor *me)
+static void do_move_self(struct thread *self)
 {
-	move_worker(me, slot_nr, 0, DID_MOVE_SELF);
+	move_worker(self, slot_nr, 0, DID_MOVE_SELF);
 }
 
-static void do_move_other(struct actor *me)
+static void do_move_other(struct thread *self)
 {
-	int n = next(me) % shared->processes;
+	int n = next(self) % shared->processes;
 	pid_t pid = get(&shared->slots[n].alive) ? get(&shared->slots[n].pid) : 0;
 
 	if (pid && n != slot_nr)
-		move_worker(me, n, pid, DID_MOVE_OTHER);
+		move_worker(self, n, pid, DID_MOVE_OTHER);
 }
 
-/* Descriptors go from one process to another through one socket for all. */
-
-static int pass(int fd, unsigned int mm)
-{
-	char control[CMSG_SPACE(sizeof(fd))] = {};
-	struct iovec iov = { &mm, sizeof(mm) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	return sendmsg(mailbox[0], &msg, MSG_DONTWAIT) < 0 ? -errno : 0;
-}
-
-static int fetch(unsigned int *mm)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { mm, sizeof(*mm) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
+/*
+ * A process that shares the worker's memory, moves by itself, and goes on when the
+ * worker is killed or execs. It may take no lock, as threads die with theirs.
+ */
+struct sharer {
+	struct thread self;
+	struct account *account;
 	int fd;
+};
 
-	if (recvmsg(mailbox[1], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
-		return -errno;
-	if (!CMSG_FIRSTHDR(&msg))
-		return -ENOMSG;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
+static void move_sharer(struct thread *self)
+{
+	char path[PATH_SIZE];
+	long ret;
+
+	if (slot_nr % 6 == 3)
+		return;
+	add(&shared->sharers_moving, 1);
+	if (!get(&shared->paused)) {
+		ret = set_number(somewhere(self, slot_nr, path), "cgroup.procs", 0);
+		if (ret && !is_gone(path, -ret))
+			fail(ANSWERS, "move of a sharer to %s: %s", path, strerror(-ret));
+	}
+	add(&shared->sharers_moving, -1);
 }
 
-static void do_post(struct actor *me)
+static int be_sharer(void *arg)
+{
+	struct sharer *s = arg;
+	int taken[4], n = 0, steps = between(&s->self, 1, 60);
+	long id;
+
+	while (steps--) {
+		switch (between(&s->self, 0, 7)) {
+		case 0:
+			move_sharer(&s->self);
+			break;
+		case 1:
+			usleep(between(&s->self, 0, 5000));
+			break;
+		case 2:
+		case 3:
+			if (n)
+				give_id(s->account, s->fd, taken[--n]);
+			break;
+		default:
+			id = n < ARRAY_SIZE(taken) ? take_id(s->account, s->fd, 0, TOTAL) : 0;
+			if (id <= 0)
+				break;
+			taken[n++] = id;
+			if (!is_live(s->account->number))
+				did(DID_OUTLIVE);
+		}
+		while (get(&shared->hold))
+			usleep(5000);
+	}
+	while (n)
+		give_id(s->account, s->fd, taken[--n]);
+	add(&sharers, -1);
+	_exit(0);
+}
+
+/* What both would use of the C library is the thread's, which waits for the sharer. */
+static void *wait_for_sharer(void *arg)
+{
+	struct sharer *s = arg;
+
+	vfork_child(s, be_sharer, 0);
+	close(s->fd);
+	free(s);
+	return NULL;
+}
+
+static void do_share(struct thread *self)
+{
+	struct sharer *s;
+	pthread_t thread;
+
+	if (get(&sharers) >= MAX_SHARERS)
+		return;
+	s = malloc(sizeof(*s));
+	s->self = *self;
+	s->self.nr_kept = 0;
+	s->self.state = next(self);
+	s->account = account;
+	s->fd = fcntl(device, F_DUPFD_CLOEXEC, 0);
+	put(&exposed, true);
+	add(&sharers, 1);
+	if (s->fd >= 0 && !pthread_create(&thread, NULL, wait_for_sharer, s)) {
+		pthread_detach(thread);
+		did(DID_SHARE);
+		return;
+	}
+	/* The machine may be short of threads for a moment. */
+	add(&sharers, -1);
+	close(s->fd);
+	free(s);
+}
+
+static void do_post(struct thread *self)
 {
 	int ret;
 
 	put(&exposed, true);
-	ret = pass(device, mm_number);
+	ret = send_fd(mailbox[0], device, mm_number);
 	if (!ret)
 		did(DID_POST);
 	else if (ret != -EAGAIN)
 		fail(ANSWERS, "sendmsg: %s", strerror(-ret));
 }
 
-static void do_fetch(struct actor *me)
+static void do_fetch(struct thread *self)
 {
 	unsigned int mm;
 	int fd;
 
-	if (me->nr_kept == MAX_KEPT)
+	if (self->nr_kept == MAX_KEPT)
 		return;
-	fd = fetch(&mm);
+	fd = receive_fd(mailbox[1], &mm, MSG_CMSG_CLOEXEC);
 	if (fd == -EAGAIN)
 		return;
 	if (fd < 0) {
@@ -1258,20 +1319,20 @@ static void do_fetch(struct actor *me)
 		return;
 	}
 	if (mm != mm_number)
-		expect_eperm(me, fd, "one to whom it was passed");
-	me->kept[me->nr_kept++] = fd;
+		expect_eperm(self, fd, "one to whom it was passed");
+	self->kept[self->nr_kept++] = fd;
 	did(DID_FETCH);
 }
 
-static void do_drop(struct actor *me)
+static void do_drop(struct thread *self)
 {
-	if (!me->nr_kept)
+	if (!self->nr_kept)
 		return;
-	close(me->kept[--me->nr_kept]);
+	close(self->kept[--self->nr_kept]);
 	did(DID_DROP);
 }
 
-static void do_exec(struct actor *me)
+static void do_exec(struct thread *self)
 {
 	char args[4][16];
 	int keep = -1;
@@ -1287,7 +1348,7 @@ static void do_exec(struct actor *me)
 	snprintf(args[1], sizeof(args[1]), "%d", slot_nr);
 	snprintf(args[2], sizeof(args[2]), "%d", device);
 	snprintf(args[3], sizeof(args[3]), "%d", keep);
-	put(&slot->old_account, account->number);
+	put(&account->live, 0);
 	did(DID_EXEC);
 	execl("/proc/thread-self/exe", "stress_ioasids", "resume", args[0], args[1], args[2],
 	      args[3], NULL);
@@ -1295,13 +1356,13 @@ static void do_exec(struct actor *me)
 	pthread_mutex_unlock(&bond_lock);
 }
 
-static void start_thread(struct actor *me)
+static void spawn_thread(struct thread *self)
 {
-	struct actor *copy = malloc(sizeof(*copy));
+	struct thread *copy = malloc(sizeof(*copy));
 	pthread_t thread;
 	int ret, i;
 
-	*copy = *me;
+	*copy = *self;
 	/* The machine may be short of threads or memory for a moment. */
 	for (i = 0; i < 1000; i++) {
 		ret = pthread_create(&thread, NULL, worker_thread, copy);
@@ -1316,31 +1377,31 @@ static void start_thread(struct actor *me)
 }
 
 /* Another thread goes on in its place. */
-static void do_leader_exit(struct actor *me)
+static void do_leader_exit(struct thread *self)
 {
 	if (gettid() != getpid())
 		return;
-	start_thread(me);
+	spawn_thread(self);
 	did(DID_LEADER_EXIT);
 	syscall(SYS_exit, 0);
 }
 
-static void do_exit(struct actor *me)
+static void do_exit(struct thread *self)
 {
 	put(&slot->alive, 0);
 	did(DID_EXIT);
 	_exit(0);
 }
 
-static void do_rest(struct actor *me)
+static void do_rest(struct thread *self)
 {
-	usleep(between(me, 0, 5000));
+	usleep(between(self, 0, 5000));
 }
 
 enum { ANYHOW, WITH_DEVICE, WITH_LOCK };
 
 static const struct {
-	void (*act)(struct actor *me);
+	void (*act)(struct thread *self);
 	unsigned int weight;
 	int needs;			/* WITH_LOCK: the device, and that it stays */
 } acts[] = {
@@ -1353,6 +1414,7 @@ static const struct {
 	{ do_bad, 4, WITH_LOCK },
 	{ do_vfork, 4, WITH_LOCK },
 	{ do_fork, 3, WITH_LOCK },
+	{ do_share, 4, WITH_LOCK },
 	{ do_clone_into, 3, WITH_LOCK },
 	{ do_post, 5, WITH_LOCK },
 	{ do_exec, 3, WITH_LOCK },
@@ -1371,34 +1433,34 @@ static const struct {
 	{ do_rest, 25, ANYHOW },
 };
 
-static void act(struct actor *me)
+static void act(struct thread *self)
 {
 	int weight = 0, i;
 
 	for (i = 0; i < ARRAY_SIZE(acts); i++)
 		weight += acts[i].weight;
-	weight = next(me) % weight;
+	weight = next(self) % weight;
 	for (i = 0; weight >= (int)acts[i].weight; i++)
 		weight -= acts[i].weight;
 
 	if (acts[i].needs != ANYHOW && get(&device) < 0)
-		do_open(me);
+		do_open(self);
 	if (acts[i].needs != WITH_LOCK) {
-		acts[i].act(me);
+		acts[i].act(self);
 		return;
 	}
 	pthread_rwlock_rdlock(&lock);
 	if (device >= 0)
-		acts[i].act(me);
+		acts[i].act(self);
 	pthread_rwlock_unlock(&lock);
 }
 
-static void *worker_thread(void *actor)
+static void *worker_thread(void *thread)
 {
-	struct actor *me = actor;
+	struct thread *self = thread;
 
 	for (;;) {
-		act(me);
+		act(self);
 		add(&slot->steps, 1);
 		while (get(&shared->hold))
 			usleep(5000);
@@ -1409,7 +1471,7 @@ static void *worker_thread(void *actor)
 static void worker(int n)
 {
 	unsigned int life;
-	struct actor me;
+	struct thread self;
 	int i;
 
 	slot_nr = n;
@@ -1418,11 +1480,11 @@ static void worker(int n)
 	life = slot->life << 8 | (slot->execs & 0xff);
 	signal(SIGCHLD, SIG_IGN);
 	for (i = 1; i < shared->threads; i++) {
-		me = new_actor(n + 1, life, i);
-		start_thread(&me);
+		self = new_thread(n + 1, life, i);
+		spawn_thread(&self);
 	}
-	me = new_actor(n + 1, life, 0);
-	worker_thread(&me);
+	self = new_thread(n + 1, life, 0);
+	worker_thread(&self);
 }
 
 /* A worker goes on after exec, in a new address space. */
@@ -1450,9 +1512,9 @@ static int resume(char **args)
  * be quiet.
  */
 
-static const char *any_place(struct actor *me, enum place from, enum place to, char *path)
+static const char *any_place(struct thread *self, enum place from, enum place to, char *path)
 {
-	return place_path(between(me, from, to), path);
+	return place_path(between(self, from, to), path);
 }
 
 /* What is in switched has the files of the controller or has not. */
@@ -1461,19 +1523,19 @@ static bool may_be_missing(const char *path)
 	return strstr(path, "/switched/");
 }
 
-static void limiter(struct actor *me)
+static void limiter(struct thread *self)
 {
 	char path[PATH_SIZE];
 	long ret, n;
 
-	any_place(me, WILD, CHURN, path);
-	n = current_of(path);
-	switch (between(me, 0, 3)) {
+	any_place(self, WILD, CHURN, path);
+	n = charge_of(path);
+	switch (between(self, 0, 3)) {
 	case 0:
-		n = between(me, 0, 10 * shared->processes);
+		n = between(self, 0, 10 * shared->processes);
 		break;
 	case 1:
-		n = n < 1 ? 0 : between(me, 0, n);
+		n = n < 1 ? 0 : between(self, 0, n);
 		break;
 	case 2:
 		n = n < 1 ? 4 : n + 4;
@@ -1486,7 +1548,7 @@ static void limiter(struct actor *me)
 		did(DID_LIMIT);
 	else if (!may_be_missing(path))
 		fail(ANSWERS, "limit of %s: %s", path, strerror(-ret));
-	usleep(between(me, 0, 30000));
+	usleep(between(self, 0, 30000));
 }
 
 static void empty_out(const char *from, const char *to)
@@ -1506,31 +1568,54 @@ static void must(long ret, const char *what, const char *path)
 		fail(ANSWERS, "%s %s: %s", what, path, strerror(ret == -1 ? errno : -ret));
 }
 
-/* Who opens the device, sends the descriptor away, and dies */
-static void leave_account(struct actor *me, const char *cgroup)
+static bool has_ended(int fd)
 {
-	int dir = dirfd_open_opath(cgroup);
-	pid_t pid = clone_into_cgroup(dir);
-	struct account *a;
-	int fd, n;
+	char number[16], buf[PAGE_SIZE];
 
-	if (!pid) {
-		a = open_and_take(me, &fd);
-		put(&a->live, 0);
-		_exit(pass(fd, 0) ? 1 : 0);
-	}
-	close(dir);
-	if (pid < 0)
-		fail(ANSWERS, "clone into %s: %s", cgroup, strerror(errno));
-	else if (waitpid(pid, &n, 0) == pid && WIFEXITED(n) && !WEXITSTATUS(n))
-		did(DID_ORPHAN);
+	snprintf(number, sizeof(number), "%d", fd);
+	return read_fdinfo("self", number, buf) && strstr(buf, "ioasid-cgroup:\t-\n") &&
+	       !number_in(buf, "ioasid-quota:\t") && !number_in(buf, "ioasid-allocated:\t");
 }
 
-static void churner(struct actor *me)
+/*
+ * A process opens the device, sends the descriptor away, and dies: what it held is
+ * gone, however many have the descriptor.
+ */
+static void leave_descriptor(struct thread *self, const char *cgroup)
+{
+	int dir = dirfd_open_opath(cgroup), fd, n, pair[2];
+	unsigned int number;
+	struct account *a;
+	pid_t pid;
+
+	must(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), "a pair of sockets for", cgroup);
+	pid = clone_into_cgroup(dir);
+	if (!pid) {
+		a = open_in_child(self, &fd);
+		put(&a->live, 0);
+		/* The mailbox may be full. */
+		send_fd(mailbox[0], fd, 0);
+		_exit(send_fd(pair[0], fd, 0) ? 1 : 0);
+	}
+	close(dir);
+	if (pid < 0) {
+		fail(ANSWERS, "clone into %s: %s", cgroup, strerror(errno));
+	} else if (waitpid(pid, &n, 0) == pid && WIFEXITED(n) && !WEXITSTATUS(n)) {
+		fd = receive_fd(pair[1], &number, MSG_CMSG_CLOEXEC);
+		if (!within(HANG_S * 500, has_ended(fd)))
+			fail(ANSWERS, "the IDs of a process in %s outlive it", cgroup);
+		close(fd);
+		did(DID_END);
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void churner(struct thread *self)
 {
 	static unsigned int number;
 	char churn[PATH_SIZE], path[PATH_SIZE + 16], leaf[PATH_SIZE + 32], away[PATH_SIZE];
-	int n = 2 * between(me, 0, (shared->processes - 1) / 2);
+	int n = 2 * between(self, 0, (shared->processes - 1) / 2);
 	pid_t pid = get(&shared->slots[n].alive) ? get(&shared->slots[n].pid) : 0;
 	long end;
 
@@ -1540,11 +1625,11 @@ static void churner(struct actor *me)
 	must(set(path, "cgroup.subtree_control", "+" CONTROLLER), "switch on in", path);
 	must(mkdir(leaf, 0755), "mkdir", leaf);
 	put(&shared->churn, number);
-	leave_account(me, leaf);
+	leave_descriptor(self, leaf);
 	if (pid)
 		set_number(leaf, "cgroup.procs", pid);
-	usleep(between(me, 0, 50000));
-	leave_account(me, leaf);
+	usleep(between(self, 0, 50000));
+	leave_descriptor(self, leaf);
 
 	put(&shared->churn, 0);
 	place_path(WILD_A, away);
@@ -1560,7 +1645,7 @@ static void churner(struct actor *me)
 	did(DID_SUBTREE);
 }
 
-static void switcher(struct actor *me)
+static void switcher(struct thread *self)
 {
 	static bool off;
 	char path[PATH_SIZE];
@@ -1569,22 +1654,22 @@ static void switcher(struct actor *me)
 	must(set(place_path(SWITCHED, path), "cgroup.subtree_control",
 		 off ? "-" CONTROLLER : "+" CONTROLLER), "switch in", path);
 	did(off ? DID_SWITCH_OFF : DID_SWITCH_ON);
-	usleep(between(me, 0, 40000));
+	usleep(between(self, 0, 40000));
 }
 
-static void freezer(struct actor *me)
+static void freezer(struct thread *self)
 {
 	char path[PATH_SIZE];
 
-	any_place(me, FIXED, CHURN, path);
+	any_place(self, FIXED, CHURN, path);
 	must(set(path, "cgroup.freeze", "1"), "freeze", path);
-	usleep(between(me, 0, 15000));
+	usleep(between(self, 0, 15000));
 	must(set(path, "cgroup.freeze", "0"), "thaw", path);
 	did(DID_FREEZE);
-	usleep(between(me, 0, 100000));
+	usleep(between(self, 0, 100000));
 }
 
-static void reader(struct actor *me)
+static void reader(struct thread *self)
 {
 	static const char *const keys[] = {
 		"ioasids.max", "", "ioasids.current", "", "ioasids.peak", "",
@@ -1592,7 +1677,7 @@ static void reader(struct actor *me)
 		"ioasids.events.local", "max ", "ioasids.events.local", "alloc_fail ",
 		"ioasids.stat", "allocated ", "ioasids.stat", "reserved ", "ioasids.stat", "sets ",
 	};
-	int i = 2 * between(me, 0, ARRAY_SIZE(keys) / 2 - 1);
+	int i = 2 * between(self, 0, ARRAY_SIZE(keys) / 2 - 1);
 	char path[PATH_SIZE];
 	enum place place;
 	long n;
@@ -1600,13 +1685,13 @@ static void reader(struct actor *me)
 	check_capacity();
 	for (place = TOP; place <= STILL; place++)
 		check_limited(place);
-	n = number_of(any_place(me, TOP, CHURN, path), keys[i], keys[i + 1]);
+	n = number_of(any_place(self, TOP, CHURN, path), keys[i], keys[i + 1]);
 	if (n < 0 && !(n == NO_NUMBER && may_be_missing(path)))
 		fail(ANSWERS, "%s/%s: %s%ld", path, keys[i], keys[i + 1], n);
 	did(DID_READ);
 }
 
-static void starter(struct actor *me)
+static void starter(struct thread *self)
 {
 	char results[16 * PAGE_SIZE], *line, *rest = results;
 
@@ -1624,21 +1709,35 @@ static void starter(struct actor *me)
 	}
 	add(&shared->nr_kunit, 1);
 	/* It leaves little to others. */
-	usleep(between(me, 0, 2000000));
+	usleep(between(self, 0, 2000000));
 }
 
-static void (*const disturbers[NR_DISTURBERS])(struct actor *me) = {
-	limiter, churner, switcher, freezer, reader, starter,
+static void sequencer(struct thread *self)
+{
+	struct sequence_seen seen = {};
+	__u64 seed = next(self);
+	const char *problem;
+
+	problem = try_sequence(STRESS "_sequence", seed, 60, &seen);
+	if (problem)
+		fail(SEQUENCE, "sequence 0x%llx, the steps of which are above: %s", seed, problem);
+	did(DID_SEQUENCE);
+	add(&shared->done[DID_SEQUENCE_ADOPT], seen.adopted);
+	add(&shared->done[DID_SEQUENCE_END], seen.ended);
+}
+
+static void (*const disturbers[NR_DISTURBERS])(struct thread *self) = {
+	limiter, churner, switcher, freezer, reader, starter, sequencer,
 };
 
 static void disturb(enum disturber who)
 {
-	struct actor me = new_actor(MAX_WORKERS + 1 + who, 0, 0);
+	struct thread self = new_thread(MAX_WORKERS + 1 + who, 0, 0);
 
 	while (!get(&shared->stop)) {
 		put(&shared->disturbers[who].busy, 1);
 		if (who >= READER || !get(&shared->paused))
-			disturbers[who](&me);
+			disturbers[who](&self);
 		put(&shared->disturbers[who].busy, 0);
 		add(&shared->disturbers[who].steps, 1);
 		usleep(1000);
@@ -1689,7 +1788,7 @@ static void belong_to_main(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-static void start_worker(struct actor *me, int n)
+static void start_worker(struct thread *self, int n)
 {
 	struct slot *s = &shared->slots[n];
 	char path[PATH_SIZE];
@@ -1697,7 +1796,6 @@ static void start_worker(struct actor *me, int n)
 	pid_t pid;
 
 	s->account = 0;
-	s->old_account = 0;
 	s->moving = 0;
 	s->execs = 0;
 	put(&s->life, s->life + 1);
@@ -1706,7 +1804,7 @@ static void start_worker(struct actor *me, int n)
 	do {
 		if (dir >= 0)
 			close(dir);
-		dir = dirfd_open_opath(somewhere(me, n, path));
+		dir = dirfd_open_opath(somewhere(self, n, path));
 		pid = dir < 0 ? -1 : clone_into_cgroup(dir);
 	} while (pid < 0 && is_gone(path, errno));
 	if (!pid) {
@@ -1722,7 +1820,7 @@ static void start_worker(struct actor *me, int n)
 	close(dir);
 }
 
-static void reap(struct actor *me)
+static void reap(struct thread *self)
 {
 	int status, i;
 	pid_t pid;
@@ -1740,9 +1838,9 @@ static void reap(struct actor *me)
 			put(&s->moving, 0);
 		}
 	}
-	for (i = 0; i < shared->processes && me; i++)
+	for (i = 0; i < shared->processes && self; i++)
 		if (!shared->slots[i].pid)
-			start_worker(me, i);
+			start_worker(self, i);
 }
 
 static void kill_worker(int n)
@@ -1772,6 +1870,13 @@ static bool pause_others(void)
 			}
 			usleep(1000);
 		}
+	while (get(&shared->sharers_moving)) {
+		if (now_ms() > end) {
+			fail(HANG, "a process that moves itself");
+			return false;
+		}
+		usleep(1000);
+	}
 	for (i = 0; i < shared->processes; i++)
 		while (get(&shared->slots[i].moving)) {
 			if (now_ms() > end) {
@@ -1805,7 +1910,7 @@ static void check_at_rest(void)
 		for (i = 0; i < NR_PLACES; i++) {
 			long max = max_of(place_path(i, path));
 
-			current = current_of(path);
+			current = charge_of(path);
 			if (current == NO_NUMBER && may_be_missing(path))
 				continue;
 			if (current < 0 || current > bound[i])
@@ -1856,6 +1961,13 @@ static void see_account(const char *fdinfo)
 	seen[i].path[0] = '\0';
 	if (path)
 		sscanf(path, "ioasid-cgroup:\t%255[^\n]", seen[i].path);
+	if (!strcmp(seen[i].path, "-")) {
+		/* Its address space has ended. */
+		if (seen[i].quota || seen[i].allocated)
+			fail(FROZEN, "set %ld has ended, with quota %u and %u allocated", set,
+			     seen[i].quota, seen[i].allocated);
+		return;
+	}
 	nr_seen++;
 }
 
@@ -1883,7 +1995,7 @@ static void see_sets(void)
 			continue;
 		for (i = 0; i < nr_seen && seen[i].set != a->set; i++)
 			;
-		if (i == nr_seen && i < ARRAY_SIZE(seen) && strstr(a->path, "/" TREE) == a->path)
+		if (i == nr_seen && i < ARRAY_SIZE(seen) && strstr(a->path, "/" STRESS) == a->path)
 			seen[nr_seen++] = *a;
 	}
 }
@@ -1914,7 +2026,7 @@ static int see_cgroup(const char *path, const struct stat *st, int type, struct 
 	if (type != FTW_D || nr_cgroups == ARRAY_SIZE(cgroups))
 		return 0;
 	snprintf(cgroups[nr_cgroups].path, sizeof(cgroups[0].path), "%s", path);
-	cgroups[nr_cgroups].has_controller = current_of(path) != NO_NUMBER;
+	cgroups[nr_cgroups].has_controller = charge_of(path) != NO_NUMBER;
 	cgroups[nr_cgroups].charged = 0;
 	cgroups[nr_cgroups].allocated = 0;
 	cgroups[nr_cgroups].sets = 0;
@@ -1980,7 +2092,7 @@ static void check_counts(struct seen_cgroup *c)
 	long current, peak, allocated, reserved, sets, events[2], local[2];
 	char text[PAGE_SIZE];
 
-	current = current_of(c->path);
+	current = charge_of(c->path);
 	peak = number_of(c->path, "ioasids.peak", "");
 	if (cg_read(c->path, "ioasids.stat", text, sizeof(text)))
 		return;
@@ -2071,8 +2183,8 @@ static void see_the_dead_off(void)
 		memcpy(before, now, sizeof(before));
 		run_on_every_cpu();
 		usleep(20000);
-		if (read_text(MOCK_TABLE, now, sizeof(now)) <= 0)
-			fail(FROZEN, MOCK_TABLE " cannot be read");
+		if (read_text(MOCK_PASIDS, now, sizeof(now)) <= 0)
+			fail(FROZEN, MOCK_PASIDS " cannot be read");
 	} while (strcmp(before, now) && now_ms() < end);
 }
 
@@ -2093,7 +2205,7 @@ static bool freeze_all(void)
 	return true;
 }
 
-static void check_frozen(struct actor *me)
+static void check_frozen(struct thread *self)
 {
 	int drained[64], nr_drained = 0, i;
 	char path[PATH_SIZE];
@@ -2102,7 +2214,7 @@ static void check_frozen(struct actor *me)
 	if (!pause_others())
 		return;
 	/* An account that is caught in a request is compared less closely: try both. */
-	if (one_in(me, 2)) {
+	if (one_in(self, 2)) {
 		put(&shared->hold, 1);
 		usleep(100000);
 	}
@@ -2114,7 +2226,8 @@ static void check_frozen(struct actor *me)
 	nr_owned = 0;
 	nr_cgroups = 0;
 	nr_processes = 0;
-	while (nr_drained < ARRAY_SIZE(drained) && (i = fetch(&mm)) >= 0)
+	while (nr_drained < ARRAY_SIZE(drained) &&
+	       (i = receive_fd(mailbox[1], &mm, MSG_CMSG_CLOEXEC)) >= 0)
 		drained[nr_drained++] = i;
 	see_descriptors("self");
 	nftw(place_path(TOP, path), see_cgroup, 16, FTW_PHYS);
@@ -2127,10 +2240,8 @@ static void check_frozen(struct actor *me)
 	check_events("alloc_fail ");
 	for (i = 0; i < nr_owned; i++)
 		check_payer(owned[i].owner, owned[i].path);
-	for (i = 0; i < shared->processes; i++) {
+	for (i = 0; i < shared->processes; i++)
 		compare(i, get(&shared->slots[i].account));
-		compare(i, get(&shared->slots[i].old_account));
-	}
 	while (nr_drained)
 		close(drained[--nr_drained]);
 	did(DID_FROZEN_CHECK);
@@ -2168,19 +2279,14 @@ static void check_progress(void)
 	}
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return type == FTW_DP ? rmdir(path) : 0;
-}
-
 /* Waits for what may take a moment. */
-static bool remove_tree(void)
+static bool remove_places(void)
 {
 	long end = now_ms() + 10000;
 	char path[PATH_SIZE];
 
 	place_path(TOP, path);
-	while (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) && errno != ENOENT) {
+	while (!remove_cgroups(path)) {
 		if (now_ms() > end)
 			return false;
 		usleep(10000);
@@ -2188,7 +2294,7 @@ static bool remove_tree(void)
 	return true;
 }
 
-static void make_tree(void)
+static void make_places(void)
 {
 	char path[PATH_SIZE];
 	enum place place;
@@ -2212,8 +2318,8 @@ static int expect_nothing(const char *path, const struct stat *st, int type, str
 
 	if (type != FTW_D || cg_read(path, "ioasids.stat", text, sizeof(text)))
 		return 0;
-	if (current_of(path) || strcmp(text, "allocated 0\nreserved 0\nsets 0\n"))
-		fail(END, "%s: current %ld, stat %s", path, current_of(path), text);
+	if (charge_of(path) || strcmp(text, "allocated 0\nreserved 0\nsets 0\n"))
+		fail(END, "%s: current %ld, stat %s", path, charge_of(path), text);
 	return 0;
 }
 
@@ -2256,8 +2362,8 @@ static void finish(const pid_t *pids, long user, long dying)
 
 	going_to("see what is left");
 	see_the_dead_off();
-	if (shared->has_mock && number_of_file(MOCK_TABLE))
-		fail(END, "the mock IOMMU has entries for %ld PASIDs", number_of_file(MOCK_TABLE));
+	if (shared->has_mock && number_of_file(MOCK_PASIDS))
+		fail(END, "the mock IOMMU has entries for %ld PASIDs", number_of_file(MOCK_PASIDS));
 	nftw(place_path(TOP, path), expect_nothing, 16, FTW_PHYS);
 	/* What others have, if there are any, comes and goes. */
 	for (end = now_ms() + 10000; user_of_capacity() > user && now_ms() < end; )
@@ -2265,7 +2371,7 @@ static void finish(const pid_t *pids, long user, long dying)
 	if (user_of_capacity() > user)
 		fail(END, "ioasids.capacity: user %ld, before %ld", user_of_capacity(), user);
 	check_capacity();
-	if (!remove_tree())
+	if (!remove_places())
 		fail(END, "rmdir in %s: %s", path, strerror(errno));
 	for (end = now_ms() + 10000; nr_dying() > dying && now_ms() < end; )
 		usleep(10000);
@@ -2322,26 +2428,26 @@ static bool is_over(long duration, long now)
 
 static void run(long duration)
 {
-	struct actor me = new_actor(0, 0, 0);
+	struct thread self = new_thread(0, 0, 0);
 	long start = now_ms(), now = start, kill_at = start, check_at = start, say_at = start;
 	bool frozen = false;
 
 	while (!is_over(duration, now - start)) {
 		going_to("go round");
-		reap(&me);
+		reap(&self);
 		check_progress();
 		now = now_ms();
 		if (now >= kill_at) {
-			kill_worker(next(&me) % shared->processes);
-			kill_at = now + between(&me, 50, 400);
+			kill_worker(next(&self) % shared->processes);
+			kill_at = now + between(&self, 50, 400);
 		}
 		if (now >= check_at) {
 			frozen = !frozen;
 			if (frozen)
-				check_frozen(&me);
+				check_frozen(&self);
 			else
 				check_at_rest();
-			check_at = now_ms() + between(&me, 200, 1500);
+			check_at = now_ms() + between(&self, 200, 1500);
 		}
 		if (now >= say_at + 10000) {
 			say_at = now;
@@ -2475,6 +2581,8 @@ int main(int argc, char **argv)
 	if (access(DEVICE, F_OK))
 		ksft_exit_skip("no " DEVICE "\n");
 	ksft_set_plan(NR_CHECKS);
+	shared->total = number_of(shared->root, "ioasids.capacity", "total ");
+	shared->bits = 64 - __builtin_clzll(shared->total);
 	shared->has_kunit = !access(KUNIT "/run", W_OK);
 	shared->has_mock = !access(MOCK "kernel", F_OK);
 	shared->has_sva = shared->has_mock && try_sva();
@@ -2487,11 +2595,11 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	/* One that was killed leaves its own. */
 	kill_tree();
-	if (!remove_tree())
+	if (!remove_places())
 		ksft_exit_fail_msg("What another run has left cannot be removed\n");
 	user = user_of_capacity();
 	dying = nr_dying();
-	make_tree();
+	make_places();
 	for (i = 0; i < NR_DISTURBERS; i++) {
 		pids[i] = fork();
 		if (!pids[i]) {

@@ -1,0 +1,640 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2086,SC2154
+#
+# Guest: other
+#
+# ioasidctl: each subcommand, with right and with wrong arguments.
+
+# A tree: /job may have 10 and holds 4, /job/part may have 4 and holds them all.
+plant() {
+	ioasidctl set -c /job 10
+	ioasidctl set -c /job/part 4
+	(echo $BASHPID >$root/job/part/cgroup.procs && exec sh -c "$inside" 4) &
+	echo $! >/run/planted
+	limited job/part 4
+}
+
+shows_the_tree() {
+	is 'CGROUP MAX CURRENT USE PEAK RESERVED REFUSED /job 10 4 ####...... 4 0 1 ??part 4 4 ########## 4 0 1' ioasidctl ls /job
+	is '/job 10 4 /job/part 4 4' ioasidctl ls -n -o PATH,MAX,CURRENT /job
+	is '*/ 1048575 4 *' ioasidctl ls -n -o PATH,MAX,CURRENT
+	is '{ "cgroups": * { "cgroup": "/job", "max": 10, "current": 4, "children": * { "cgroup": "part", "max": 4, "current": 4 } * } * }' \
+		ioasidctl ls -J -o CGROUP,MAX,CURRENT /job
+	ioasidctl set -c /job/all max
+	is '/job 10 /job/part 4 /job/all max' ioasidctl ls -n -o PATH,MAX -s CURRENT /job
+	is '/job 10 /job/all max /job/part 4' ioasidctl ls -n -o PATH,MAX -s -CURRENT /job
+	is '{ "cgroups": * { "max": null } * }' ioasidctl ls -J -o MAX /job/all
+	rmdir $root/job/all
+}
+
+# Names that a shell, a terminal or JSON would change, or a look at all would miss.
+shows_names() {
+	local unit='a\x2db.slice' escape=$'esc\e[2J' latin=$'lat\xe9n' name holder
+	for name in .hidden "$unit" "$escape" "$latin"; do
+		ioasidctl set -c "/job/$name" 2
+	done
+	is '/job 10 /job/.hidden 2 /job/a\\x2db.slice 2 /job/esc\\x1b\[2J 2 /job/lat\\xe9n 2 /job/part 4' \
+		ioasidctl ls -n -o PATH,MAX /job
+	is '*?.hidden 2 *?a\\x2db.slice 2 *?esc\\x1b\[2J 2 *' ioasidctl ls -n -o CGROUP,MAX /job
+	is '/job/a\\x2db.slice 2' ioasidctl ls -n -o PATH,MAX "$(ioasidctl ls -n -o PATH /job | grep x2d)"
+	is '*"path": "/job/a\\\\x2db.slice"*"path": "/job/esc\\u001b\[2J"*"path": "/job/lat'$'\ufffd''n"*' ioasidctl ls -J -o PATH /job
+	ioasidctl ls -J /job | iconv -f UTF-8 -t UTF-8 >/dev/null
+	LC_ALL=C ioasidctl ls -J /job | iconv -f UTF-8 -t UTF-8 >/dev/null
+	(echo $BASHPID >"$root/job/$escape/cgroup.procs" && exec sh -c "$inside" 2) &
+	holder=$!
+	eventually is 2 cat "$root/job/$escape/ioasids.current"
+	is '*/job/esc\\x1b\[2J max 1 alloc_fail 1*' ioasidctl events /job
+	is "$holder * /job/esc\\\\x1b\\[2J $holder:?*" ioasidctl who -n "/job/$escape"
+	is '*/job/esc\\x1b\[2J 2 2 *0 more: /job/esc\\x1b\[2J comes first*' ioasidctl show "$holder"
+	kill $holder
+	wait $holder || true
+	mkdir -p "$root/$escape" "$root/job/$escape.scope/container"
+	fails 3 '*can be /esc\\x1b\[2J or /job/esc\\x1b\[2J: say which' ioasidctl set "$escape" 5
+	ioasidctl enable "/job/$escape.scope"
+	is '*WRONG: the container in /job/esc\\x1b\[2J.scope has the controller: *' ioasidctl check
+	rmdir "$root/$escape" "$root/job/$escape.scope/container" "$root/job/$escape.scope"
+	for name in .hidden "$unit" "$escape" "$latin"; do
+		eventually rmdir "$root/job/$name"
+	done
+}
+
+shows_one() {
+	is '*/job/part 4 4 4 4 0 1 1 /job 10 4 *0 more: /job/part comes first*' ioasidctl show /job/part
+	is '*6 more: /job comes first to its limit.' ioasidctl show /job
+	is '*/job/part 4 4*' ioasidctl show "$(cat /run/planted)"
+	mkdir $root/job/part/off
+	is '*The controller is off in /job/part/off: /job/part pays.*' ioasidctl show /job/part/off
+	rmdir $root/job/part/off
+	is '*/lab.slice/lab.service*' ioasidctl show lab.service
+}
+
+shows_who() {
+	pid=$(cat /run/planted)
+	is "$pid ioasid-hold 4 0 * /job/part $pid:?" ioasidctl who -n /job
+	is '' ioasidctl who -n /system.slice
+	is "*\"command\": \"ioasid-hold\", \"allocated\": 4*" ioasidctl who -J
+	shows_a_holder_called '' ''
+	shows_a_holder_called 'tmux: server' 'tmux: server '
+	shows_a_holder_called $'a\r/s\t\\' 'a\\x0d/s\\x09\\ '
+}
+
+# Whoever holds IDs can be called anything.
+shows_a_holder_called() {
+	local holder
+	(
+		echo $BASHPID >$root/job/part/cgroup.procs
+		exec 9<>/dev/ioasid
+		printf '%s\0' "$1" >/proc/$BASHPID/comm
+		sleep infinity 9>&- &
+		trap 'kill $!' TERM
+		wait
+	) &
+	holder=$!
+	eventually is "*$holder ${2}0 0 * /job/part $holder:9*" ioasidctl who -n /job
+	kill $holder
+	wait $holder || true
+}
+
+# More levels than a process can have open files, if it asks for no more.
+shows_any_depth() {
+	local path
+	path=/deep$(printf '/d%.0s' {1..300})
+	ioasidctl set -c "$path" 1
+	is 301 sh -c "ulimit -Sn 64; ioasidctl ls -n -o MAX /deep | wc -l"
+	fails 1 '*cannot read *: Too many open files' sh -c 'ulimit -n 64; ioasidctl ls /deep'
+	(cd $root && rmdir -p ".$path" 2>/dev/null) || true
+	[ ! -e $root/deep ]
+}
+
+sets() {
+	ioasidctl set /job 0
+	is 0 cat $root/job/ioasids.max
+	ioasidctl set $root/job 9223372036854775807
+	is 9223372036854775807 cat $root/job/ioasids.max
+	ioasidctl set /job max
+	is max cat $root/job/ioasids.max
+	ioasidctl set job 10
+	is 10 cat $root/job/ioasids.max
+}
+
+# However a path is written, it is that cgroup, and only those above it are switched on.
+takes_any_path() {
+	ioasidctl set -c job/by/path/ 3
+	is 3 cat $root/job/by/path/ioasids.max
+	is '' cat $root/job/by/path/cgroup.subtree_control
+	ioasidctl set -c $root//job/./by/path 2
+	is 2 cat $root/job/by/path/ioasids.max
+	ioasidctl set -c $root/job/by/other 4
+	is 4 cat $root/job/by/other/ioasids.max
+	is '*/job/by/path 2 *' ioasidctl show job/by/path//
+	rmdir $root/job/by/path $root/job/by/other $root/job/by
+	fails 3 "*'/../x'*" ioasidctl set -c /../x 3
+	fails 3 "*'job/../..'" ioasidctl show job/../..
+	mkdir $root/job/a..b
+	is '*/job/a..b *' ioasidctl show /job/a..b
+	rmdir $root/job/a..b
+}
+
+# in_cgroup CGROUP COMMAND...: it is in the cgroup before it begins.
+in_cgroup() {
+	(echo $BASHPID >"$root/$1/cgroup.procs" && shift && exec "$@")
+}
+
+limits_where_it_is() {
+	mkdir -p $root/here/unit/.control
+	in_cgroup here/unit ioasidctl set --here --create 3
+	is 3 cat $root/here/unit/ioasids.max
+	is '' cat $root/here/unit/cgroup.subtree_control
+	# Where systemd starts ExecStartPre= of a service whose main process goes elsewhere.
+	in_cgroup here/unit/.control ioasidctl set --here 4
+	is 4 cat $root/here/unit/ioasids.max
+	ioasidctl disable /here/unit
+	in_cgroup here/unit ioasidctl enable --here
+	is max cat $root/here/unit/ioasids.max
+	fails 2 "*'/job' is one argument too many" ioasidctl enable --here /job
+	fails 2 "*'5' is one argument too many" ioasidctl set --here /job 5
+	rmdir $root/here/unit/.control $root/here/unit $root/here
+}
+
+# Who has a part of the hierarchy can call a cgroup as he likes.
+is_not_misled_by_names() {
+	mkdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
+	fails 3 "*'twin' can be /twin or /job/twin: say which" ioasidctl set twin 5
+	is '*/lab.slice/lab.service*' ioasidctl show lab.service
+	fails 3 "*no cgroup, running unit or process 'none.service'" ioasidctl set none.service 5
+	fails 3 "*no cgroup, running unit or process 'user@.service'" ioasidctl set user@.service 5
+	rmdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
+}
+
+# It is given no capacity, and its root is a cgroup that has a limit.
+works_in_a_namespace() {
+	mkdir -p $root/job/ns/me
+	ioasidctl set /job/ns 7
+	in_cgroup job/ns unshare --cgroup --mount bash -eu <<-'END'
+		. ./lib.sh
+		umount $root
+		mount -t cgroup2 none $root
+		echo $$ >$root/me/cgroup.procs
+		ioasidctl enable --children --try /
+		ioasidctl set --create /new/er 3
+		is 3 cat $root/new/er/ioasids.max
+		ioasidctl set --create lab.slice 2
+		is 2 cat $root/lab.slice/ioasids.max
+		is '/ 7 0 /lab.slice 2 0 /me max 0 /new max 0 /new/er 3 0' ioasidctl ls -n -o PATH,MAX,CURRENT
+		is '*/ 7 0 * 7 more: / comes first to its limit.' ioasidctl show /
+		fails 1 "*cannot write 5 to $root/ioasids.max: Operation not permitted" ioasidctl set / 5
+		fails 1 '*cannot be off in the root*' ioasidctl disable /
+		rmdir $root/new/er $root/new $root/lab.slice
+	END
+	ioasidctl set /job/ns max
+	ioasidctl set /job max
+	in_cgroup job/ns/me unshare --cgroup --mount bash -eu <<-'END'
+		. ./lib.sh
+		umount $root
+		mount -t cgroup2 none $root
+		is '*/ max 0 * No limit here*' ioasidctl show /
+	END
+	ioasidctl set /job 10
+	rmdir $root/job/ns/me $root/job/ns
+	# Whoever made this one has not switched it on.
+	mkdir -p $root/bare/ns
+	fails 4 'WRONG: the kernel has the controller: this cgroup namespace has not got it*' \
+		in_cgroup bare/ns unshare --cgroup --mount sh -c "umount $root && mount -t cgroup2 none $root && exec ioasidctl check"
+	rmdir $root/bare/ns $root/bare
+}
+
+switches_on_and_off() {
+	mkdir -p $root/deep/er/est
+	ioasidctl enable /deep/er/est
+	is max cat $root/deep/er/est/ioasids.max
+	is '' cat $root/deep/er/est/cgroup.subtree_control
+	fails 1 '*a child of /deep has it*switch it off there first' ioasidctl disable /deep/er
+	ioasidctl disable /deep/er/est
+	[ ! -e $root/deep/er/est/ioasids.max ]
+	ioasidctl disable -c /deep
+	[ ! -e $root/deep/er/ioasids.max ]
+	rmdir $root/deep/er/est $root/deep/er $root/deep
+	# A leaf with processes in it is left alone.
+	mkdir $root/job/part/below
+	fails 1 '*/job/part has processes of its own*move them*' ioasidctl enable /job/part/below
+	rmdir $root/job/part/below
+}
+
+# follow CGROUP: what comes after this is told in /run/events, by $follower.
+follow() {
+	ioasidctl events -f "$1" >/run/events &
+	follower=$!
+	trap 'kill -KILL $follower 2>/dev/null || true' EXIT
+	eventually watches $follower
+}
+
+# It has looked at what was there before.
+watches() { grep -q '^inotify wd' /proc/$1/fdinfo/*; }
+
+# told PATTERN: how many refusals and failures in such cgroups. Each is counted by itself,
+# so that one request can be told in two lines.
+told() {
+	sed -n "s,^..:..:.. $1 max +\([0-9]*\) alloc_fail +,\1 ,p" /run/events |
+		awk '{ refusals += $1; failures += $2 } END { print refusals + 0, failures + 0 }'
+}
+
+tells_of_events() {
+	is '/job/part max 1 alloc_fail 1' ioasidctl events /job
+	follow /job
+	(echo $BASHPID >$root/job/part/cgroup.procs && ! ioasid-hold --alloc=1)
+	eventually is '1 1' told /job/part
+	# Those that are made and gone between two looks, or during one.
+	for _ in {1..20}; do
+		refuse_in short 1
+		rmdir $root/job/short
+	done
+	eventually is '20 20' told '/job/[s.].*'
+	sleep 2
+	is '20 20' told '/job/[s.].*'
+	is '1 1' told /job/part
+}
+
+refuse_in() {
+	mkdir -p $root/job/$1
+	echo 0 >$root/job/$1/ioasids.max
+	for _ in $(seq $2); do
+		(echo $BASHPID >$root/job/$1/cgroup.procs && ! ioasid-hold --alloc=1)
+	done
+}
+
+# The same path, and less than before: that is another cgroup.
+tells_of_a_restart() {
+	follow /job
+	refuse_in again 3
+	eventually is '3 3' told /job/again
+	kill -STOP $follower
+	rmdir $root/job/again
+	refuse_in again 1
+	kill -CONT $follower
+	eventually is '4 4' told /job/again
+	kill -STOP $follower
+	rmdir $root/job/again
+	refuse_in again 1
+	kill -CONT $follower
+	eventually is '5 5' told /job/again
+	sleep 2
+	is '' grep gone /run/events
+	rmdir $root/job/again
+}
+
+screen() { tmux capture-pane -p -t top; }
+
+# in_terminal COMMAND: it has one of its own, of which screen shows what is seen.
+in_terminal() {
+	tmux kill-server || true
+	eventually not tmux list-sessions
+	tmux new-session -d -s top -x 80 -y 24 "$1"
+}
+
+watches_in_terminal() { watches "$(pidof ioasidctl)"; }
+
+tells_that_it_is_gone() {
+	for command in 'events -f' 'top -d 1'; do
+		ioasidctl set -c /job/watched 1
+		in_terminal "ioasidctl $command /job/watched; echo status \$?; cat"
+		case $command in
+		top*) eventually is '*/job/watched*' screen ;;
+		*) eventually watches_in_terminal ;;
+		esac
+		rmdir $root/job/watched
+		eventually is '*ioasidctl: the cgroup /job/watched is gone status 3*' screen
+	done
+	tmux kill-server
+}
+
+runs() {
+	is 'refused' ioasidctl run -m 2 -- sh -c 'ioasid-hold -a 3 >/dev/null 2>&1 || echo refused'
+	ioasidctl run -m 2 -S jobs.slice -- sh -c "$inside" 2 &
+	eventually is '*.scope 2 2' sh -c 'ioasidctl ls -n -o PATH,MAX,CURRENT jobs.slice | tail -n 1'
+	systemctl stop jobs.slice
+	wait
+	status=0
+	ioasidctl run -m 2 -- sh -c 'exit 42' || status=$?
+	[ $status = 42 ]
+	# Where the hierarchy is, the command in the scope is told.
+	mkdir -p /run/other
+	mount -t cgroup2 none /run/other
+	is 'refused' unshare --mount sh -c "mount -t tmpfs none $root &&
+		ioasidctl --root /run/other run -m 2 -- sh -c 'ioasid-hold -a 3 >/dev/null 2>&1 || echo refused'"
+	umount /run/other
+}
+
+refuses_what_is_wrong() {
+	fails 2 '*what should it do*' ioasidctl
+	fails 2 "*no command 'list'*" ioasidctl list
+	fails 2 '*unrecognized option*' ioasidctl --nonsense
+	fails 2 'ioasidctl: set: unrecognized option*' ioasidctl set --nonsense
+	for command in ls 'ls -J' 'show /job' who events check --help; do
+		fails 1 'ioasidctl: cannot write to standard output' sh -c "ioasidctl $command >/dev/full"
+	done
+	fails 1 'ioasid-hold: cannot write to standard output' sh -c 'ioasid-hold --alloc=1 >/dev/full'
+	fails 2 'ioasidctl: show: unrecognized option*' ioasidctl show --sort MAX /job
+	fails 1 '*/nowhere: No such file*' ioasidctl --root /nowhere ls
+	for command in ls who check 'set -c a.slice 5' 'enable /' apply; do
+		fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp $command
+	done
+	# Units with a limit start there all the same.
+	for command in 'set -ct a.slice 5' 'set --here --try 5' 'enable -t /' 'apply -t a.slice'; do
+		fails 0 '*/tmp/cgroup.controllers does not have ioasids: nothing is limited' ioasidctl --root /tmp $command
+	done
+	for command in ls top show who events; do
+		fails 3 "*no cgroup, running unit or process '/none'" ioasidctl $command /none
+		fails 3 "*no cgroup, running unit or process 'none.slice'" ioasidctl $command none.slice
+		fails 2 "ioasidctl: $command: invalid option*" ioasidctl $command -x
+		fails 2 "*'b' is one argument too many*" ioasidctl $command / b
+	done
+	fails 3 '*no process 99999999' ioasidctl show 99999999
+	fails 3 "*'/../proc'" ioasidctl show /../proc
+	for name in '' .slice -a.slice a-.slice a--b.slice; do
+		fails 3 "*'$name'" ioasidctl disable -c -- "$name"
+		fails 3 "*'$name' does not exist*" ioasidctl set -c -- "$name" 5
+	done
+	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl set /none 1
+	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl enable /none
+	fails 3 "*no cgroup, running unit or process '/none'" ioasidctl disable /none
+	for value in -1 +1 0x10 '' ten 1.5 '1 2' 9223372036854775808 99999999999999999999; do
+		fails 2 "*'$value' is no limit: it should be 'max' or a number from 0 to 9223372036854775807" ioasidctl set /job "$value"
+		fails 2 "*'$value' is no limit*" ioasidctl run -m "$value" -- true
+	done
+	is 10 cat $root/job/ioasids.max
+	fails 2 '*argument is missing*' ioasidctl set /job
+	fails 2 '*argument is missing*' ioasidctl enable
+	fails 2 '*one argument too many*' ioasidctl set /job 1 2
+	fails 2 '*--max is missing' ioasidctl run -- true
+	fails 2 '*argument is missing*' ioasidctl run -m 1
+	fails 127 '*nonsense: No such file*' ioasidctl run -m 1 -- nonsense
+	fails 1 '*the root has no limit*' ioasidctl set / 5
+	fails 1 '*cannot be off in the root*' ioasidctl disable /
+	fails 2 "*no column 'X'*" ioasidctl ls -o MAX,X
+	fails 2 "*no column ''*" ioasidctl ls -o ''
+	fails 2 "*no column 'SIZE'*" ioasidctl ls -s SIZE
+	fails 2 "*delay is '0'*" ioasidctl top -d 0
+	fails 1 '*no terminal*' ioasidctl top
+	mkdir $root/job/part/off
+	fails 4 '*off in /job/part/off*enable*' ioasidctl ls /job/part/off
+	fails 4 '*off in /job/part/off*enable*' ioasidctl set /job/part/off 5
+	rmdir $root/job/part/off
+	fails 1 "*cannot write 5 to $root/job/ioasids.max: Permission denied" runuser -u nobody -- ioasidctl set /job 5
+	fails 1 '*cannot write +ioasids to *subtree_control: Permission denied' runuser -u nobody -- ioasidctl enable -c /job/part
+	is '*only descriptors that you may see*' runuser -u nobody -- ioasidctl who
+	fails 2 '*one argument too many*' ioasidctl check now
+	fails 2 "*'now' should be a slice, or nothing" ioasidctl apply now
+}
+
+checks() {
+	limit checked checked.slice 5
+	ioasidctl set -c checked.slice 5
+	is '*WRONG: podman has crun put*annotations=*"run.oci.systemd.subgroup="*' ioasidctl check
+	use_example
+	ioasidctl check
+	# Of two lists podman takes the last.
+	printf '[containers]\nannotations = [\n\t"own=1",\n#\t"run.oci.systemd.subgroup=",\n]\n' >/etc/containers/containers.conf.d/90-own.conf
+	is '*WRONG: podman has crun put*' ioasidctl check
+	sed -i 's/^#//' /etc/containers/containers.conf.d/90-own.conf
+	ioasidctl check
+	rm /etc/containers/containers.conf.d/90-own.conf
+	ioasidctl set checked.slice 6
+	is "*WRONG: checked.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
+	ioasidctl apply
+	ioasidctl disable -c /system.slice
+	is "*WRONG: the controller is on below /system.slice: 'ioasidctl enable -c /system.slice'*" ioasidctl check
+	ioasidctl enable -c /system.slice
+	printf 'Unit=x\nMax=1\n[Limit]\nUnit=a.slice\n[Limit]\nMax=2\n[Limit]\nUnit=a.slice\nMax=-3\nMix=4\n' >/etc/ioasids.d/checked.conf
+	for complaint in "1: Unit is 'x'; it should be a service or a slice" "5: no Max= for 'a.slice'" \
+		"7: no Unit= for Max '2'" "9: Max is '-3'; it should be 'max' or a number" "10: unknown line 'Mix=4'"; do
+		is "*WRONG: /etc/ioasids.d/checked.conf:$complaint*" ioasidctl check
+	done
+	not ioasidctl apply
+	for name in -.slice a--b.slice a-.service user@.slice @.service .slice /x.slice "$(printf 'n%.0s' {1..230}).service"; do
+		printf 'Unit=%s\nMax=1\n' "$name" >/etc/ioasids.d/checked.conf
+		is "*WRONG: /etc/ioasids.d/checked.conf:1: Unit is '$name'; it should *" ioasidctl check
+	done
+	# The last limit of a unit counts, and nobody misses the first.
+	limit checked checked.slice 7
+	limit checked2 checked.slice 6
+	ioasidctl apply
+	is 6 cat $root/checked.slice/ioasids.max
+	ioasidctl check
+	rm /etc/ioasids.d/checked.conf /etc/ioasids.d/checked2.conf
+	ioasidctl check
+	systemctl stop checked.slice
+	rmdir $root/checked.slice || true
+}
+
+columns() { screen | wc -L; }
+
+tops() {
+	in_terminal "$1 ioasidctl top -d 1"
+	eventually is '*by CURRENT*/ 1048575 4 #......... *job 10 4 ####...... *part 4 4 ##########*' screen
+	[ "$(columns)" -le 80 ]
+	# The root is folded, and unfolded.
+	tmux send-keys -t top ' '
+	eventually is '*REFUSED / 1048575 4 #......... - - -' screen
+	tmux send-keys -t top ' ' n j j
+	eventually is '*by CGROUP*part*' screen
+	tmux send-keys -t top h
+	eventually is '*q quit*' screen
+	tmux resize-window -t top -x 60 -y 7
+	tmux send-keys -t top c k k k k k k k k
+	eventually is '*part*' screen
+	[ "$(columns)" -le 60 ]
+	# Columns that have no room are left out, and no line is wrapped.
+	tmux resize-window -t top -x 40 -y 24
+	tmux send-keys -t top h
+	eventually is '??:??:?? /: * CGROUP MAX CURRENT USE PEAK / 1048575 4 #......... - *job 10 4 ####...... ? *' screen
+	tmux resize-window -t top -x 9 -y 24
+	eventually is '??:??:?? CGROUP / *' screen
+	tmux send-keys -t top q
+	eventually fails 1 '*no server*' tmux list-sessions
+}
+
+# The cursor, the wrapping of lines and the echo: on or off.
+terminal() { tmux display-message -p -t top '#{cursor_flag} #{wrap_flag}'; }
+
+# dash leaves the terminal as it finds it.
+tops_and_stops() {
+	in_terminal 'dash -i'
+	tmux send-keys -t top 'ioasidctl top -d 1' Enter
+	eventually is '0 0' terminal
+	eventually is '*by CURRENT*' screen
+	tmux send-keys -t top C-z
+	eventually is '1 1' terminal
+	tmux send-keys -t top 'echo "stop"ped' Enter
+	eventually is '*echo "stop"ped stopped*' screen
+	tmux send-keys -t top fg Enter
+	eventually is '0 0' terminal
+	tmux send-keys -t top n
+	eventually is '*by CGROUP*' screen
+	tmux send-keys -t top "C-\\"
+	eventually is '1 1' terminal
+	tmux send-keys -t top 'echo "end"ed $?' Enter
+	eventually is '*echo "end"ed $? ended 0*' screen
+	# Where nothing could let it go on, it does not stop.
+	tmux respawn-window -k -t top 'exec ioasidctl top -d 1'
+	eventually is '*by CURRENT*' screen
+	tmux send-keys -t top C-z n
+	eventually is '*by CGROUP*' screen
+	tmux kill-server
+}
+
+# What is erased before it is drawn again flickers.
+tops_without_flicker() {
+	{
+		eventually drawn 2
+		printf c
+		eventually drawn 4
+		printf q
+	} | script -qfc 'stty rows 24 cols 80; ioasidctl top -d 1' /run/frames
+	[ "$(grep -c $'\033\[2J' /run/frames)" = 1 ]
+	drawn 4
+}
+
+drawn() { [ "$(grep -o $'\033\[H' /run/frames | wc -l)" -ge "$1" ]; }
+
+# took COMMAND...: how many milliseconds, at best.
+took() {
+	local before now least=100000
+	for _ in {1..3}; do
+		before=$(date +%s%N)
+		"$@" >/dev/null
+		now=$((($(date +%s%N) - before) / 1000000))
+		[ $now -ge $least ] || least=$now
+	done
+	echo $least
+}
+
+lists_ten_thousand() {
+	mkdir $root/many
+	ioasidctl enable -c /many
+	mkdir $root/many/{0..99}
+	ioasidctl enable -c /many/{0..99}
+	mkdir $root/many/{0..99}/{1..99}
+	ls_takes=$(took ioasidctl ls /many)
+	cat_takes=$(took /bin/cat $root/many/*/*/ioasids.max)
+	ioasidctl ls /many >/run/many
+	echo "# ioasidctl ls: $ls_takes ms for 10,000 cgroups; cat of the limits: $cat_takes ms" >/run/lab.notes
+	rmdir $root/many/{0..99}/{1..99} $root/many/{0..99} $root/many
+	is 10002 sh -c 'wc -l </run/many'
+	# A second, if the machine has nothing else to do; so much more, if it has.
+	[ "$ls_takes" -le 1000 ] || [ "$ls_takes" -le $((cat_takes * 3 / 2)) ]
+}
+
+completes() {
+	bash -ic '
+	. /usr/share/bash-completion/bash_completion
+	. /usr/share/bash-completion/completions/ioasidctl
+	for words in "sh" "set --c" "ls -o MAX,CU" "show /jo" "set lab.sl" "set lab.se"; do
+		read -ra COMP_WORDS <<<"ioasidctl $words"
+		COMP_LINE="ioasidctl $words" COMP_POINT=${#COMP_LINE} COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+		_ioasidctl
+		echo "$words: ${COMPREPLY[*]}"
+	done' 2>/dev/null >/run/completed
+	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service' cat /run/completed
+}
+
+# What the shell has before it when the line is complete.
+completes_in_a_shell() {
+	ioasidctl set -c '/job/a\x2db.part' 3
+	in_terminal 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
+	typed 'ioasidctl ls -n -o PATH,MAX /job/a' Tab Enter
+	eventually is '*/job/a\\\\x2db.part /job/a\\x2db.part 3 *' screen
+	tmux send-keys -t top clear Enter
+	typed 'ioasidctl ls -n -o MAX,PATH a\\x2' Tab Enter
+	eventually is '*3 /job/a\\x2db.part *' screen
+	tmux send-keys -t top clear Enter
+	# /job has children, its part has none.
+	typed 'ioasidctl set /jo' Tab 'par' Tab '4 && echo "do"ne' Enter
+	eventually is '*ioasidctl set /job/part 4 && echo "do"ne done *' screen
+	tmux send-keys -t top clear Enter
+	typed 'ioasidctl run -m 3 -- cat /etc/debian_ver' Tab '&& echo "do"ne' Enter
+	eventually is '*cat /etc/debian_version && echo "do"ne* done *' screen
+	tmux kill-server
+	rmdir $root/job/'a\x2db.part'
+}
+
+# typed KEY...: at the prompt. What is typed before there is one is not completed.
+typed() {
+	eventually is "root@lab:$PWD#" screen
+	tmux send-keys -t top "$@"
+}
+
+followed() {
+	refuse_in watched 1
+	grep -q '/job/watched max +' /run/events
+}
+
+# Each subcommand, and each way in which it ends.
+leaks_nothing() {
+	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p" follower status
+	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' >/run/state
+	echo '{ "pid": 1, "annotations": { "ioasids.max": null } }' >/run/state.null
+	mkdir $root/job/watched
+	$valgrind ioasidctl events -f /job/watched >/run/events 2>&1 &
+	follower=$!
+	# Two at a time, as there are two processors.
+	xargs -P 2 -I ARGUMENTS sh -c "$valgrind ARGUMENTS >/dev/null 2>&1 || true" <<-EOF
+		ioasidctl ls -s USE
+		ioasidctl ls -J -o PATH,MAX,SETS,FAILED /job
+		ioasidctl show -J /job/part
+		ioasidctl show lab.service
+		ioasidctl who
+		ioasidctl set -c /job/new 5
+		ioasidctl set --here max
+		ioasidctl set -c a--b.slice 5
+		ioasidctl set /none 1
+		ioasidctl enable -c /job
+		ioasidctl disable -c /job/new
+		ioasidctl events
+		ioasidctl run -m 1 -- true
+		ioasidctl apply
+		ioasidctl apply leak.slice
+		ioasidctl check
+		/usr/libexec/ioasids/oci-hook </run/state
+		/usr/libexec/ioasids/oci-hook </run/state.null
+		/lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
+	EOF
+	eventually followed
+	rmdir $root/job/watched
+	wait $follower && status=0 || status=$?
+	[ $status = 3 ]
+	tops "$valgrind"
+	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 21 ]
+	not grep . /run/valgrind.*
+	rmdir $root/leak.slice
+}
+
+check 'ioasidctl set --create: makes and limits a cgroup' plant
+check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
+check 'ioasidctl: names that are hard to show' shows_names
+check 'ioasidctl show: a cgroup, a unit, a process' shows_one
+check 'ioasidctl who: who holds IDs' shows_who
+check 'ioasidctl ls: any depth' shows_any_depth
+check 'ioasidctl set: a limit' sets
+check 'ioasidctl set: any path' takes_any_path
+check 'ioasidctl set --here: the cgroup that it is in' limits_where_it_is
+check 'ioasidctl: a name that is a unit is that unit' is_not_misled_by_names
+check 'ioasidctl: in a cgroup namespace' works_in_a_namespace
+check 'ioasidctl enable, disable: the ancestors' switches_on_and_off
+check 'ioasidctl events: and as they happen' tells_of_events
+check 'ioasidctl events: a cgroup that is made again' tells_of_a_restart
+check 'ioasidctl events, top: the cgroup goes' tells_that_it_is_gone
+check 'ioasidctl run: a command with a limit' runs
+check 'ioasidctl: what is wrong, in one line' refuses_what_is_wrong
+check 'ioasidctl check: what is wrong, and what to do' checks
+check 'ioasidctl top: keys, 80 columns, smaller windows' tops
+check 'ioasidctl top: is stopped, goes on, is ended' tops_and_stops
+check 'ioasidctl top: nothing flickers' tops_without_flicker
+check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
+cat /run/lab.notes
+check 'ioasidctl: bash completes it' completes
+check 'ioasidctl: what bash completes can be run' completes_in_a_shell
+check 'ioasidctl: valgrind finds nothing' leaks_nothing
+kill "$(cat /run/planted)"
+wait
+ioasidctl disable -c /job
+rmdir $root/job/part $root/job/new $root/job 2>/dev/null

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2086,SC2154
+#
+# Guest: restarted
+#
+# systemd: slices, services, users.
+
+two_lines_and_one_command() {
+	limit web web.slice 5
+	ioasidctl apply
+	systemd-run --slice=web.slice --unit=web sh -c "$inside" 5
+	limited web.slice 5
+}
+
+survives() {
+	before=$(grep . $root/web.slice/ioasids.{max,current,events})
+	"$@"
+	is "$(tr -s ' \n' ' ' <<<"$before" | sed 's/ $//')" grep . $root/web.slice/ioasids.{max,current,events}
+	is '*ioasids*' cat $root/cgroup.subtree_control
+}
+
+starts_and_stops() {
+	systemd-run --slice=web.slice --unit=web2 sleep infinity
+	systemctl stop web2.service
+}
+
+stop_and_start() {
+	systemctl stop web.slice
+	gone web.slice
+	eventually is 'inactive' systemctl is-active ioasids-limit@web.slice.service
+	systemd-run --slice=web.slice --unit=web sh -c "$inside" 5
+	limited web.slice 5
+	systemctl stop web.slice
+	gone web.slice
+}
+
+changed_while_it_runs() {
+	systemd-run --slice=web.slice --unit=web sh -c "$inside" 5
+	limited web.slice 5
+	limit web web.slice 8
+	ioasidctl apply
+	is 8 cat $root/web.slice/ioasids.max
+	is 5 cat $root/web.slice/ioasids.current
+	systemctl stop web.slice
+	gone web.slice
+}
+
+nested() {
+	printf '[Limit]\nUnit=team.slice\nMax=7\n[Limit]\nUnit=team-a.slice\nMax=4\n' >/etc/ioasids.d/team.conf
+	ioasidctl apply
+	systemd-run --slice=team-a.slice --unit=team-a sh -c "$inside" 4
+	limited team.slice/team-a.slice 4
+	is 4 cat $root/team.slice/ioasids.current
+	systemd-run --slice=team-b.slice --unit=team-b sh -c "$inside" 3
+	limited team.slice 7
+	is 3 cat $root/team.slice/team-b.slice/ioasids.current
+	systemctl stop team.slice
+	gone team.slice
+}
+
+# service NAME [LINE...]: one that takes three, and may have three.
+service() {
+	local name=$1
+	shift
+	{
+		printf '[Service]\n'
+		printf '%s\n' "$@"
+		# shellcheck disable=SC2016
+		printf 'ExecStart=sh -c "%s" 3\n' "${inside//'$'/'$$'}"
+	} >"/etc/systemd/system/$name.service"
+	limit "$name" "$name.service" 3
+}
+
+services_by_one_command() {
+	chmod 666 /dev/ioasid
+	service plain
+	service -dash
+	service guarded User=nobody ProtectControlGroups=yes
+	service delegated Delegate=yes
+	service refused
+	make_box /run/rooted
+	service rooted RootDirectory=/run/rooted
+	service overridden
+	mkdir -p /etc/systemd/system/overridden.service.d
+	printf '[Service]\nExecStartPre=\nExecStartPre=true\n' >/etc/systemd/system/overridden.service.d/override.conf
+	ioasidctl apply
+}
+
+a_service() {
+	# Another cgroup of that name is not it.
+	mkdir "$root/$1.service"
+	systemctl start -- "$1.service"
+	limited "system.slice/$1.service" 3
+	systemctl restart -- "$1.service"
+	limited "system.slice/$1.service" 3
+}
+
+services_keep_their_limits() {
+	local name
+	systemctl daemon-reload
+	for name in plain -dash guarded delegated overridden; do
+		is 3 cat "$root/system.slice/$name.service/ioasids.max"
+		systemctl stop -- "$name.service"
+		eventually test ! -e "$root/system.slice/$name.service"
+		rmdir "$root/$name.service"
+	done
+	gone system.slice/plain.service
+}
+
+# Files of the kernel could have the name of one, so that systemd calls its cgroup another.
+slices_with_odd_names() {
+	printf '[Limit]\nUnit=cpu.slice\nMax=2\n[Limit]\nUnit=odd..er-in.slice\nMax=3\n' >/etc/ioasids.d/odd.conf
+	ioasidctl apply
+	systemd-run --slice=cpu.slice --unit=odd1 sh -c "$inside" 2
+	systemd-run --slice=odd..er-in.slice --unit=odd2 sh -c "$inside" 3
+	limited _cpu.slice 2
+	limited odd..er.slice/odd..er-in.slice 3
+	systemctl stop cpu.slice odd..er.slice
+	gone _cpu.slice
+	gone odd..er.slice
+	rm /etc/ioasids.d/odd.conf
+}
+
+# What cannot be read, and what makes no sense, is said and hinders nothing else.
+what_is_wrong_in_one_file() {
+	ln -s /nowhere /etc/ioasids.d/wrong1.conf
+	mkdir /etc/ioasids.d/wrong2.conf
+	printf 'Unit=kept.slice\nMix=4\nMax=5\nUnit=lost.service\nMax=6\n' >/etc/ioasids.d/wrong3.conf
+	limit wrong4 "$(printf 'n%.0s' {1..230}).service" 1
+	limit wrong5 right.slice 1
+	dmesg --clear
+	systemctl daemon-reload
+	dmesg >/run/complaints
+	for complaint in '1.conf: cannot be read: No such file or directory' '2.conf: cannot be read: Is a directory' \
+		"3.conf:2: unknown line 'Mix=4'; there are [[]Limit], Unit= and Max=" \
+		"3.conf:4: a second Unit 'lost.service'; each limit but the first begins with [[]Limit]" \
+		"3.conf:5: a second Max '6'; *" "4.conf:1: Unit is 'nnnn*'; it should have no more than 233 characters"; do
+		is "*ioasids-generator: /etc/ioasids.d/wrong$complaint*" cat /run/complaints
+	done
+	[ -e /run/systemd/generator/kept.slice.d/zz-ioasids.conf ]
+	[ -e /run/systemd/generator/right.slice.d/zz-ioasids.conf ]
+	[ ! -e /run/systemd/generator/lost.service.d ]
+	rm -r /etc/ioasids.d/wrong?.conf
+}
+
+# All others are, be it that they run already.
+one_that_cannot_be_limited() {
+	local status=0
+	mkdir -p $root/busy.slice/busy-in.slice $root/plain.service
+	sleep infinity &
+	echo $! >$root/busy.slice/cgroup.procs
+	systemctl start plain
+	limit apply1 busy-in.slice 3
+	limit plain plain.service 4
+	ioasidctl apply >/run/applied 2>&1 || status=$?
+	is '*/busy.slice has processes of its own*' cat /run/applied
+	[ $status = 1 ]
+	is 4 cat $root/system.slice/plain.service/ioasids.max
+	kill %sleep
+	wait
+	systemctl stop plain
+	rm /etc/ioasids.d/apply1.conf
+	limit plain plain.service 3
+	rmdir $root/busy.slice/busy-in.slice $root/busy.slice $root/plain.service
+}
+
+# A service that cannot be limited must not run without a limit.
+a_service_without_its_limit_does_not_start() {
+	mount --bind /dev/null /usr/bin/ioasidctl
+	systemctl start refused && status=0 || status=$?
+	umount /usr/bin/ioasidctl
+	[ $status != 0 ]
+	systemctl reset-failed refused
+}
+
+# What limits it is not in there.
+a_service_with_its_own_root_does_not_start() {
+	not systemctl start rooted
+	is '*path=/usr/bin/ioasidctl *status=203*' systemctl show --property=ExecStartPre rooted
+	systemctl reset-failed rooted
+}
+
+users() {
+	limit users user@.service 7
+	ioasidctl apply
+	make_user
+	eventually is 7 cat "$root/$manager/ioasids.max"
+	# He runs already, and has another limit.
+	limit users user@.service 6
+	is '*WRONG: user@1000.service is limited to 6, as /etc/ioasids.d/users.conf says: it is 7*' ioasidctl check
+	ioasidctl apply
+	is 6 cat "$root/$manager/ioasids.max"
+	as_user systemd-run --user --unit=hold sh -c "$inside" 6
+	limited $manager 6
+	systemctl daemon-reload
+	as_user systemctl --user daemon-reload
+	is 6 cat "$root/$manager/ioasids.max"
+	as_user systemctl --user stop hold
+	eventually is 0 cat "$root/$manager/ioasids.current"
+}
+
+# All that is theirs, and one of them has another limit.
+users_with_their_sessions() {
+	local slice=user.slice/user-1000.slice
+	limit all user-.slice 9
+	limit one user-1000.slice 8
+	ioasidctl apply
+	is 8 cat $root/$slice/ioasids.max
+	rm /etc/ioasids.d/one.conf
+	systemctl daemon-reload
+	systemctl stop user-1000.slice
+	systemctl start user@1000.service
+	is 9 cat $root/$slice/ioasids.max
+	is 6 cat "$root/$manager/ioasids.max"
+	systemd-run --slice=user-1000.slice --unit=session sh -c "$inside" 9
+	limited $slice 9
+	systemctl stop session
+	rm /etc/ioasids.d/all.conf
+	ioasidctl set user-1000.slice max
+}
+
+users_cannot_raise_it() {
+	fails 1 '*Permission denied' as_user ioasidctl set user@1000.service max
+	# What is below is theirs.
+	as_user ioasidctl run --max=2 -- sh -c "$inside" 2 &
+	eventually is '* 2 2 *' ioasidctl ls -n -o MAX,CURRENT /$manager
+	as_user systemctl --user stop 'run-*.scope'
+	wait
+}
+
+# What is read in systemd's documentation does not help: research that is to hold.
+conditions_do_not_tell() {
+	is '*ignoring*' systemd-analyze verify /etc/systemd/system/delegates.service
+	is 'active' systemctl is-active condition.service
+}
+
+facts() {
+	printf '[Service]\nDelegate=ioasids\nExecStart=sleep infinity\n' >/etc/systemd/system/delegates.service
+	printf '[Unit]\nConditionControlGroupController=nonsense\n[Service]\nExecStart=sleep infinity\n' \
+		>/etc/systemd/system/condition.service
+	systemctl daemon-reload
+	systemctl start condition.service
+	conditions_do_not_tell
+	systemctl stop condition.service
+	rm /etc/systemd/system/{condition,delegates}.service
+	fails 1 '*IOASIDSMax*' systemd-run -p X-IOASIDSMax=5 true
+}
+
+check 'systemd: a file of two lines and one command limit a slice' two_lines_and_one_command
+check 'systemd: the limit survives daemon-reload' survives systemctl daemon-reload
+check 'systemd: the limit survives daemon-reexec' survives systemctl daemon-reexec
+check 'systemd: the limit survives set-property' survives systemctl set-property web.slice TasksMax=1000
+check 'systemd: the limit survives units that start and stop' survives starts_and_stops
+check 'systemd: a slice that was stopped has its limit when it starts again' stop_and_start
+check 'systemd: a limit is changed while the slice is in use' changed_while_it_runs
+check 'systemd: slices in slices, each with its limit' nested
+check 'systemd: slices with odd names' slices_with_odd_names
+check 'systemd: what is wrong in one file hinders no other' what_is_wrong_in_one_file
+check 'systemd: services, limited by one command' services_by_one_command
+check 'systemd: a service' a_service plain
+check 'systemd: a service whose name begins with a dash' a_service -dash
+check 'systemd: a service of a user, with ProtectControlGroups' a_service guarded
+check 'systemd: a service with Delegate' a_service delegated
+check 'systemd: a service with a drop-in that takes others away' a_service overridden
+check 'systemd: a service with a root of its own does not start' a_service_with_its_own_root_does_not_start
+check 'systemd: services keep their limits in a daemon-reload' services_keep_their_limits
+check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
+check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start
+check 'systemd: the manager of each user' users
+check 'systemd: each user, with his sessions' users_with_their_sessions
+check 'systemd: a user cannot raise his limit, and can set lower ones' users_cannot_raise_it
+check 'systemd: it does not know the controller' facts

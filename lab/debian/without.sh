@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2086,SC2154
+#
+# The same guest without the controller: nothing fails because of that, and ioasidctl
+# tells the reason.
+
+nothing_fails() {
+	is '*0 loaded units listed*' systemctl --failed
+	printf '[Service]\nExecStart=sleep infinity\n' >/etc/systemd/system/idle.service
+	limit idle idle.service 3
+	systemctl daemon-reload
+	systemctl start idle
+	is 'active' systemctl is-active idle
+	systemctl stop idle
+	systemd-run --slice=web.slice --wait true
+	# This user lingers, and the user's manager has a limit.
+	eventually is 'active' systemctl is-active user@1000.service
+	eventually is '*ioasidctl*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u user@1000.service
+	eventually is '*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u ioasids-limit@web.slice.service
+}
+
+is_told() {
+	fails 4 'WRONG: the kernel has the controller: cgroup_disable=ioasids is on its command line' ioasidctl check
+	for command in ls top events 'show /' 'set web.slice 5' 'enable /' 'disable /' 'run -m 5 -- true' apply; do
+		# shellcheck disable=SC2086
+		fails 4 "*cgroup.controllers does not have ioasids: 'ioasidctl check' says why" ioasidctl $command
+	done
+	fails 0 '*nothing is limited' ioasidctl set --create --try new.slice 5
+	[ ! -e $root/new.slice ]
+	# IDs can be allocated all the same.
+	is 1 ioasid-hold --alloc=1
+}
+
+check 'without the controller: units start, and the journal says so' nothing_fails
+check 'without the controller: ioasidctl says why' is_told

@@ -1,0 +1,77 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2016,SC2254
+#
+# An administrator's session with the controller in the small guest: the commands, what
+# they print, and whether that is what they should print.
+
+steps=0 wrong=0
+
+printed() { case $(tr -s '\n' ' ' </tmp/printed) in ${1:+$1 }) ;; *) false ;; esac }
+
+# try PATTERN COMMAND: runs COMMAND and compares its output, joined to one line, with
+# PATTERN. A command in the background is given a minute for it, and a file is read
+# again for as long.
+try() {
+	eval "$2" >/tmp/printed 2>&1
+	for _ in $(seq 600); do
+		printed "$1" && break
+		case $2 in
+		*'&') sleep 0.1 ;;
+		cat*) sleep 0.1; eval "$2" >/tmp/printed 2>&1 ;;
+		*) break ;;
+		esac
+	done
+	echo "# $2"
+	cat /tmp/printed
+	steps=$((steps + 1))
+	printed "$1" || { wrong=$((wrong + 1)); echo "^^^ WRONG, should be: $1"; }
+}
+
+title() { printf '\n%s\n\n' "$*"; }
+
+cd /sys/fs/cgroup || exit
+title 'A cgroup whose processes may hold five IDs:'
+try '' 'echo +ioasids > cgroup.subtree_control'
+try '' 'mkdir job'
+try 'max' 'cat job/ioasids.max'
+try '' 'echo 5 > job/ioasids.max'
+try '' 'echo $$ > job/cgroup.procs'
+
+title 'One of them takes five, another wants a sixth:'
+try '1 2 3 4 5' 'ioasid-hold --alloc=5 --hold --free=all --hold &'
+try '5' 'cat job/ioasids.current'
+try 'ioasid-hold: IOASID_REQUEST_ALLOC: EAGAIN*' 'ioasid-hold --alloc=1'
+try 'max 1 alloc_fail 1' 'cat job/ioasids.events'
+try '5' 'cat job/ioasids.current'
+
+title 'The first gives its IDs back:'
+try '' 'kill -USR1 $!'
+try '0' 'cat job/ioasids.current'
+try '5' 'cat job/ioasids.peak'
+try '' 'kill $!; wait'
+
+title 'A reservation is made as a whole or not at all:'
+try 'ioasid-hold: IOASID_SET_QUOTA: EAGAIN*' 'ioasid-hold --reserve=10'
+try '0' 'cat job/ioasids.current'
+try 'bits * quota 4 allocated 0 available 4' 'ioasid-hold --reserve=4 --info'
+
+title 'A limit holds for everything below it:'
+try '' 'mkdir -p team/web'
+try '' 'echo +ioasids > team/cgroup.subtree_control'
+try '' 'echo 3 > team/ioasids.max'
+try '' 'echo $$ > team/web/cgroup.procs'
+try 'max' 'cat team/web/ioasids.max'
+try '1 2 3 ioasid-hold: IOASID_REQUEST_ALLOC: EAGAIN*' 'ioasid-hold --alloc=4'
+try 'max 0 alloc_fail 1' 'cat team/web/ioasids.events'
+try 'max 1 alloc_fail 1' 'cat team/ioasids.events'
+
+title 'A process that is killed leaves nothing behind:'
+try '1 2 3' 'ioasid-hold --alloc=3 --hold &'
+try '3' 'cat team/ioasids.current'
+try '' 'kill -KILL $!; wait'
+try '0' 'cat team/ioasids.current'
+try 'total * kernel 0 user 0 available *' 'cat ioasids.capacity'
+
+[ $wrong = 0 ] || { title "WRONG: $wrong of $steps steps failed; they are marked by ^^^"; exit 1; }
+title "All $steps steps passed."

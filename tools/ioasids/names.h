@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * From what users call a cgroup to the cgroup.
+ */
+#ifndef _NAMES_H
+#define _NAMES_H
+
+#include "bus.h"
+
+int find_units(const char *name, struct unit **units, size_t *count);
+void free_units(struct unit *units, size_t count);
+
+int cgroup_find(const char *name, char **cgroup);
+int cgroup_find_or_make(const char *name, char **cgroup);
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "cgroup.h"
+#include "ioasidctl.h"
+#include "names.h"
+
+int need_max(const char *text, __u64 *max)
+{
+	if (parse_max(text, max))
+		return 0;
+	return fail(BAD_USAGE, "'%s' is no limit: it should be 'max' or a number from 0 to %lld",
+		    text, LLONG_MAX);
+}
+
+int command_set(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "create", no_argument, NULL, 'c' },
+		{ "here", no_argument, NULL, 'H' },
+		{ "try", no_argument, NULL, 't' },
+		{ }
+	};
+	struct switches switches = { };
+	char *cgroup = NULL;
+	int status;
+	bool has;
+	__u64 max;
+
+	status = parse_switches(argc, argv, "+ct", options, &switches);
+	if (!status)
+		status = need_arguments(argc, argv, 2 - switches.here, 2 - switches.here);
+	if (!status)
+		status = need_max(argv[argc - 1], &max);
+	if (!status)
+		status = need_controller_or_try(&switches, &has);
+	if (status || !has)
+		return status;
+	if (switches.here)
+		status = cgroup_here(&cgroup);
+	else if (switches.c)
+		status = cgroup_find_or_make(argv[optind], &cgroup);
+	else
+		status = cgroup_find(argv[optind], &cgroup);
+	if (!status && switches.c)
+		status = cgroup_switch_on(cgroup);
+	if (!status)
+		status = cgroup_limit(cgroup, max);
+	free(cgroup);
+	return status;
+}
