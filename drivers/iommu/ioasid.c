@@ -35,6 +35,11 @@
  *   set->mutex		process context; changing the owner, private IDs
  *   capacity_mutex	process context; IOMMUs that register
  *
+ * Memory. The IDs that user space takes are accounted to its memcg. What there is once
+ * for an mm, its PASID included, is not: it is allocated under locks that others wait
+ * for, as misc_mtx and iommu_sva_lock, and should not reclaim for one memcg there. The
+ * xarray's nodes are not, as all of the machine's are some 10 MB.
+ *
  * Notifiers are called without locks. IDs, sets and ioasid_mm are freed after a grace
  * period of RCU. Functions that make a set or an ID, change a quota, close a set, or
  * deal with private IDs and notifiers run in process context and may sleep. All others
@@ -68,7 +73,6 @@ struct ioasid_chain {
 enum ioasid_sharer {
 	IOASID_SHARER_USER	= BIT(0),	/* ioasid_set_alloc() */
 	IOASID_SHARER_SVA	= BIT(1),	/* ioasid_mm_alloc() */
-	IOASID_SHARER_LEAVING	= BIT(2),	/* IOASID_SHARER_USER is about to leave */
 };
 
 struct ioasid_mm {
@@ -110,8 +114,8 @@ struct ioasid {
 	};
 };
 
-static DEFINE_XARRAY_FLAGS(ioasids, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
-static DEFINE_XARRAY_FLAGS(sets, XA_FLAGS_LOCK_IRQ | XA_FLAGS_ACCOUNT);
+static DEFINE_XARRAY_FLAGS(ioasids, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_IRQ);
+static DEFINE_XARRAY_FLAGS(sets, XA_FLAGS_LOCK_IRQ);
 static struct kmem_cache *ioasid_cache;
 static struct workqueue_struct *ioasid_wq;
 
@@ -148,7 +152,7 @@ static void capacity_uncharge(struct ioasid_set *set, u32 n)
 {
 	if (!set->mm)
 		atomic_sub(n, &capacity_kernel);
-	WARN_ON_ONCE(atomic_add_return(n, &capacity_left) > IOASID_MAX);
+	WARN_ON_ONCE(atomic_add_return(n, &capacity_left) > (int)IOASID_MAX);
 }
 
 void ioasid_get_capacity(struct ioasid_capacity *cap)
@@ -354,7 +358,7 @@ static struct ioasid_mm *mm_of(struct mm_struct *mm)
 	if (imm)
 		return imm;
 
-	imm = kzalloc(sizeof(*imm), GFP_KERNEL_ACCOUNT);
+	imm = kzalloc(sizeof(*imm), GFP_KERNEL);
 	if (!imm)
 		return ERR_PTR(-ENOMEM);
 	spin_lock_init(&imm->lock);
@@ -368,9 +372,11 @@ static struct ioasid_mm *mm_of(struct mm_struct *mm)
 	return other ?: imm;
 }
 
+/* A kernel thread that borrows the mm is no process of it. */
 static bool mm_is_current(struct ioasid_mm *imm)
 {
-	return imm && current->mm && READ_ONCE(current->mm->ioasid_mm) == imm;
+	return imm && current->mm && !(current->flags & PF_KTHREAD) &&
+		READ_ONCE(current->mm->ioasid_mm) == imm;
 }
 
 /*
@@ -515,7 +521,7 @@ static int set_own(struct ioasid_set *set)
 	return ret;
 }
 
-/* That the number of execs is the same shows it, even if the leader has exited. */
+/* It is as long as it has not called exec since, which leaders that exited show, too. */
 static bool set_owner_is_in_mm(struct ioasid_set *set)
 {
 	struct task_struct *task;
@@ -559,7 +565,7 @@ static struct ioasid_set *set_make(struct ioasid_mm *imm)
 	struct ioasid_set *set;
 	int ret = 0;
 
-	set = kzalloc(sizeof(*set), GFP_KERNEL_ACCOUNT);
+	set = kzalloc(sizeof(*set), GFP_KERNEL);
 	if (!set)
 		return ERR_PTR(-ENOMEM);
 
@@ -811,9 +817,7 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 	if (min > max)
 		return -EINVAL;
 
-	/* The kernel can want IDs before there is a cache. */
-	id = ioasid_cache ? kmem_cache_alloc(ioasid_cache, GFP_KERNEL) :
-			    kmalloc(sizeof(*id), GFP_KERNEL_ACCOUNT);
+	id = user ? kmem_cache_alloc(ioasid_cache, GFP_KERNEL) : kmalloc(sizeof(*id), GFP_KERNEL);
 	if (!id)
 		return -ENOMEM;
 
@@ -1075,25 +1079,17 @@ EXPORT_SYMBOL_GPL(ioasid_notify);
 /* The end of a set of an mm */
 
 /*
- * What user space has in the set goes. An mm that ends and a descriptor that is
- * closed can both get here: the second does nothing.
+ * What user space has in the set goes. An mm that ends and a descriptor that is closed
+ * can both be here at once: each step can be done twice, and neither relies on how
+ * fast the other is.
  */
 static void set_end_use(struct ioasid_set *set)
 {
 	struct ioasid_mm *imm = set->mm;
-	bool first;
-
-	spin_lock_irq(&imm->lock);
-	first = (imm->sharers & (IOASID_SHARER_USER | IOASID_SHARER_LEAVING)) == IOASID_SHARER_USER;
-	if (first)
-		imm->sharers |= IOASID_SHARER_LEAVING;
-	spin_unlock_irq(&imm->lock);
-	if (!first)
-		return;
 
 	set_free_ids(set, true);
 	set_withdraw_quota(set);
-	mm_leave(imm, IOASID_SHARER_USER | IOASID_SHARER_LEAVING);
+	mm_leave(imm, IOASID_SHARER_USER);
 }
 
 void ioasid_set_close(struct ioasid_set *set)

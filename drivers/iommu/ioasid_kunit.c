@@ -451,66 +451,26 @@ static void pasid_outlives_the_address_space(struct kunit *test)
 	mmdrop(mm);
 }
 
-struct asker {
-	struct mm_struct	*mm;
-	struct ioasid_set	*set;
-	struct completion	asked;
-	int			id;
-};
-
-static int ask_in_mm(void *data)
-{
-	struct asker *asker = data;
-
-	kthread_use_mm(asker->mm);
-	asker->id = ioasid_alloc_user(asker->set, BASE, IOASID_MAX);
-	complete(&asker->asked);
-	while (!kthread_should_stop())
-		usleep_range(1000, 2000);
-	kthread_unuse_mm(asker->mm);
-	return 0;
-}
-
-static void set_goes_to_the_next_asker_when_its_owner_is_gone(struct kunit *test)
+static void kernel_thread_that_borrows_the_mm_does_not_become_the_owner(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
-	struct asker asker = { .mm = t->mm };
-	struct task_struct *task;
-	int i;
+	struct ioasid_set *set = ioasid_set_alloc(t->mm, 0);
+	struct pid *owner;
 
-	/* It was made by a process that is not in the mm. */
-	asker.set = ioasid_set_alloc(t->mm, 0);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, asker.set);
-	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(asker.set, BASE, IOASID_MAX), BASE);
-	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(current));
-
-	init_completion(&asker.asked);
-	task = kthread_run(ask_in_mm, &asker, "ask");
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	wait_for_completion(&asker.asked);
-	KUNIT_EXPECT_EQ(test, asker.id, BASE + 1);
-	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(task));
-
-	/* It stays the owner as long as it is there, whoever asks. */
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
+	/* As if it had been made by a process that has left the mm. */
+	owner = set->owner;
+	set->owner = find_get_pid(1);
+	set->owner_exec_id = U64_MAX;
 	kthread_use_mm(t->mm);
-	KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 5), 0);
-	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(task));
+	KUNIT_EXPECT_FALSE(test, ioasid_set_is_current(set));
+	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(set, 5), 0);
 	kthread_unuse_mm(t->mm);
-	KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 4), 0);
-	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(task));
-
-	kthread_stop(task);
-	KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 3), 0);
-	KUNIT_EXPECT_PTR_NE(test, asker.set->owner, task_tgid(current));
-	kthread_use_mm(t->mm);
-	/* The thread has said that it ends, and may still be about to. */
-	for (i = 0; i < 10000 && asker.set->owner != task_tgid(current); i++) {
-		KUNIT_EXPECT_EQ(test, ioasid_set_quota(asker.set, 3), 0);
-		usleep_range(1000, 2000);
-	}
-	kthread_unuse_mm(t->mm);
-	KUNIT_EXPECT_PTR_EQ(test, asker.set->owner, task_tgid(current));
-	ioasid_set_close(asker.set);
+	KUNIT_EXPECT_PTR_NE(test, set->owner, task_tgid(current));
+	put_pid(set->owner);
+	set->owner = owner;
+	ioasid_set_close(set);
 }
 
 /* What DOC: states of an ID says, line by line. */
@@ -1126,6 +1086,7 @@ static void capacity_is_that_of_the_widest_iommu(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, 1, IOASID_MAX, NULL), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, ioasid_set_quota(t->kernel, 1), -ENOSPC);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, 0x10000, IOASID_MAX, NULL), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, ioasid_set_quota(set, 0xffff), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, 0x10000), 0);
 	ioasid_set_put(set);
 	ioasid_get_capacity(&cap);
@@ -1147,17 +1108,6 @@ static void capacity_is_that_of_the_widest_iommu(struct kunit *test)
 
 	capacity_bound = bound;
 	reset_capacity(widest, total);
-}
-
-static void ids_can_be_had_before_there_is_a_cache(struct kunit *test)
-{
-	struct ioasid_test *t = test->priv;
-	struct kmem_cache *cache = ioasid_cache;
-
-	ioasid_cache = NULL;
-	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, IOASID_MAX, NULL), BASE);
-	ioasid_cache = cache;
-	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
 }
 
 /* What debugfs shows, on one line each. */
@@ -1425,7 +1375,7 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(kernel_ids_survive_the_close),
 	KUNIT_CASE(set_ends_with_the_address_space),
 	KUNIT_CASE(pasid_outlives_the_address_space),
-	KUNIT_CASE(set_goes_to_the_next_asker_when_its_owner_is_gone),
+	KUNIT_CASE(kernel_thread_that_borrows_the_mm_does_not_become_the_owner),
 	KUNIT_CASE(calls_in_all_states),
 	KUNIT_CASE(id_is_owned_by_the_mm_of_its_set),
 	KUNIT_CASE(sets_are_found_by_their_ids_and_mms),
@@ -1439,7 +1389,6 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(unregistering_waits_for_notifiers),
 	KUNIT_CASE(queued_work_is_done_in_order),
 	KUNIT_CASE(capacity_is_that_of_the_widest_iommu),
-	KUNIT_CASE(ids_can_be_had_before_there_is_a_cache),
 	KUNIT_CASE(debugfs_shows_the_sets),
 #ifdef CONFIG_FAILSLAB
 	KUNIT_CASE(want_of_memory_changes_nothing),

@@ -16,8 +16,9 @@
 #include <linux/init.h>
 #include <linux/ioasid.h>
 #include <linux/miscdevice.h>
-#include <linux/seq_file.h>
+#include <linux/nospec.h>
 #include <linux/sched.h>
+#include <linux/seq_file.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/ioasid.h>
 
@@ -146,7 +147,10 @@ static long ioasid_user_ioctl(struct file *file, unsigned int number, unsigned l
 	unsigned int nr = _IOC_NR(number) - IOASID_BASE;
 	int ret;
 
-	if (nr >= ARRAY_SIZE(ioasid_user_ops) || ioasid_user_ops[nr].number != number)
+	if (nr >= ARRAY_SIZE(ioasid_user_ops))
+		return -ENOTTY;
+	nr = array_index_nospec(nr, ARRAY_SIZE(ioasid_user_ops));
+	if (ioasid_user_ops[nr].number != number)
 		return -ENOTTY;
 	if (!ioasid_set_is_current(cmd.set))
 		return -EPERM;

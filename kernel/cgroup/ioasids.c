@@ -12,8 +12,8 @@
  * An account is the charge of one set of IDs, embedded in the allocator's set. It
  * knows the thread group that owns it and the cgroup that pays for it, to which it
  * holds a reference. The root counts nothing; an account that it pays for has a NULL
- * payer. signal->ioasids lists the accounts of a thread group. Accounts, and entries
- * of that list, are freed after a grace period of RCU.
+ * payer. pid->ioasids lists the accounts of a thread group. Accounts, and entries of
+ * that list, are freed after a grace period of RCU.
  *
  * Opening an account enters it in the list, then picks the payer under css_set_lock.
  * A migration switches tasks under css_set_lock, then walks their lists. So either
@@ -21,7 +21,7 @@
  * account->lock guards the account: its charge, payer and owner; cgroup->lock the
  * accounts that a cgroup pays for. The counts of cgroups are atomics and order
  * nothing. These locks are taken with interrupts off, each inside those before it;
- * the bit that locks signal->ioasids, inside none:
+ * the bit that locks pid->ioasids, inside none:
  *
  *   ioasids_...             sleeps  takes                               called from
  *   account_open            yes     css_set_, account-, cgroup->lock    the owner
@@ -37,9 +37,9 @@
 #include <linux/ctype.h>
 #include <linux/ioasid.h>
 #include <linux/ioasids_cgroup.h>
+#include <linux/pid.h>
 #include <linux/ratelimit.h>
 #include <linux/rculist_bl.h>
-#include <linux/refcount.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -61,11 +61,9 @@ struct ioasids_cgroup {
 	struct ioasids_cgroup		*parent;
 	unsigned int			level;
 	atomic64_t			max;
+	struct ioasids_cgroup		*limiter;	/* last to refuse a request made here */
 
-	/* The cgroup whose limit last refused a request made here: a hint, or NULL. */
-	struct ioasids_cgroup		*limiter;
-
-	/* Away from what only changes when an administrator changes it. */
+	/* The lines above change only when an administrator changes them. */
 	atomic64_t			count ____cacheline_aligned;
 	atomic64_t			peak;	/* see ioasids_sub() */
 
@@ -78,10 +76,10 @@ struct ioasids_cgroup {
 	atomic64_t			events_local[NR_IOASIDS_EVENTS];
 };
 
-/* An entry of @signal->ioasids, with a reference to @signal */
+/* An entry of @pid->ioasids */
 struct ioasids_owner {
 	struct ioasids_account		*acct;
-	struct signal_struct		*signal;
+	struct pid			*pid;		/* with a reference */
 	struct hlist_bl_node		node;
 	u64				migration;	/* the last that has moved it */
 	struct rcu_head			rcu;
@@ -131,10 +129,12 @@ static noinline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cg
 		WARN_ON_ONCE(atomic64_sub_return_relaxed(n, &cg->count) < 0);
 }
 
-/* noinline: keeps this slow path's register saves out of ioasids_try_charge(). */
+/* noinline: keeps the register saves of slow paths out of ioasids_try_charge(). */
 static noinline int ioasids_refuse(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit,
-				   struct ioasids_refusal *refusal)
+				   u32 added, struct ioasids_refusal *refusal)
 {
+	if (added)
+		ioasids_revert(cg, limit, added);
 	css_get(&cg->css);	/* which has a reference to its ancestors */
 	refusal->cg = cg;
 	refusal->limit = limit;
@@ -148,7 +148,6 @@ void ioasids_report_refusal(struct ioasids_refusal *refusal)
 	static DEFINE_RATELIMIT_STATE(log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	struct ioasids_cgroup *cg = refusal->cg, *limit = refusal->limit, *p;
 
-	/* A user who can make cgroups, or switch the controller, can repeat this. */
 	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1 &&
 	    __ratelimit(&log_limit)) {
 		pr_info("cgroup: request refused by ioasids controller in ");
@@ -169,55 +168,63 @@ void ioasids_report_refusal(struct ioasids_refusal *refusal)
 	css_put(&cg->css);
 }
 
+static __always_inline int ioasids_climb(struct ioasids_cgroup *cg, u32 n,
+					 struct ioasids_refusal *refusal)
+{
+	for (struct ioasids_cgroup *p = cg; p; p = p->parent) {
+		u64 max = atomic64_read(&p->max);
+		s64 count;
+
+		if (likely(max == IOASIDS_MAX)) {
+			atomic64_add(n, &p->count);
+			continue;
+		}
+		count = atomic64_read(&p->count);
+		do {
+			if (unlikely((u64)count + n > max))
+				return ioasids_refuse(cg, p, n, refusal);
+		} while (!atomic64_try_cmpxchg_relaxed(&p->count, &count, count + n));
+	}
+	return 0;
+}
+
 /*
  * A request that cannot fit should add nothing anywhere: others would be refused for
  * it, or record it as the peak. A reservation, which can be large, looks at all limits
  * first; a single ID only if the limit that last refused one has none left. Otherwise
  * others can see 1 more for an instant. To exclude that takes a shared lock.
  */
+static noinline int ioasids_look(struct ioasids_cgroup *cg, u32 n, struct ioasids_refusal *refusal)
+{
+	struct ioasids_cgroup *p = READ_ONCE(cg->limiter);
+
+	if (n > 1 || !ioasids_left(p)) {
+		for (p = cg; p; p = p->parent) {
+			if (n > ioasids_left(p))
+				return ioasids_refuse(cg, p, 0, refusal);
+		}
+	}
+	return ioasids_climb(cg, n, refusal);
+}
+
 int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
 {
-	struct ioasids_cgroup *cg = acct->cg, *p;
+	struct ioasids_cgroup *cg = acct->cg;
 
 	lockdep_assert_held(&acct->lock);
 
 	if (!cg)
 		return 0;
-
-	p = READ_ONCE(cg->limiter);
-	if (n > 1 || (p && !ioasids_left(p))) {
-		for (p = cg; p; p = p->parent) {
-			if (n > ioasids_left(p))
-				return ioasids_refuse(cg, p, refusal);
-		}
-	}
-
-	for (p = cg; p; p = p->parent) {
-		u64 max = atomic64_read(&p->max);
-		s64 count;
-
-		if (max == IOASIDS_MAX) {
-			atomic64_add(n, &p->count);
-			continue;
-		}
-		count = atomic64_read(&p->count);
-		do {
-			if (unlikely((u64)count + n > max)) {
-				ioasids_revert(cg, p, n);
-				return ioasids_refuse(cg, p, refusal);
-			}
-		} while (!atomic64_try_cmpxchg_relaxed(&p->count, &count, count + n));
-	}
-	return 0;
+	if (unlikely(n > 1 || READ_ONCE(cg->limiter)))
+		return ioasids_look(cg, n, refusal);
+	return ioasids_climb(cg, 1, refusal);
 }
 
 void ioasids_uncharge(struct ioasids_account *acct, u32 n)
 {
-	struct ioasids_cgroup *p;
-
 	lockdep_assert_held(&acct->lock);
 
-	for (p = acct->cg; p; p = p->parent)
+	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent)
 		ioasids_sub(p, n);
 }
 
@@ -278,7 +285,7 @@ static void ioasids_move(struct ioasids_account *acct, struct ioasids_cgroup *to
 
 static void ioasids_link(struct ioasids_owner *owner, bool add)
 {
-	struct hlist_bl_head *list = &owner->signal->ioasids;
+	struct hlist_bl_head *list = &owner->pid->ioasids;
 	unsigned long flags;
 
 	local_irq_save(flags);
@@ -296,7 +303,7 @@ static void ioasids_owner_free(struct ioasids_owner *owner)
 	if (!owner)
 		return;
 	ioasids_link(owner, false);
-	put_signal_struct(owner->signal);
+	put_pid(owner->pid);
 	kfree_rcu(owner, rcu);
 }
 
@@ -307,12 +314,11 @@ int ioasids_account_open(struct ioasids_account *acct)
 	if (!cgroup_subsys_enabled(ioasids_cgrp_subsys))
 		return 0;
 
-	owner = kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
+	owner = kzalloc(sizeof(*owner), GFP_KERNEL);
 	if (!owner)
 		return -ENOMEM;
 	owner->acct = acct;
-	owner->signal = current->signal;
-	refcount_inc(&owner->signal->sigcnt);
+	owner->pid = get_pid(task_tgid(current));
 	ioasids_link(owner, true);
 
 	spin_lock_irq(&css_set_lock);
@@ -341,10 +347,7 @@ void ioasids_account_close(struct ioasids_account *acct)
 	ioasids_owner_free(owner);
 }
 
-/*
- * All threads of a process that migrate together go to the same place: the first
- * takes the accounts along. On v1 others can stay behind; the last to move decides.
- */
+/* The first of the threads of a process that migrate together takes its accounts along. */
 static void ioasids_attach(struct cgroup_taskset *tset)
 {
 	static u64 migration;	/* under cgroup_mutex, as all of this */
@@ -356,7 +359,7 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 	migration++;
 	cgroup_taskset_for_each(task, css, tset) {
 		rcu_read_lock();
-		hlist_bl_for_each_entry_rcu(owner, pos, &task->signal->ioasids, node) {
+		hlist_bl_for_each_entry_rcu(owner, pos, &task_tgid(task)->ioasids, node) {
 			if (owner->migration == migration)
 				break;
 			owner->migration = migration;
@@ -388,24 +391,29 @@ ioasids_css_alloc(struct cgroup_subsys_state *parent)
 }
 
 struct ioasids_stat {
+	struct cgroup_subsys_state *css;	/* whose file is read */
 	u64 allocated, charged, sets;
 };
 
+/* Removing a cgroup waits for the readers of its files. */
+static bool ioasids_must_stop(struct ioasids_stat *stat)
+{
+	return stat && (fatal_signal_pending(current) || stat->css->flags & CSS_DYING);
+}
+
 /*
  * Count the accounts of @cg or, without @stat, have the parent pay for them. Between
- * any two, others get the lock and the CPU. The cursor keeps the place; accounts that
- * come meanwhile are put before it. It passes cursors of others, which nobody pays for,
- * in batches.
+ * any two, others get the lock and the CPU: the cursor keeps the place, and accounts
+ * that come are put before it. Cursors of others have no payer; it passes 64 at a time.
  */
-static int ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
+static void ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 {
 	struct ioasids_account cursor = {}, *acct;
 	unsigned int passed = 0;
-	int ret = 0;
 
 	spin_lock_irq(&cg->lock);
 	list_add(&cursor.cg_node, &cg->accounts);
-	while (!ret && !list_is_last(&cursor.cg_node, &cg->accounts)) {
+	while (!list_is_last(&cursor.cg_node, &cg->accounts) && !ioasids_must_stop(stat)) {
 		acct = list_next_entry(&cursor, cg_node);
 		list_move(&cursor.cg_node, &acct->cg_node);
 		if (!acct->cg) {
@@ -429,13 +437,10 @@ static int ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 		}
 		rcu_read_unlock();
 		cond_resched();
-		if (stat && fatal_signal_pending(current))
-			ret = -EINTR;
 		spin_lock_irq(&cg->lock);
 	}
 	list_del(&cursor.cg_node);
 	spin_unlock_irq(&cg->lock);
-	return ret;
 }
 
 /* Accounts can outlive the tasks of their cgroup. */
@@ -488,9 +493,7 @@ static s64 ioasids_current_read(struct cgroup_subsys_state *css, struct cftype *
 
 static s64 ioasids_peak_read(struct cgroup_subsys_state *css, struct cftype *cft)
 {
-	struct ioasids_cgroup *cg = css_ioasids(css);
-
-	return max(atomic64_read(&cg->peak), atomic64_read(&cg->count));
+	return max(atomic64_read(&css_ioasids(css)->peak), ioasids_current_read(css, cft));
 }
 
 static int ioasids_events_show(struct seq_file *m, void *v)
@@ -506,24 +509,24 @@ static int ioasids_events_show(struct seq_file *m, void *v)
 /* A snapshot: what is taken, given back or moved meanwhile may count or not. */
 static int ioasids_stat_show(struct seq_file *m, void *v)
 {
+	struct ioasids_stat stat = { .css = seq_css(m) };
 	struct cgroup_subsys_state *css;
-	struct ioasids_stat stat = {};
-	int ret = 0;
 
 	rcu_read_lock();
-	css_for_each_descendant_pre(css, seq_css(m)) {
+	css_for_each_descendant_pre(css, stat.css) {
+		if (ioasids_must_stop(&stat))
+			break;
 		if (!css_tryget(css))
 			continue;
 		rcu_read_unlock();
-		ret = ioasids_walk(css_ioasids(css), &stat);
+		ioasids_walk(css_ioasids(css), &stat);
+		cond_resched();
 		rcu_read_lock();
 		css_put(css);
-		if (ret)
-			break;
 	}
 	rcu_read_unlock();
-	if (ret)
-		return ret;
+	if (ioasids_must_stop(&stat))
+		return -ENODEV;
 
 	seq_printf(m, "allocated %llu\nreserved %llu\nsets %llu\n", stat.allocated,
 		   stat.charged > stat.allocated ? stat.charged - stat.allocated : 0, stat.sets);
@@ -552,14 +555,14 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 	if (!size)
 		return;
 
-	/* css_set_lock keeps the hierarchy of the root, which v1 can unmount. */
+	/* css_set_lock keeps the root's hierarchy. A v1 one that is being mounted has no links. */
 	spin_lock_irq(&css_set_lock);
 	spin_lock(&acct->lock);
 	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
-	if (acct->owner)
-		len = cgroup_path_ns_locked(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
+	if (!acct->owner || list_empty(&css->cgroup->cset_links))
+		len = strscpy(buf, acct->owner ? "/" : "-", size);
 	else
-		len = strscpy(buf, "-", size);
+		len = cgroup_path_ns_locked(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
 	spin_unlock(&acct->lock);
 	spin_unlock_irq(&css_set_lock);
 

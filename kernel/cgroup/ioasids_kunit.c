@@ -371,7 +371,7 @@ static void offline_hands_accounts_to_the_parent(struct kunit *test)
 
 static u64 sets_in(struct ioasids_cgroup *cg)
 {
-	struct ioasids_stat stat = {};
+	struct ioasids_stat stat = { .css = &cg->css };
 
 	ioasids_walk(cg, &stat);
 	return stat.sets;
