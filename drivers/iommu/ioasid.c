@@ -372,11 +372,15 @@ static struct ioasid_mm *mm_of(struct mm_struct *mm)
 	return other ?: imm;
 }
 
-/* A kernel thread that borrows the mm is no process of it. */
 static bool mm_is_current(struct ioasid_mm *imm)
 {
-	return imm && current->mm && !(current->flags & PF_KTHREAD) &&
-		READ_ONCE(current->mm->ioasid_mm) == imm;
+	return imm && current->mm && READ_ONCE(current->mm->ioasid_mm) == imm;
+}
+
+/* A kernel thread that borrows the mm is not. */
+static bool current_is_process_of(struct ioasid_mm *imm)
+{
+	return mm_is_current(imm) && !(current->flags & PF_KTHREAD);
 }
 
 /*
@@ -513,7 +517,8 @@ static int set_own(struct ioasid_set *set)
 		spin_lock_irq(&set->account.lock);
 		old = set->owner;
 		set->owner = get_pid(task_tgid(current));
-		set->owner_exec_id = mm_is_current(set->mm) ? current->self_exec_id : U64_MAX;
+		set->owner_exec_id = current_is_process_of(set->mm) ? current->self_exec_id :
+								      U64_MAX;
 		spin_unlock_irq(&set->account.lock);
 		put_pid(old);
 	}
@@ -548,7 +553,7 @@ static int set_lock(struct ioasid_set *set)
 
 	for (;;) {
 		spin_lock_irq(&set->account.lock);
-		if (!mm_is_current(set->mm) || set->owner == task_tgid(current) ||
+		if (!current_is_process_of(set->mm) || set->owner == task_tgid(current) ||
 		    set_owner_is_in_mm(set))
 			return 0;
 		spin_unlock_irq(&set->account.lock);

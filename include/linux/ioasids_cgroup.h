@@ -64,8 +64,7 @@ struct ioasids_refusal {
 
 /**
  * ioasids_account_open() - make the caller's thread group own an account
- * @acct: the account; the caller makes sure that it is opened or closed by one task
- *	at a time
+ * @acct: the account; the caller lets one task at a time open it
  *
  * The caller's cgroup pays from here on, whatever its limit is, and the charge
  * follows the thread group until another one opens the account, or

@@ -198,7 +198,7 @@ static noinline int ioasids_look(struct ioasids_cgroup *cg, u32 n, struct ioasid
 {
 	struct ioasids_cgroup *p = READ_ONCE(cg->limiter);
 
-	if (n > 1 || !ioasids_left(p)) {
+	if (n != 1 || !ioasids_left(p)) {
 		for (p = cg; p; p = p->parent) {
 			if (n > ioasids_left(p))
 				return ioasids_refuse(cg, p, 0, refusal);
@@ -215,7 +215,7 @@ int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refus
 
 	if (!cg)
 		return 0;
-	if (unlikely(n > 1 || READ_ONCE(cg->limiter)))
+	if (unlikely(n != 1 || READ_ONCE(cg->limiter)))
 		return ioasids_look(cg, n, refusal);
 	return ioasids_climb(cg, 1, refusal);
 }
@@ -237,12 +237,11 @@ void ioasids_cancel(struct ioasids_account *acct, u32 n)
 
 u32 ioasids_available(struct ioasids_account *acct)
 {
-	struct ioasids_cgroup *p;
 	u64 left = U32_MAX;
 
 	lockdep_assert_held(&acct->lock);
 
-	for (p = acct->cg; p; p = p->parent)
+	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent)
 		left = min(left, ioasids_left(p));
 	return left;
 }
@@ -555,12 +554,14 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 	if (!size)
 		return;
 
-	/* css_set_lock keeps the root's hierarchy. A v1 one that is being mounted has no links. */
+	/* css_set_lock keeps the root's hierarchy. One that v1 is mounting has no links yet. */
 	spin_lock_irq(&css_set_lock);
 	spin_lock(&acct->lock);
 	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
-	if (!acct->owner || list_empty(&css->cgroup->cset_links))
-		len = strscpy(buf, acct->owner ? "/" : "-", size);
+	if (!acct->owner)
+		len = strscpy(buf, "-", size);
+	else if (!acct->cg && list_empty(&css->cgroup->cset_links))
+		len = strscpy(buf, "/", size);
 	else
 		len = cgroup_path_ns_locked(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
 	spin_unlock(&acct->lock);
