@@ -27,11 +27,11 @@
 #define ROUNDS		101
 #define PAIRS		1000		/* in each round */
 #define BATCHES		20000		/* of each thread, when there are several, at most */
-#define RUN		10e6		/* ns, that threads run at least */
+#define RUN		30e6		/* ns, that threads run at least */
 #define BATCH		64		/* pairs */
 #define ENOUGH		300		/* batches, in each round */
 #define NOT_RUNNING	500e3		/* the thread, if a batch takes so many ns */
-#define THREAD_ROUNDS	21
+#define THREAD_ROUNDS	31
 #define MOST_THREADS	64
 #define TIMES		20		/* that a case is counted */
 #define MANY		100000		/* sets */
@@ -349,11 +349,6 @@ static void print_values(const char *what, const char *whose, long x, double *va
 	printf("%s %s %ld %.4f %.4f %.4f\n", what, whose, x, middle, values[n / 4],
 	       values[n - 1 - n / 4]);
 	fflush(stdout);
-}
-
-static void print_value(const char *what, const char *whose, long x, double value)
-{
-	print_values(what, whose, x, &value, 1);
 }
 
 static void pin(int processor)
@@ -737,6 +732,9 @@ static void time_sets(int sets)
 	struct process *all = calloc(sets + 1, sizeof(*all)), *p = &all[sets];
 	struct cgroup_subsys_state *css = many_sets(all, sets), *other;
 	struct turn turn = { "ioasids" };
+	enum { READS = 21 };
+	double ns[READS];
+	int i;
 
 	other = css_make(&ioasids_cgrp_subsys, css->parent, 3);
 	process_start(p, other, sets + 1);
@@ -746,12 +744,13 @@ static void time_sets(int sets)
 	turn.fn = do_open;
 	turn.a = p;
 	take_turns("open_and_close", sets, &turn, 1, 200);
-	if (sets) {
-		double from = now_ns();
-
+	for (i = 0; sets && i < READS; i++) {
+		ns[i] = now_ns();
 		css_read(css, "stat");
-		print_value("stat", "ioasids", sets, now_ns() - from);
+		ns[i] = now_ns() - ns[i];
 	}
+	if (sets)
+		print_values("stat", "ioasids", sets, ns, READS);
 	process_exit(p);
 	end_sets(all, sets);
 	css_remove(other);

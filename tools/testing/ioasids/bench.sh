@@ -88,7 +88,7 @@ awk '
 		printf "%-60s %8.6g %-3s", what, ours, unit
 		if (ratio != "") printf " %6.2f", ratio; else printf " %6s", ""
 		if (goal != "")
-			printf "  at most %.2f  %-5s", goal, (ratio != "" ? ratio : ours) <= goal + 0.005 ? "met" : "SHORT"
+			printf "  at most %5s  %s", goal, (ratio != "" ? ratio : ours) <= goal + 0.005 ? "met" : "SHORT"
 		print more
 	}
 	function instructions(title, what, goals,    d, g, i) {

@@ -20,6 +20,8 @@ struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_sub
 		return ERR_PTR(-ENOMEM);
 	}
 	cgroup->number = number;
+	INIT_LIST_HEAD(&cgroup->cset_links);
+	list_add(&cgroup->link, &cgroup->cset_links);
 	css->cgroup = cgroup;
 	css->ss = ss;
 	css->parent = parent;
@@ -33,6 +35,7 @@ struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_sub
 void css_remove(struct cgroup_subsys_state *css)
 {
 	mutex_lock(&cgroup_mutex);
+	WRITE_ONCE(css->flags, CSS_DYING);
 	if (css->ss->css_offline)
 		css->ss->css_offline(css);
 	mutex_unlock(&cgroup_mutex);

@@ -99,6 +99,7 @@ struct hlist_node {
 #define barrier()		__asm__ __volatile__("" : : : "memory")
 #define data_race(x)		(x)
 #define ASSERT_EXCLUSIVE_ACCESS(x)	do { } while (0)
+#define array_index_nospec(i, n)	(i)
 #define BUILD_BUG_ON(x)		_Static_assert(!(x), #x)
 
 #define EXPORT_SYMBOL(x)
@@ -583,6 +584,7 @@ struct pid {
 	refcount_t count;
 	int nr;
 	struct task_struct *leader;	/* NULL: reaped */
+	struct hlist_bl_head ioasids;
 };
 
 struct mm_struct {
@@ -595,7 +597,6 @@ struct mm_struct {
 struct signal_struct {
 	atomic_t live;			/* threads that have not exited */
 	struct list_head thread_head;
-	struct hlist_bl_head ioasids;
 	refcount_t sigcnt;
 };
 
@@ -618,7 +619,8 @@ struct task_struct {
 	char comm[16];
 };
 
-#define PF_EXITING	4
+#define PF_EXITING	0x00000004
+#define PF_KTHREAD	0x00200000
 #define fatal_signal_pending(task)	false
 #define signal_pending(task)		false
 
@@ -692,6 +694,8 @@ struct kernfs_node;
 
 struct cgroup {
 	struct kernfs_node *kn;
+	struct list_head cset_links;	/* empty: is being mounted */
+	struct list_head link;		/* the one in that list */
 	int number;			/* what the test calls it */
 };
 
@@ -717,13 +721,16 @@ struct cgroup_subsys_state {
 	struct list_head children;
 	struct rcu_head rcu;
 	u64 serial_nr;
-	char rest[104];
+	unsigned int flags;
+	char rest[100];
 	struct cgroup_subsys_state *parent;
 	int nr_descendants;
 };
 
 _Static_assert(offsetof(struct cgroup_subsys_state, parent) == 192, "as in the kernel");
 _Static_assert(sizeof(struct cgroup_subsys_state) == 208, "as in the kernel");
+
+#define CSS_DYING		1
 
 struct cgroup_file {
 	struct kernfs_node *kn;

@@ -279,10 +279,15 @@ static int payer_for(const struct set *set, int task)
 /* @task asks for an ID or a quota: an account without its owner is this process's now. */
 static void adopt(struct set *set, int task, bool failing)
 {
+	int cgroup;
+
 	if (failing || owner_is_there(set, processes[task / 2].mm))
 		return;
 	set->payer = counting(tasks[task].cgroup);
 	set->owner = task / 2;
+	/* The charge moves as it is, even if the request gives some of it back. */
+	for (cgroup = set->payer; cgroup != ROOT; cgroup = cgroups[cgroup].parent)
+		cgroups[cgroup].peak = max(cgroups[cgroup].peak, (s64)current_of(cgroup));
 }
 
 static void id_drop(u32 id)
@@ -1155,9 +1160,9 @@ static void __noreturn run(const struct op *ops, int n)
 		kernel_failing_allocation = 0;
 		if (failing && can_fail(&ops[number]))
 			kernel_failing_allocation = ops[number - 1].arg[0] + 1;
-		/* If it comes to that, another process has adopted the account already. */
+		/* Only the ID and the adoption: what comes after leaves the account adopted. */
 		if (kernel_failing_allocation && adopts(&ops[number]))
-			kernel_failing_allocation = 1;
+			kernel_failing_allocation = min(kernel_failing_allocation, 2UL);
 		do_op(&ops[number], failing);
 		kernel_failing_allocation = 0;
 		forget_mms();
