@@ -5,7 +5,7 @@
 # It is built from the source package, which has all that it takes.
 
 cd "$(dirname "$0")/.." || exit
-MORE_PACKAGES="debhelper dpkg-dev libjson-c-dev libsmartcols-dev libsystemd-dev lintian"
+MORE_PACKAGES="debhelper dpkg-dev libjson-c-dev libncurses-dev libsmartcols-dev libsystemd-dev lintian"
 . lab/lib.sh
 
 sources=(tools/ioasids include/uapi)
