@@ -360,6 +360,26 @@ static int any_set_of(int p)
 	return chosen;
 }
 
+static bool is_shared(int mm)
+{
+	int p, n = 0;
+
+	for (p = 0; p < nr_processes; p++)
+		n += processes[p].alive && processes[p].mm == mm;
+	return n > 1;
+}
+
+/* Mostly a maker whose account can pass on */
+static int any_to_leave(void)
+{
+	int n = 0, s, chosen = NONE;
+
+	for (s = 0; s < nr_sets; s++)
+		if (counts(s) && is_makers(s) && is_shared(sets[s].mm) && !below(++n))
+			chosen = sets[s].owner;
+	return chosen == NONE || !below(3) ? any_process() : chosen;
+}
+
 static int any_cgroup(void)
 {
 	static const int some[] = { LEFT, LEFT, RIGHT, RIGHT, AWAY, AWAY, ROOT };
@@ -432,7 +452,7 @@ static int step_share(void)
 
 static int step_exec(void)
 {
-	int p = any_process(), mm;
+	int p = any_to_leave(), mm;
 	long ret;
 
 	if (p == NONE)
@@ -449,7 +469,7 @@ static int step_exec(void)
 
 static int step_die(void)
 {
-	int p = any_process();
+	int p = any_to_leave();
 
 	if (p == NONE)
 		return NOT_TRIED;

@@ -2447,8 +2447,8 @@ TEST_F_TIMEOUT(limit, holds_in_any_sequence_of_what_processes_do, 900)
 
 	if (access(DEVICE, F_OK))
 		SKIP(return, "no " DEVICE);
-	for (seed = 1; seed <= 12; seed++) {
-		problem = try_sequence(TREE, seed, 100, &seen);
+	for (seed = 1; seed <= 8; seed++) {
+		problem = try_sequence(TREE, seed, 80, &seen);
 		ASSERT_EQ(NULL, problem)
 			TH_LOG("sequence %d: %s", seed, problem);
 	}
