@@ -30,6 +30,16 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/handed"
 cp -r lab/debian/* "$deb" "$work/handed"
 chmod -R u+w "$work/handed"
+gcc -O2 -shared -fPIC -o "$work/handed/hide.so" lab/debian/clients/hide.c
+# The same in other directories; and what is installed can be uninstalled.
+mkdir "$work/objects"
+other=(make -s -C tools/ioasids O="$work/objects" DESTDIR="$work/handed/elsewhere" PREFIX=/opt SYSCONFDIR=/opt/etc
+	HOOKSDIR=/opt/share/hooks)
+"${other[@]}" install
+cp -r "$work/handed/elsewhere" "$work/uninstalled"
+"${other[@]}" DESTDIR="$work/uninstalled" uninstall
+left=$(find "$work/uninstalled" ! -type d)
+[ ! "$left" ] && echo 'ok - make uninstall' || echo "not ok - make uninstall leaves $left"
 # It has to run in containers that have no libraries.
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
 tar -C "$work/handed" -cf "$work/archive" .

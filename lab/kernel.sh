@@ -39,7 +39,7 @@ if [ ! -d "$result" ]; then
 	esac
 	kmake -s tinyconfig >/dev/null
 	cat "${fragments[@]}" >>"$build/.config"
-	kmake -s olddefconfig 2>/dev/null
+	kmake -s olddefconfig 2>&1 | { grep -v 'warning: override:' >&2 || true; }
 	# kconfig ignores a line whose dependencies are not met.
 	awk -F= '!/^CONFIG_/ { next } FILENAME == ARGV[ARGC - 1] { is[$1] = $2; next } { want[$1] = $2 }
 		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {

@@ -20,7 +20,7 @@ nothing_fails() {
 }
 
 is_told() {
-	fails 4 'WRONG: the kernel has the controller: cgroup_disable=ioasids is on its command line' ioasidctl check
+	fails 4 "MISSING: the controller ioasids: cgroup_disable=ioasids is on the kernel's command line" ioasidctl check
 	for command in ls top events 'show /' 'set web.slice 5' 'enable /' 'disable /' 'run -m 5 -- true' apply; do
 		# shellcheck disable=SC2086
 		fails 4 "*cgroup.controllers does not have ioasids: 'ioasidctl check' says why" ioasidctl $command

@@ -12,8 +12,9 @@
 
 static bool failed;
 
-static void wrong_limit(const char *message)
+static void wrong_limit(const char *unit, const char *message)
 {
+	(void)unit;
 	warn("%s", message);
 	failed = true;
 }
@@ -72,6 +73,7 @@ static int prepare_slice(const char *slice, const struct limit *limits, size_t c
 int command_apply(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
 		{ "try", no_argument, NULL, 't' },
 		{ }
 	};
@@ -81,7 +83,7 @@ int command_apply(int argc, char **argv)
 	int status;
 	bool has;
 
-	status = parse_switches(argc, argv, "+t", options, &switches);
+	status = parse_switches(argc, argv, "ht", options, &switches);
 	if (!status)
 		status = need_arguments(argc, argv, 0, 1);
 	if (!status && optind < argc && !is_slice(argv[optind]))
@@ -94,10 +96,13 @@ int command_apply(int argc, char **argv)
 	if (optind < argc) {
 		status = prepare_slice(argv[optind], limits, count);
 	} else {
-		status = bus_reload();
-		if (!status)
-			limit_units(limits, count);
-		if (!status && failed)
+		/* Units that run can be limited even if systemd cannot reload. */
+		if (bus_reload()) {
+			report();
+			failed = true;
+		}
+		limit_units(limits, count);
+		if (failed)
 			status = FAILED;
 	}
 	free_limits(limits, count);

@@ -157,12 +157,12 @@ bool cgroup_exists(const char *cgroup)
  */
 bool cgroup_is_root(const char *cgroup)
 {
-	return !*cgroup && has_file(cgroup, "ioasids.capacity");
+	return !*cgroup && !has_file(cgroup, "cgroup.events");
 }
 
 bool cgroup_has_controller(const char *cgroup)
 {
-	return cgroup_is_root(cgroup) || has_file(cgroup, "ioasids.max");
+	return cgroup_is_root(cgroup) ? kernel_has_controller() : has_file(cgroup, "ioasids.max");
 }
 
 /* Whether the children of @cgroup have the controller. */
@@ -266,13 +266,6 @@ int cgroup_of_process(pid_t pid, char **cgroup)
 	return status;
 }
 
-static __u64 value_of(const char *text, const char *key)
-{
-	const char *at = strstr(text, key);
-
-	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
-}
-
 /* Reads one file of the cgroup called @name in @dir. */
 static int read_of(int dir, const char *name, const char *file, char *text, size_t size)
 {
@@ -288,59 +281,98 @@ static int read_of(int dir, const char *name, const char *file, char *text, size
 }
 
 /*
+ * The same for a file that not every kernel with a controller of this name has. If it is
+ * not there, but the cgroup is, @text is empty.
+ */
+static int read_optional(int dir, const char *name, const char *file, char *text, size_t size)
+{
+	int status = read_of(dir, name, file, text, size);
+	char ignored[32];
+
+	if (status != NOT_FOUND)
+		return status;
+	*text = '\0';
+	return read_of(dir, name, "ioasids.max", ignored, sizeof(ignored));
+}
+
+/* Takes the number that follows @key in @text, if there is one. */
+static void take_value(struct values *values, enum value which, const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	if (!at || !*text)
+		return;
+	values->of[which] = strtoull(at + strlen(key), NULL, 10);
+	values->known |= BIT(which);
+}
+
+/*
  * Reads the limit, and the values in the set @wanted, of the cgroup called @name in @dir.
  * Every file takes time, so only those that are needed are read. Returns NOT_FOUND, without
  * a message, if the controller is off there or the cgroup is gone.
  */
-int read_values(int dir, const char *name, unsigned int wanted, __u64 *values)
+int read_values(int dir, const char *name, unsigned int wanted, struct values *values)
 {
 	char text[256];
 	int status;
 
-	memset(values, 0, VALUES * sizeof(*values));
+	memset(values, 0, sizeof(*values));
 	status = read_of(dir, name, "ioasids.max", text, sizeof(text));
 	if (status)
 		return status;
-	values[MAX] = *text == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
+	values->of[MAX] = *text == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
+	values->known = BIT(MAX);
 	if (wanted & BIT(PEAK)) {
-		status = read_of(dir, name, "ioasids.peak", text, sizeof(text));
+		status = read_optional(dir, name, "ioasids.peak", text, sizeof(text));
 		if (status)
 			return status;
-		values[PEAK] = strtoull(text, NULL, 10);
-		if (!values[PEAK])
+		take_value(values, PEAK, text, "");
+		if (is_zero(values, PEAK)) {
+			values->known |= wanted & CHARGES;
 			wanted &= ~CHARGES;
+		}
 	}
 	if (wanted & CHARGES) {
 		status = read_of(dir, name, "ioasids.current", text, sizeof(text));
 		if (status)
 			return status;
-		values[CURRENT] = strtoull(text, NULL, 10);
+		take_value(values, CURRENT, text, "");
+		/* Where nothing is charged nothing is reserved, but there can be sets. */
+		if (is_zero(values, CURRENT)) {
+			values->known |= wanted & CHARGES;
+			wanted &= ~CHARGES;
+		}
 	}
-	/* Where nothing is charged nothing is reserved, but there can be sets. */
-	if ((wanted & BIT(SETS)) ||
-	    (values[CURRENT] && (wanted & (BIT(RESERVED) | BIT(ALLOCATED))))) {
-		status = read_of(dir, name, "ioasids.stat", text, sizeof(text));
+	if (wanted & (BIT(SETS) | BIT(RESERVED) | BIT(ALLOCATED))) {
+		status = read_optional(dir, name, "ioasids.stat", text, sizeof(text));
 		if (status)
 			return status;
-		values[ALLOCATED] = value_of(text, "allocated ");
-		values[RESERVED] = value_of(text, "reserved ");
-		values[SETS] = value_of(text, "sets ");
+		take_value(values, ALLOCATED, text, "allocated ");
+		take_value(values, RESERVED, text, "reserved ");
+		take_value(values, SETS, text, "sets ");
 	}
 	if (wanted & EVENTS) {
-		status = read_of(dir, name, "ioasids.events", text, sizeof(text));
+		status = read_optional(dir, name, "ioasids.events", text, sizeof(text));
 		if (status)
 			return status;
-		values[REFUSED] = value_of(text, "max ");
-		values[FAILURES] = value_of(text, "alloc_fail ");
+		take_value(values, REFUSED, text, "max ");
+		take_value(values, FAILURES, text, "alloc_fail ");
 	}
 	if (wanted & LOCAL_EVENTS) {
-		status = read_of(dir, name, "ioasids.events.local", text, sizeof(text));
+		status = read_optional(dir, name, "ioasids.events.local", text, sizeof(text));
 		if (status)
 			return status;
-		values[LOCAL_REFUSED] = value_of(text, "max ");
-		values[LOCAL_FAILURES] = value_of(text, "alloc_fail ");
+		take_value(values, LOCAL_REFUSED, text, "max ");
+		take_value(values, LOCAL_FAILURES, text, "alloc_fail ");
 	}
 	return 0;
+}
+
+/* A kernel that does not have this file has the controller that was posted in 2021. */
+bool cgroup_is_of_2021(const char *cgroup)
+{
+	return cgroup_has_controller(cgroup) &&
+		!has_file(cgroup, cgroup_is_root(cgroup) ? "ioasids.capacity" : "ioasids.peak");
 }
 
 /* Makes @cgroup, and those above it that do not exist. */

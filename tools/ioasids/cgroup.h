@@ -32,6 +32,16 @@ enum value {
 #define EVENTS		(BIT(REFUSED) | BIT(FAILURES))
 #define LOCAL_EVENTS	(BIT(LOCAL_REFUSED) | BIT(LOCAL_FAILURES))
 
+struct values {
+	__u64 of[VALUES];
+	unsigned int known;	/* those that were read, and that this kernel has */
+};
+
+static inline bool is_zero(const struct values *values, enum value which)
+{
+	return (values->known & BIT(which)) && !values->of[which];
+}
+
 /* Where the hierarchy is mounted, and a descriptor of its root. */
 extern const char *cgroup_root;
 extern int root_fd;
@@ -47,13 +57,14 @@ int write_file(const char *cgroup, const char *file, const char *text);
 bool cgroup_exists(const char *cgroup);
 bool cgroup_is_root(const char *cgroup);
 bool cgroup_has_controller(const char *cgroup);
+bool cgroup_is_of_2021(const char *cgroup);
 bool cgroup_passes_on(const char *cgroup);
 bool cgroup_is_in(const char *cgroup, const char *above);
 int cgroup_of_process(pid_t pid, char **cgroup);
 char *cgroup_of_path(const char *path);
 char *cgroup_of_name(const char *name);
 char *cgroup_parent(const char *cgroup);
-int read_values(int dir, const char *name, unsigned int wanted, __u64 *values);
+int read_values(int dir, const char *name, unsigned int wanted, struct values *values);
 
 int fail_off(const char *cgroup);
 int fail_gone(const char *cgroup);

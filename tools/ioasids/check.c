@@ -2,35 +2,54 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <getopt.h>
-#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ioasidctl.h"
+#include "json.h"
 #include "limits.h"
 #include "names.h"
+#include "podman.h"
 #include "tree.h"
 #include "units.h"
 
 #define DEVICE		"/dev/ioasid"
 #define SUBGROUP	"run.oci.systemd.subgroup="
+#define HOOK		"ioasids.json"
 
 static bool wrong;
+static bool json;
 
-/* Says whether what @claim says is so, and if not, @why and what to do. */
-static bool expect(bool so, const char *claim, const char *why)
+/* Prints one result. @advice is what to do about it, or why it is so. */
+static void tell(const char *verdict, const char *fact, const char *advice)
 {
-	printf("%s: ", so ? "ok" : "WRONG");
-	put_printable(stdout, claim);
-	if (!so) {
+	wrong |= strcmp(verdict, "ok") != 0;
+	if (json) {
+		json_open(NULL, '{');
+		json_string("verdict", verdict);
+		json_string("fact", fact);
+		json_string("advice", advice);
+		json_close('}');
+		return;
+	}
+	printf("%s: ", verdict);
+	put_printable(stdout, fact);
+	if (advice) {
 		printf(": ");
-		put_printable(stdout, why);
+		put_printable(stdout, advice);
 	}
 	putchar('\n');
-	wrong |= !so;
+}
+
+/* Tells @fact if it is so, and otherwise the opposite, and @advice. */
+static bool expect(bool so, const char *fact, const char *opposite, const char *advice)
+{
+	if (so)
+		tell("ok", fact, NULL);
+	else
+		tell("WRONG", opposite, advice);
 	return so;
 }
 
@@ -61,72 +80,88 @@ static int hierarchy_of_controller(void)
 	return hierarchy;
 }
 
-static int check_kernel(void)
+static const char *why_no_controller(void)
 {
-	const char *why = "it was built without CGROUP_IOASIDS, or is older";
 	int hierarchy = hierarchy_of_controller();
 
+	if (file_has("/proc/cmdline", "cgroup_disable=ioasids"))
+		return "cgroup_disable=ioasids is on the kernel's command line";
+	if (hierarchy > 0)
+		return "a cgroup v1 mount has it: unmount that";
+	if (!hierarchy)
+		return "this cgroup namespace does not have it: switch it on from outside";
+	return "the kernel was built without CGROUP_IOASIDS, or is older";
+}
+
+static int check_kernel(void)
+{
 	if (!kernel_has_controller()) {
-		if (file_has("/proc/cmdline", "cgroup_disable=ioasids"))
-			why = "cgroup_disable=ioasids is on its command line";
-		else if (hierarchy > 0)
-			why = "a cgroup v1 mount has it: unmount that";
-		else if (!hierarchy)
-			why = "this cgroup namespace has not got it: switch it on from outside";
-	}
-	if (!expect(kernel_has_controller(), "the kernel has the controller", why))
+		tell("MISSING", "the controller ioasids", why_no_controller());
 		return NO_CONTROLLER;
-	expect(exists(DEVICE), DEVICE " exists", "the kernel was built without IOASID_USER");
+	}
+	tell("ok", "the kernel has the controller", NULL);
+	if (cgroup_is_of_2021("") || cgroup_is_of_2021("system.slice"))
+		tell("MISSING", "ioasids.capacity, peak, stat and events.local",
+		     "the kernel has the controller that was posted in 2021; limits are what they can be used for");
+	if (exists(DEVICE))
+		tell("ok", DEVICE " exists", NULL);
+	else
+		tell("MISSING", DEVICE, "the kernel was built without IOASID_USER");
 	return 0;
 }
 
 /* Whether those that start units in @cgroup can limit them. */
 static void check_passes_on(const char *cgroup)
 {
-	char *claim = format("the controller is on below /%s", cgroup);
-	char *why = format("'ioasidctl enable -c /%s' does it now, %s", cgroup,
-			   "ioasids-enable.service when the machine starts");
+	char *fact, *opposite, *advice;
 
-	if (cgroup_exists(cgroup))
-		expect(cgroup_passes_on(cgroup), claim, why);
-	free(claim);
-	free(why);
+	if (!cgroup_exists(cgroup))
+		return;
+	fact = format("the controller is on below /%s", cgroup);
+	opposite = format("the controller is off below /%s", cgroup);
+	advice = format("'ioasidctl enable -c /%s' does it now, %s", cgroup,
+			"ioasids-enable.service when the machine starts");
+	expect(cgroup_passes_on(cgroup), fact, opposite, advice);
+	free(fact);
+	free(opposite);
+	free(advice);
 }
 
-static void wrong_limit(const char *message)
+static void wrong_limit(const char *unit, const char *message)
 {
-	expect(false, message, "this is ignored");
+	(void)unit;
+	tell("WRONG", message, "this is ignored");
 }
 
 static void check_unit(const struct unit *unit, const struct limit *limit)
 {
-	char *file = format("%s/ioasids.max", unit->cgroup), *claim, *why;
-	char text[32] = "";
+	char *file = format("%s/ioasids.max", unit->cgroup), *fact, *opposite;
+	char text[32] = "", *wanted;
 	__u64 max = 0;
 
 	if (read_file(root_fd, file, text, sizeof(text)) < 0)
 		snprintf(text, sizeof(text), "not there");
 	text[strcspn(text, "\n")] = '\0';
-	if (limit->max == NO_LIMIT)
-		claim = format("%s has no limit, as %s says", unit->name, limit->file);
-	else
-		claim = format("%s is limited to %llu, as %s says", unit->name, limit->max,
-			       limit->file);
-	why = format("it is %s; 'ioasidctl apply' makes it so", text);
-	expect(parse_max(text, &max) && max == limit->max, claim, why);
-	free(why);
-	free(claim);
+	wanted = limit->max == NO_LIMIT ? format("max") : format("%llu", limit->max);
+	fact = format("the limit of %s is %s, as %s says", unit->name, wanted, limit->file);
+	opposite = format("the limit of %s is %s, and should be %s, as %s says", unit->name, text,
+			  wanted, limit->file);
+	expect(parse_max(text, &max) && max == limit->max, fact, opposite,
+	       "'ioasidctl apply' sets it");
+	free(opposite);
+	free(fact);
+	free(wanted);
 	free(file);
 }
 
-static int check_limits(void)
+static int check_limits(bool only_files)
 {
 	struct limit *limits;
 	size_t count = read_limits(&limits, wrong_limit), found, i, j;
 	struct unit *units;
 	int status = 0;
 
-	for (i = 0; i < count && !status; i++) {
+	for (i = 0; i < count && !status && !only_files; i++) {
 		status = find_units(limits[i].unit, &units, &found);
 		for (j = 0; j < found; j++)
 			if (limit_of(units[j].name, limits, count) == &limits[i])
@@ -137,85 +172,91 @@ static int check_limits(void)
 	return status;
 }
 
-/* Of several lists the last one counts, and it can have many lines. */
-static void read_annotations(const char *path, bool *told)
+/* podman runs hooks of the directories that it is told, or else of these. */
+static void check_hook(const struct podman *podman)
 {
-	char *text = read_all(AT_FDCWD, path), *rest = text, *line;
+	static const char *const usual[] = {
+		"/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d",
+	};
+	size_t count = podman->hooks_dir.file ? podman->hooks_dir.count : 2, i;
+	bool found = false;
+	char *advice, *file;
 
-	while ((line = strsep(&rest, "\n"))) {
-		line += strspn(line, " \t");
-		if (*line == '#')
-			continue;
-		if (!strncmp(line, "annotations", strlen("annotations")))
-			*told = false;
-		if (strstr(line, SUBGROUP))
-			*told = true;
+	for (i = 0; i < count; i++) {
+		file = format("%s/" HOOK, podman->hooks_dir.file ? podman->hooks_dir.array[i] :
+			      usual[i]);
+		found |= exists(file);
+		free(file);
 	}
-	free(text);
+	advice = format("hooks_dir of [engine] in %s should have \"" HOOKSDIR "\"",
+			podman->hooks_dir.file ?: "/etc/containers/containers.conf");
+	expect(found, "podman: --annotation=ioasids.max=MAX limits a container",
+	       "podman does not find the hook, so --annotation=ioasids.max=MAX does nothing",
+	       advice);
+	free(advice);
 }
 
-/* What crun and podman, which know nothing of the controller, must be told. */
-static void check_crun(void)
+/* crun does not switch on a controller that it does not know. */
+static void check_crun(const struct podman *podman)
 {
-	bool told = false;
-	glob_t files;
-	size_t i;
+	if (exists("/usr/bin/crun"))
+		expect(has_string(&podman->annotations, SUBGROUP),
+		       "podman with crun: --cgroup-conf=ioasids.max=MAX limits a container that is in no pod and without --cgroups=split",
+		       "podman with crun: --cgroup-conf=ioasids.max=MAX fails",
+		       "annotations of [containers] in /etc/containers/containers.conf should have \""
+		       SUBGROUP "\"");
+}
 
-	if (!exists("/usr/bin/crun") || !exists("/usr/bin/podman"))
+static void check_podman(void)
+{
+	struct podman podman;
+
+	if (!exists("/usr/bin/podman"))
 		return;
-	read_annotations("/etc/containers/containers.conf", &told);
-	if (!glob("/etc/containers/containers.conf.d/*.conf", 0, NULL, &files)) {
-		for (i = 0; i < files.gl_pathc; i++)
-			read_annotations(files.gl_pathv[i], &told);
-		globfree(&files);
-	}
-	expect(told, "podman has crun put containers where --cgroup-conf can limit them",
-	       "annotations=[] of [containers] in /etc/containers/containers.conf should have \""
-	       SUBGROUP "\"");
+	read_podman(&podman);
+	check_hook(&podman);
+	check_crun(&podman);
+	free_podman(&podman);
 }
 
 /* A container that crun has put below its scope, which does not pass the controller on. */
 static void check_containers(const struct cgroup *cgroup)
 {
 	const struct cgroup *child;
-	char *inner, *claim, *why;
+	char *inner, *fact, *opposite, *advice;
 
 	for (child = cgroup->child; child; child = child->next) {
 		check_containers(child);
 		inner = format("%s/container", child->path);
 		if (strstr(child->name, ".scope") && cgroup_exists(inner)) {
-			claim = format("the container in /%s has the controller", child->path);
-			why = format("crun made a cgroup in it that has not; %s /%s MAX'",
-				     "what limits it all the same is 'ioasidctl set",
-				     child->path);
-			expect(cgroup_has_controller(inner), claim, why);
-			free(why);
-			free(claim);
+			fact = format("the container in /%s has the controller", child->path);
+			opposite = format("the container in /%s does not have the controller",
+					  child->path);
+			advice = format("crun made a cgroup below for it; %s /%s MAX' limits it",
+					"'ioasidctl set", child->path);
+			expect(cgroup_has_controller(inner), fact, opposite, advice);
+			free(advice);
+			free(opposite);
+			free(fact);
 		}
 		free(inner);
 	}
 }
 
-int command_check(int argc, char **argv)
+static int check_machine(void)
 {
 	struct cgroup *tree;
 	int status;
 
-	if (getopt_long(argc, argv, "", &(struct option){ }, NULL) != -1)
-		return BAD_USAGE;
-	status = need_arguments(argc, argv, 0, 0);
-	if (!status)
-		status = open_root();
-	if (!status)
-		status = check_kernel();
+	status = check_kernel();
 	if (status)
 		return status;
 	check_passes_on("");
 	check_passes_on("system.slice");
 	check_passes_on("user.slice");
 	check_passes_on("machine.slice");
-	status = check_limits();
-	check_crun();
+	status = check_limits(false);
+	check_podman();
 	if (!status)
 		status = read_tree("", 0, &tree);
 	if (status)
@@ -223,4 +264,51 @@ int command_check(int argc, char **argv)
 	check_containers(tree);
 	free_tree(tree);
 	return wrong ? FAILED : 0;
+}
+
+int command_check(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "files", no_argument, NULL, 'f' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'J' },
+		{ }
+	};
+	bool only_files = false;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "fhJ", options, NULL)) != -1) {
+		switch (option) {
+		case 'f':
+			only_files = true;
+			break;
+		case 'J':
+			json = true;
+			break;
+		default:
+			return other_option(option);
+		}
+	}
+	status = need_arguments(argc, argv, 0, 0);
+	if (!status && !only_files)
+		status = open_root();
+	if (status)
+		return status;
+	if (json) {
+		json_begin(false);
+		json_open(NULL, '{');
+		json_open("checks", '[');
+	}
+	if (only_files) {
+		check_limits(true);
+		status = wrong ? FAILED : 0;
+	} else {
+		status = check_machine();
+	}
+	if (json) {
+		json_close(']');
+		json_close('}');
+		json_end();
+	}
+	return status;
 }

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# bash completion for ioasidctl
+# bash completion for ioasidctl. The names of commands, options and columns come from
+# ioasidctl itself.
 
-# _ioasidctl_cgroups PATTERN: paths, or names like the pattern. These can have backslashes:
-# in what was typed they are doubled, and readline doubles those of file names.
+# _ioasidctl_cgroups PATTERN: completes paths of cgroups, or names that match the pattern.
+# Names can have backslashes. They are doubled in what was typed, and readline doubles those
+# of file names.
 _ioasidctl_cgroups() {
 	local root=/sys/fs/cgroup word=${cur#[\'\"]} where=(. -mindepth 1 -name "$1") what=.%f name
 	[[ $cur = \'* ]] || word=${word//\\\\/\\}
@@ -13,7 +15,7 @@ _ioasidctl_cgroups() {
 	while IFS= read -r name; do
 		[[ ${name#.} != "$word"* ]] || COMPREPLY+=("${name#.}")
 	done < <(cd $root && find "${where[@]}" -type d -printf "$what\n" 2>/dev/null)
-	# It can go on below.
+	# The only match is completed further if it has children.
 	if [[ ${#COMPREPLY[@]} = 1 && ${COMPREPLY[0]} = /* ]] && compgen -G "$root${COMPREPLY[0]//\\/\\\\}/*/" >/dev/null; then
 		COMPREPLY[0]+=/
 		compopt -o nospace 2>/dev/null
@@ -22,8 +24,6 @@ _ioasidctl_cgroups() {
 
 _ioasidctl() {
 	local cur prev words cword command i
-	local commands='ls top show who set enable disable events run apply check'
-	local columns='CGROUP PATH MAX CURRENT USE PEAK ALLOCATED RESERVED SETS REFUSED FAILED'
 	_init_completion -n , || return
 
 	for ((i = 1; i < cword; i++)); do
@@ -36,7 +36,7 @@ _ioasidctl() {
 		*) command=${words[i]}; break ;;
 		esac
 	done
-	# Where the command stands that is to be run, if it has been reached.
+	# run: once its own options end, another command is completed.
 	if [[ $command = run ]]; then
 		for ((i++; i < cword; i++)); do
 			case ${words[i]} in
@@ -54,38 +54,27 @@ _ioasidctl() {
 			return
 		fi
 	fi
-	if [[ $prev = @(-r|--root) ]]; then
+	if [[ ! $command && $prev = @(-r|--root) ]]; then
 		_filedir -d
 		return
-	elif [[ ! $command ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$commands --root --help" -- "$cur")
+	elif [[ ! $command && $cur = -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W '--root --help --version' -- "$cur")
 		return
-	elif [[ $prev = @(-o|--output) ]]; then
+	elif [[ ! $command || $command = help ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "help $(ioasidctl --help 2>/dev/null |
+			sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')" -- "$cur")
+		return
+	elif [[ $prev = @(-o|--output|-s|--sort) ]]; then
 		local done=
-		[[ $cur != *,* ]] || done=${cur%,*},
-		mapfile -t COMPREPLY < <(compgen -P "$done" -W "$columns" -- "${cur##*,}")
-		return
-	elif [[ $prev = @(-s|--sort) ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$columns" -- "$cur")
+		[[ $prev = -s || $prev = --sort || $cur != *,* ]] || done=${cur%,*},
+		mapfile -t COMPREPLY < <(compgen -P "$done" -W "$(ioasidctl "$command" --list-columns 2>/dev/null)" -- "${cur##*,}")
 		return
 	elif [[ $prev = @(-S|--slice) ]]; then
 		_ioasidctl_cgroups '*.slice'
 		return
 	elif [[ $cur = -* ]]; then
-		local options
-		case $command in
-		ls) options='--json --noheadings --output --sort' ;;
-		top) options='--delay --sort' ;;
-		show) options=--json ;;
-		who) options='--json --noheadings' ;;
-		set) options='--create --here --try' ;;
-		enable) options='--children --here --try' ;;
-		disable) options=--children ;;
-		events) options=--follow ;;
-		run) options='--max --slice' ;;
-		apply) options=--try ;;
-		esac
-		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$(ioasidctl "$command" --help 2>/dev/null |
+			sed -n 's/^  [ -].*\(--[a-z-]*\).*/\1/p')" -- "$cur")
 		return
 	fi
 	case $command in

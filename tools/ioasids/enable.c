@@ -21,7 +21,8 @@ int command_enable(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "children", no_argument, NULL, 'c' },
-		{ "here", no_argument, NULL, 'H' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "here", no_argument, NULL, 'E' },
 		{ "try", no_argument, NULL, 't' },
 		{ }
 	};
@@ -30,7 +31,7 @@ int command_enable(int argc, char **argv)
 	int i, status;
 	bool has;
 
-	status = parse_switches(argc, argv, "+ct", options, &switches);
+	status = parse_switches(argc, argv, "cht", options, &switches);
 	if (!status)
 		status = need_arguments(argc, argv, !switches.here, switches.here ? 0 : argc);
 	if (!status)
@@ -71,13 +72,14 @@ int command_disable(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "children", no_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	struct switches switches = { };
 	char *cgroup = NULL, *above;
 	int status;
 
-	status = parse_switches(argc, argv, "+c", options, &switches);
+	status = parse_switches(argc, argv, "ch", options, &switches);
 	if (!status)
 		status = need_arguments(argc, argv, 1, 1);
 	if (!status)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A systemd generator: makes drop-ins from what is in /etc/ioasids.d. It is too
- * early to write to a cgroup, so each unit is given something to do when it starts.
+ * A systemd generator: turns the limits of ioasids.d into drop-ins. When it runs the cgroups
+ * do not exist yet, so a drop-in has the unit do something when it starts.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,21 +10,36 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "limits.h"
 
 #define SET	IOASIDCTL " set --here --create --try "
+#define CHECKER	"ioasids-check.service"
 
 static const char *directory;
+static bool complained;
 
-/* The kernel's log is all there is. It takes a line by one write, and cannot seek. */
-static void say(const char *message)
+/*
+ * The journal shows a message in the status of the unit that it names. At boot it does not
+ * run yet, and reads the kernel's log later. That takes a line by one write.
+ */
+static void say(const char *unit, const char *message)
 {
-	int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	char *line = format("<4>ioasids-generator: %s\n", message);
+	int log = -1;
 
+	complained = true;
+	if (!access("/run/systemd/journal/socket", W_OK) &&
+	    !sd_journal_send("MESSAGE=%s", message, "PRIORITY=4",
+			     "SYSLOG_IDENTIFIER=ioasids-generator",
+			     "OBJECT_SYSTEMD_UNIT=%s", unit ?: CHECKER, NULL)) {
+		free(line);
+		return;
+	}
+	log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	if (log < 0 || write(log, line, strlen(line)) < 0)
 		warn("%s", message);
 	if (log >= 0)
@@ -39,13 +54,14 @@ static bool write_file_at(const char *path, const char *content)
 
 	if (!file)
 		return false;
-	written = fprintf(file, "# Made from " LIMITS_DIRECTORY ".\n%s", content) > 0;
+	written = fprintf(file, "# Made from ioasids.d.\n%s", content) > 0;
 	return !fclose(file) && written;
 }
 
 /*
- * Whatever hinders one limit, the others are to be. The name comes after those of
- * others: an empty ExecStartPre= in one of theirs takes away what came before.
+ * A drop-in that cannot be written does not keep the others from being written. The name is
+ * sorted after most others, as an empty ExecStartPre= in another drop-in removes what came
+ * before.
  */
 static bool write_dropin(const char *unit, const char *content)
 {
@@ -55,7 +71,7 @@ static bool write_dropin(const char *unit, const char *content)
 
 	if (!written) {
 		message = format("cannot write %s: %s", path, strerror(errno));
-		say(message);
+		say(unit, message);
 		free(message);
 	}
 	free(path);
@@ -68,7 +84,7 @@ static bool limit_unit(const struct limit *limit)
 	char *content;
 	bool written;
 
-	/* A slice runs nothing, but can want a service that comes before it. */
+	/* A slice runs nothing itself, but can want a service that starts before it. */
 	if (!strcmp(strrchr(limit->unit, '.'), ".slice"))
 		content = format("[Unit]\nWants=ioasids-limit@%%n.service\n");
 	else if (limit->max == NO_LIMIT)
@@ -80,11 +96,23 @@ static bool limit_unit(const struct limit *limit)
 	return written;
 }
 
+/* At boot, a service repeats the complaints where they are looked for, and fails. */
+static void want_checker(void)
+{
+	char *where = format("%s/multi-user.target.wants", directory);
+	char *link = format("%s/" CHECKER, where);
+
+	if ((mkdir(where, 0755) && errno != EEXIST) || symlink(UNITDIR "/" CHECKER, link))
+		warn("cannot make %s: %s", link, strerror(errno));
+	free(link);
+	free(where);
+}
+
 int main(int argc, char **argv)
 {
 	struct limit *limits;
-	int status = EXIT_SUCCESS;
 	size_t count, i;
+	int status = 0;
 
 	if (argc != 4) {
 		warn("systemd runs it, with three directories");
@@ -96,5 +124,7 @@ int main(int argc, char **argv)
 		if (!limit_unit(&limits[i]))
 			status = FAILED;
 	free_limits(limits, count);
+	if (complained)
+		want_checker();
 	return status;
 }

@@ -26,19 +26,19 @@
 static const char help[] =
 "Usage: ioasid-hold OPERATION...\n"
 "\n"
-"Takes I/O address space IDs from " DEVICE " and keeps them until it ends. The\n"
-"operations are done in the order given, up to the first that fails.\n"
+"Takes I/O address space IDs from " DEVICE " and holds them until it ends. It\n"
+"performs the operations in the order given, and stops at the first that fails.\n"
 "\n"
-"  -a, --alloc=N           take N IDs and print them, one a line\n"
-"  -R, --range=MIN-MAX     take them from this range from here on\n"
-"  -f, --free=ID|all       give an ID, or all of them, back\n"
-"  -r, --reserve=N         reserve N IDs, those taken included; 0: withdraw\n"
-"  -i, --info              print what is reserved, taken and available\n"
+"  -a, --alloc=N           allocate N IDs and print them, one a line\n"
+"  -R, --range=MIN-MAX     allocate from this range from now on\n"
+"  -f, --free=ID|all       free an ID, or all of them\n"
+"  -r, --reserve=N         reserve N IDs, including those allocated; 0: none\n"
+"  -i, --info              print the quota, and what is allocated and available\n"
 "  -w, --hold[=SECONDS]    wait for SIGUSR1, or until the time is over\n"
 "  -h, --help              print this\n"
 "\n"
-"Exit status: 0 if all was done, 1 if something was refused, 2 for an\n"
-"operation that makes no sense.\n"
+"Exit status: 0: success; 1: an operation was refused; 2: an operation is not\n"
+"valid.\n"
 "\n"
 "Examples:\n"
 "  ioasid-hold --alloc=5 --hold        hold five IDs until killed\n"
@@ -57,7 +57,7 @@ static const struct option options[] = {
 	{ }
 };
 
-/* What to do, and with which number or, for a range, numbers. */
+/* An operation, and its number or, for a range, numbers. */
 struct operation {
 	int what;
 	unsigned int number;
@@ -68,6 +68,26 @@ static int device = -1;
 static sigset_t go_on;
 static int *ids;
 static size_t count;
+
+/* strerrorname_np() does this, but only since glibc 2.32. */
+static const char *name_of_error(int error)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} names[] = {
+		{ EACCES, "EACCES" }, { EAGAIN, "EAGAIN" }, { EBUSY, "EBUSY" },
+		{ EFAULT, "EFAULT" }, { EINVAL, "EINVAL" }, { ENOENT, "ENOENT" },
+		{ ENOMEM, "ENOMEM" }, { ENOSPC, "ENOSPC" }, { ENOTTY, "ENOTTY" },
+		{ ENXIO, "ENXIO" }, { EPERM, "EPERM" }, { }
+	};
+	int i;
+
+	for (i = 0; names[i].name; i++)
+		if (names[i].number == error)
+			return names[i].name;
+	return "error";
+}
 
 static noreturn void refused(const char *request)
 {
@@ -80,11 +100,11 @@ static noreturn void refused(const char *request)
 		why = " (the quota, the range or the machine is used up)";
 	fflush(stdout);
 	fprintf(stderr, "ioasid-hold: %s: %s: %s%s\n", request,
-		strerrorname_np(error), strerror(error), why);
+		name_of_error(error), strerror(error), why);
 	exit(EXIT_FAILURE);
 }
 
-/* Who does not get to know an ID cannot use it. */
+/* An ID that could not be printed is of no use to anybody. */
 static void write_out(void)
 {
 	if (!fflush(stdout) && !ferror(stdout))
@@ -95,7 +115,7 @@ static void write_out(void)
 
 static noreturn void bad(const char *argument)
 {
-	fprintf(stderr, "ioasid-hold: '%s' makes no sense; see --help\n",
+	fprintf(stderr, "ioasid-hold: '%s' is no valid operation; see --help\n",
 		argument);
 	exit(USAGE_ERROR);
 }
@@ -165,7 +185,7 @@ static void take(unsigned int n, unsigned int min, unsigned int max)
 	}
 }
 
-/* Gives back @id or, if it is 0, all that were taken. */
+/* Frees @id or, if it is 0, all that were allocated. */
 static void give_back(int id)
 {
 	size_t i, kept = 0;
@@ -199,7 +219,7 @@ static void print_info(void)
 	       info.ioasid_bits, info.quota, info.allocated, info.available);
 }
 
-/* SIGUSR1 is blocked otherwise, so that one that comes early is not lost. */
+/* SIGUSR1 is blocked at all other times, so that an early one is not lost. */
 static void hold(unsigned int seconds)
 {
 	const struct timespec time = { .tv_sec = seconds };
@@ -237,7 +257,7 @@ static void perform(const struct operation *op)
 	write_out();
 }
 
-/* Reads the operations and, if @device is open, performs them. */
+/* Parses the operations and, if @device is open, performs them. */
 static void each_operation(int argc, char **argv)
 {
 	struct operation op = { };
@@ -259,7 +279,7 @@ int main(int argc, char **argv)
 	sigaddset(&go_on, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &go_on, NULL);
 
-	/* Nothing is done before all of it has been understood. */
+	/* All operations are checked before the first is performed. */
 	each_operation(argc, argv);
 	device = open(DEVICE, O_RDWR | O_CLOEXEC);
 	if (device < 0)

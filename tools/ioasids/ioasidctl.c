@@ -3,6 +3,7 @@
  * ioasidctl: shows and limits the I/O address space IDs that cgroups hold.
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -13,93 +14,153 @@
 
 #include "bus.h"
 #include "ioasidctl.h"
-#include "limits.h"
 #include "names.h"
 #include "tree.h"
 
-static const char usage[] =
-"Usage: ioasidctl [--root DIR] COMMAND [ARGUMENT]...\n"
-"\n"
-"Shows and limits what cgroups hold of the I/O address space IDs. A CGROUP is a\n"
-"path below /sys/fs/cgroup, a slice or other unit that is there, or a PID.\n"
-"\n"
-"  ls [-J] [-n] [-o LIST] [-s COLUMN] [CGROUP]\n"
-"                          the tree of cgroups, or what is below CGROUP\n"
-"  top [-d SECONDS] [-s COLUMN] [CGROUP]\n"
-"                          the same, live; h there explains the keys\n"
-"  show [-J] CGROUP        one cgroup, and the limits above it\n"
-"  who [-J] [-n] [CGROUP]  the processes that hold IDs\n"
-"  set [-c] [-t] CGROUP|--here MAX\n"
-"                          limit a cgroup to MAX IDs; 'max': no limit\n"
-"  enable [-c] [-t] CGROUP...|--here\n"
-"                          switch the controller on in all cgroups above\n"
-"  disable [-c] CGROUP     switch it off, in CGROUP and its siblings\n"
-"  events [-f] [CGROUP]    refused requests; -f: as they happen\n"
-"  run -m MAX [-S SLICE] -- COMMAND...\n"
-"                          run a command that may hold MAX IDs\n"
-"  apply [-t] [SLICE]      put what is in " LIMITS_DIRECTORY " into effect\n"
-"  check                   is all as it should be, and if not, what to do\n"
-"\n"
-"  -c, --create            of set: make the cgroup, switch the controller on\n"
-"  -c, --children          of enable and disable: in the children of CGROUP\n"
-"  -d, --delay SECONDS     between two looks (2)\n"
-"  -f, --follow            wait for more\n"
-"      --here              the cgroup that this command is in\n"
-"  -J, --json              for programs\n"
-"  -m, --max MAX           the limit\n"
-"  -n, --noheadings        no line with the names of the columns\n"
-"  -o, --output LIST       columns, separated by commas\n"
-"  -r, --root DIR          where the cgroups are, if not in /sys/fs/cgroup\n"
-"  -s, --sort COLUMN       largest first; -COLUMN: last\n"
-"  -S, --slice SLICE       run it in this slice\n"
-"  -t, --try               it is no error if the kernel has no such controller\n"
-"  -h, --help              print this\n"
-"\n"
-"Exit status: 0, or 1: it failed, 2: a wrong argument, 3: no such cgroup, unit\n"
-"or process, 4: the controller is off, or the kernel has none. run: what COMMAND\n"
-"returns.\n"
-"\n"
-"Columns:\n";
+#define PROGRAM		"ioasidctl"
 
-static const struct {
+#define TABLE_HELP \
+"  -J, --json              JSON\n" \
+"  -l, --list              paths instead of a tree\n" \
+"  -n, --noheadings        no line with the names of the columns\n" \
+"  -o, --output LIST       these columns, separated by commas\n" \
+"      --output-all        all columns\n" \
+"  -P, --pairs             NAME=\"value\"\n" \
+"  -r, --raw               values separated by one blank\n" \
+"  -H, --list-columns      print the names of the columns\n"
+
+#define SORT_HELP \
+"  -s, --sort COLUMN       largest first; -COLUMN: last\n"
+
+#define TRY_HELP \
+"  -t, --try               it is no error if the kernel has no such controller\n"
+
+static const struct command {
 	const char *name;
 	int (*run)(int argc, char **argv);
+	const char *arguments;
+	const char *about;
+	const char *options;
+	const struct columns *columns;
 } commands[] = {
-	{ "ls", command_ls },
-	{ "top", command_top },
-	{ "show", command_show },
-	{ "who", command_who },
-	{ "set", command_set },
-	{ "enable", command_enable },
-	{ "disable", command_disable },
-	{ "events", command_events },
-	{ "run", command_run },
-	{ "apply", command_apply },
-	{ "check", command_check },
+	{
+		"ls", command_ls, "[OPTION]... [CGROUP]",
+		"list the tree of cgroups, or what is below CGROUP",
+		TABLE_HELP SORT_HELP, &cgroup_columns
+	}, {
+		"top", command_top, "[OPTION]... [CGROUP]",
+		"show the tree and update it; h shows the keys",
+		"  -b, --batch             print tables instead of using the terminal\n"
+		"  -d, --delay SECONDS     time between two updates (2)\n"
+		"  -J, --json              with --batch: a JSON object a line\n"
+		"  -n, --iterations N      end after N updates\n"
+		"  -o, --output LIST       these columns, separated by commas\n"
+		"  -H, --list-columns      print the names of the columns\n"
+		SORT_HELP, &cgroup_columns
+	}, {
+		"show", command_show, "[OPTION]... CGROUP",
+		"show one cgroup, and the limits above it",
+		TABLE_HELP, &cgroup_columns
+	}, {
+		"who", command_who, "[OPTION]... [CGROUP]",
+		"list the processes that hold IDs",
+		TABLE_HELP, &who_columns
+	}, {
+		"set", command_set, "[-c] [-t] CGROUP|--here MAX",
+		"limit a cgroup to MAX IDs; 'max': no limit",
+		"  -c, --create            make the cgroup, and switch the controller on\n"
+		"      --here              the cgroup that this command is in\n"
+		TRY_HELP
+	}, {
+		"enable", command_enable, "[-c] [-t] CGROUP...|--here",
+		"switch the controller on in CGROUP and all above it",
+		"  -c, --children          also in the children of CGROUP\n"
+		"      --here              the cgroup that this command is in\n"
+		TRY_HELP
+	}, {
+		"disable", command_disable, "[-c] CGROUP",
+		"switch it off in CGROUP and its siblings",
+		"  -c, --children          in the children of CGROUP instead\n"
+	}, {
+		"events", command_events, "[-f] [-J] [CGROUP]",
+		"count refused requests, or print them as they happen",
+		"  -f, --follow            print new ones as they happen\n"
+		"  -J, --json              JSON; with --follow an object a line\n"
+	}, {
+		"run", command_run, "-m MAX [-S SLICE] [--] COMMAND...",
+		"run a command that may hold MAX IDs",
+		"  -m, --max MAX           the limit\n"
+		"  -S, --slice SLICE       run it in this slice\n"
+	}, {
+		"apply", command_apply, "[-t] [SLICE]",
+		"put the files of ioasids.d into effect",
+		TRY_HELP
+	}, {
+		"check", command_check, "[-f] [-J]",
+		"tell whether everything is set up, and if not, what to do",
+		"  -f, --files             check only the files of ioasids.d\n"
+		"  -J, --json              JSON\n"
+	},
 	{ }
 };
 
-/* The name of the command that runs. */
-static const char *subcommand;
+/* The command that runs, for its messages and its help. */
+static const struct command *current;
 
 static int print_help(void)
 {
+	const struct command *command;
+
+	printf("Usage: %s [--root DIR] COMMAND [ARGUMENT]...\n\n"
+	       "Shows and limits the I/O address space IDs that cgroups hold.\n\n"
+	       "Commands:\n", PROGRAM);
+	for (command = commands; command->name; command++)
+		printf("  %-10s  %s\n", command->name, command->about);
+	printf("\nA CGROUP is a path below the mount point of the hierarchy, the name of a slice\n"
+	       "or of another unit that runs, or the PID of a process in it.\n\n"
+	       "  -r, --root DIR          where cgroup v2 is mounted, if not in /sys/fs/cgroup\n"
+	       "  -h, --help              print this; '%s COMMAND --help': more\n"
+	       "  -V, --version           print the version\n\n"
+	       "Exit status: 0: success; 1: failure; 2: a wrong argument; 3: no such cgroup,\n"
+	       "unit or process; 4: the controller is off, or the kernel does not have it.\n\n"
+	       "Columns of ls, top and show:\n", PROGRAM);
+	print_columns(&cgroup_columns);
+	return 0;
+}
+
+static int print_command_help(void)
+{
+	printf("Usage: %s %s%s%s\n\n%c%s.\n\n%s  -h, --help              print this\n",
+	       PROGRAM, current->name, *current->arguments ? " " : "", current->arguments,
+	       toupper(*current->about), current->about + 1, current->options);
+	if (current->columns) {
+		printf("\nColumns:\n");
+		print_columns(current->columns);
+	}
+	return 0;
+}
+
+int other_option(int option)
+{
 	int i;
 
-	fputs(usage, stdout);
-	for (i = 0; i < COLUMNS; i++)
-		printf("  %-10s  %s\n", columns[i].name, columns[i].about);
-	return 0;
+	if (option == 'h')
+		print_command_help();
+	else if (option != 'H')
+		return BAD_USAGE;
+	for (i = 0; option == 'H' && i < current->columns->count; i++)
+		puts(current->columns->array[i].name);
+	return DONE;
 }
 
 int need_arguments(int argc, char **argv, int least, int most)
 {
 	if (argc - optind < least)
 		return fail(BAD_USAGE,
-			    "%s: an argument is missing; 'ioasidctl --help' says which",
-			    subcommand);
+			    "%s: an argument is missing; 'ioasidctl %s --help' says which",
+			    current->name, current->name);
 	if (argc - optind > most)
-		return fail(BAD_USAGE, "%s: '%s' is one argument too many", subcommand,
+		return fail(BAD_USAGE, "%s: '%s' is one argument too many", current->name,
 			    argv[optind + most]);
 	return 0;
 }
@@ -123,12 +184,12 @@ int parse_switches(int argc, char **argv, const char *letters, const struct opti
 	while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		if (option == 'c')
 			switches->c = true;
-		else if (option == 'H')
+		else if (option == 'E')
 			switches->here = true;
 		else if (option == 't')
 			switches->try = true;
 		else
-			return BAD_USAGE;
+			return other_option(option);
 	}
 	return 0;
 }
@@ -162,23 +223,33 @@ int cgroup_here(char **cgroup)
 	return 0;
 }
 
+static int find_command(const char *name)
+{
+	for (current = commands; current->name; current++)
+		if (!strcmp(current->name, name))
+			return 0;
+	return fail(BAD_USAGE, "there is no command '%s'; 'ioasidctl --help' has a list", name);
+}
+
 static int run_command(int argc, char **argv)
 {
-	char *name = argv[0];
-	int i, status;
+	int status;
 
-	for (i = 0; commands[i].name; i++) {
-		if (strcmp(commands[i].name, name))
-			continue;
-		subcommand = name;
-		argv[0] = format("%s: %s", program_invocation_short_name, subcommand);
-		/* getopt must start anew. */
-		optind = 0;
-		status = commands[i].run(argc, argv);
-		free(argv[0]);
-		return status;
+	if (!strcmp(argv[0], "help")) {
+		if (argc == 1)
+			return print_help();
+		status = find_command(argv[1]);
+		return status ?: print_command_help();
 	}
-	return fail(BAD_USAGE, "there is no command '%s'; 'ioasidctl --help' has a list", name);
+	status = find_command(argv[0]);
+	if (status)
+		return status;
+	argv[0] = format("%s: %s", program_invocation_short_name, current->name);
+	/* getopt must start anew. */
+	optind = 0;
+	status = current->run(argc, argv);
+	free(argv[0]);
+	return status == DONE ? 0 : status;
 }
 
 static int run(int argc, char **argv)
@@ -186,23 +257,27 @@ static int run(int argc, char **argv)
 	static const struct option options[] = {
 		{ "root", required_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ }
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+r:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+r:hV", options, NULL)) != -1) {
 		switch (option) {
 		case 'r':
 			cgroup_root = optarg;
 			break;
 		case 'h':
 			return print_help();
+		case 'V':
+			printf("%s %s\n", PROGRAM, VERSION);
+			return 0;
 		default:
 			return BAD_USAGE;
 		}
 	}
 	if (optind == argc)
-		return fail(BAD_USAGE, "what should it do? 'ioasidctl --help' has a list");
+		return fail(BAD_USAGE, "a command is missing; 'ioasidctl --help' has a list");
 	return run_command(argc - optind, argv + optind);
 }
 
@@ -213,9 +288,10 @@ int main(int argc, char **argv)
 	setlocale(LC_ALL, "");
 	/* Files must be sorted as the generator sorts them, which has no locale. */
 	setlocale(LC_COLLATE, "C");
+	setlocale(LC_NUMERIC, "C");
 	status = run(argc, argv);
 	/* Output that could not be written must not look like a success. */
-	if ((fflush(stdout) || ferror(stdout)) && !status)
+	if (fflush(stdout) || ferror(stdout))
 		status = fail(FAILED, "cannot write to standard output");
 	report();
 	bus_close();

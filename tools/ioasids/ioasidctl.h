@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
+struct columns;
 struct option;
 
 int command_apply(int argc, char **argv);
@@ -22,6 +23,18 @@ int command_set(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_who(int argc, char **argv);
+
+/* A table of the processes that hold IDs in @within, for a terminal of this width. */
+int who_to_string(const char *within, int width, char **text);
+
+/* The columns of who; those of the other tables are in tree.h. */
+extern const struct columns who_columns;
+
+/* A command returns this if an option has asked for something else, which is done. */
+#define DONE	(-1)
+
+/* Does what an option asks for that many commands have: help, or a list of columns. */
+int other_option(int option);
 
 /* The number of arguments that getopt_long() has left must be between these. */
 int need_arguments(int argc, char **argv, int least, int most);

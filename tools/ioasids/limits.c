@@ -1,41 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cgroup.h"
 #include "limits.h"
 #include "units.h"
 
-/* ioasids-limit@NAME.service is to be a name, too. */
+/* ioasids-limit@NAME.service must be a valid name, too. */
 #define LONGEST_NAME	(NAME_MAX - strlen("ioasids-limit@.service"))
+
+/* A file in an earlier directory replaces those of the same name in later ones. */
+static const char *const directories[] = {
+	SYSCONFDIR "/ioasids.d", "/run/ioasids.d", LIBDIR "/ioasids.d", NULL
+};
 
 /* The limit that is being read. */
 struct reading {
 	struct limit **limits;
 	size_t count;
-	void (*wrong)(const char *message);
+	void (*wrong)(const char *unit, const char *message);
 	const char *file;
 	int line;
 	char *unit;
 	char *max;
-	bool bad;		/* its unit or max, and that has been said */
+	bool bad;		/* the unit or the limit is wrong, which has been reported */
 };
 
 static void complain(struct reading *r, const char *what, const char *value, const char *expected)
 {
 	char *message = format("%s:%d: %s '%s'; %s", r->file, r->line, what, value, expected);
 
-	r->wrong(message);
+	r->wrong(r->unit, message);
 	free(message);
 }
 
-/* A service, a slice, or all of a template or with a prefix: user@.service, user-.slice. */
+/* A service, a slice, or a pattern of one of them: user@.service, user-.slice. */
 static bool can_be_limited(const char *name)
 {
 	const char *suffix = strrchr(name, '.');
@@ -125,23 +131,46 @@ static void read_max(struct reading *r, char *text)
 	}
 }
 
+/* Removes blanks at both ends, and a comment that follows a blank. */
+static char *strip(char *text)
+{
+	char *end;
+
+	text += strspn(text, " \t\r");
+	for (end = text; *end; end++)
+		if ((*end == '#' || *end == ';') && (end == text || isspace(end[-1])))
+			break;
+	while (end > text && isspace(end[-1]))
+		end--;
+	*end = '\0';
+	return text;
+}
+
 static void read_line(struct reading *r, char *line)
 {
-	char *end = line + strlen(line);
+	char *value, *whole;
 
-	while (end > line && isspace(end[-1]))
-		*--end = '\0';
-	line += strspn(line, " \t");
-	if (!*line || *line == '#' || *line == ';')
+	line = strip(line);
+	if (!*line)
 		return;
-	if (!strcmp(line, "[Limit]"))
+	if (!strcasecmp(line, "[Limit]")) {
 		end_limit(r);
-	else if (!strncmp(line, "Unit=", 5))
-		read_unit(r, line + 5);
-	else if (!strncmp(line, "Max=", 4))
-		read_max(r, line + 4);
+		return;
+	}
+	whole = format("%s", line);
+	value = strchr(line, '=');
+	if (value) {
+		*value++ = '\0';
+		line = strip(line);
+		value = strip(value);
+	}
+	if (value && !strcmp(line, "Unit"))
+		read_unit(r, value);
+	else if (value && !strcmp(line, "Max"))
+		read_max(r, value);
 	else
-		complain(r, "unknown line", line, "there are [Limit], Unit= and Max=");
+		complain(r, "unknown line", whole, "there are [Limit], Unit= and Max=");
+	free(whole);
 }
 
 static void read_limits_file(struct reading *r, const char *file)
@@ -152,7 +181,7 @@ static void read_limits_file(struct reading *r, const char *file)
 	r->line = 0;
 	if (!text) {
 		rest = format("%s: cannot be read: %s", file, strerror(errno));
-		r->wrong(rest);
+		r->wrong(NULL, rest);
 		free(rest);
 		return;
 	}
@@ -164,22 +193,75 @@ static void read_limits_file(struct reading *r, const char *file)
 	free(text);
 }
 
-size_t read_limits(struct limit **limits, void (*wrong)(const char *message))
+/* The files that count, in the order of the bytes of their names. */
+struct files {
+	char **paths;
+	size_t count;
+};
+
+static const char *base_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	return strcmp(base_of(*(char **)a), base_of(*(char **)b));
+}
+
+static void find_files(struct files *files, const char *directory)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	size_t length, i;
+
+	while (dir && (entry = readdir(dir))) {
+		length = strlen(entry->d_name);
+		if (*entry->d_name == '.' || length < strlen(".conf") ||
+		    strcmp(entry->d_name + length - strlen(".conf"), ".conf"))
+			continue;
+		for (i = 0; i < files->count; i++)
+			if (!strcmp(base_of(files->paths[i]), entry->d_name))
+				break;
+		if (i < files->count)
+			continue;
+		files->paths = grow(files->paths, files->count + 1, sizeof(*files->paths));
+		files->paths[files->count++] = format("%s/%s", directory, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* An empty file, or a link to /dev/null, only replaces others of its name. */
+static bool is_mask(const char *path)
+{
+	struct stat about;
+
+	return !stat(path, &about) && !about.st_size &&
+		(S_ISREG(about.st_mode) || S_ISCHR(about.st_mode));
+}
+
+size_t read_limits(struct limit **limits, void (*wrong)(const char *unit, const char *message))
 {
 	struct reading r = { .limits = limits, .wrong = wrong };
-	glob_t files;
+	struct files files = { };
 	size_t i;
 
 	*limits = NULL;
-	if (glob(LIMITS_DIRECTORY "/*.conf", 0, NULL, &files))
-		return 0;
-	for (i = 0; i < files.gl_pathc; i++)
-		read_limits_file(&r, files.gl_pathv[i]);
-	globfree(&files);
+	for (i = 0; directories[i]; i++)
+		find_files(&files, directories[i]);
+	if (files.count)
+		qsort(files.paths, files.count, sizeof(*files.paths), compare_files);
+	for (i = 0; i < files.count; i++) {
+		if (!is_mask(files.paths[i]))
+			read_limits_file(&r, files.paths[i]);
+		free(files.paths[i]);
+	}
+	free(files.paths);
 	return r.count;
 }
 
-/* systemd does the same with drop-ins: the longest name counts. */
+/* As for drop-ins of systemd, the longest name counts. */
 const struct limit *limit_of(const char *unit, const struct limit *limits, size_t count)
 {
 	const struct limit *longest = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What an administrator has written in /etc/ioasids.d; see ioasids.d(5).
+ * The limits that an administrator has written in ioasids.d; see ioasids.d(5).
  */
 #ifndef _LIMITS_H
 #define _LIMITS_H
@@ -8,18 +8,19 @@
 #include <stddef.h>
 #include <linux/types.h>
 
-#define LIMITS_DIRECTORY	"/etc/ioasids.d"
-
 struct limit {
 	char *unit;
 	__u64 max;
-	char *file;		/* where it is written, for messages */
+	char *file;		/* for messages */
 };
 
-/* The last limit of each unit. @wrong is called for each line that makes no sense. */
-size_t read_limits(struct limit **limits, void (*wrong)(const char *message));
+/*
+ * Reads the last limit of each unit. @wrong is called for each line that makes no sense. Its
+ * @unit is NULL if the line is not about one.
+ */
+size_t read_limits(struct limit **limits, void (*wrong)(const char *unit, const char *message));
 
-/* The limit that @unit has: its own, or else that of those which it is one of; or NULL. */
+/* The limit of @unit: its own, or else that of a template or prefix that it matches; or NULL. */
 const struct limit *limit_of(const char *unit, const struct limit *limits, size_t count);
 
 void free_limits(struct limit *limits, size_t count);

@@ -1,63 +1,69 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <getopt.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ioasidctl.h"
+#include "json.h"
 #include "tree.h"
 
-#define DEFAULT_COLUMNS		"CGROUP,MAX,CURRENT,USE,PEAK,RESERVED,REFUSED"
+static int print_tree(const struct cgroup *tree, const struct selection *selection)
+{
+	struct grid grid;
+	int status;
+
+	if (selection->json) {
+		json_begin(false);
+		json_open(NULL, '{');
+		json_open("cgroups", '[');
+		json_tree(selection, tree);
+		json_close(']');
+		json_close('}');
+		json_end();
+		return 0;
+	}
+	grid_init(&grid, selection);
+	add_tree(&grid, tree, -1);
+	if (terminal_width() && !selection->raw && !selection->pairs)
+		grid_fit(&grid, terminal_width());
+	status = grid_print(&grid);
+	grid_free(&grid);
+	return status;
+}
 
 int command_ls(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'J' },
-		{ "noheadings", no_argument, NULL, 'n' },
-		{ "output", required_argument, NULL, 'o' },
+	static const struct option sort[] = {
 		{ "sort", required_argument, NULL, 's' },
 		{ }
 	};
-	bool json = false, no_headings = false;
-	struct libscols_table *table;
+	const struct option *options = table_options(sort);
 	struct selection selection;
 	int option, status = 0;
 	struct cgroup *tree;
+	bool known;
 	char *path;
 
-	select_columns(&selection, DEFAULT_COLUMNS);
-	select_sort(&selection, "CGROUP");
-	while (!status && (option = getopt_long(argc, argv, "Jno:s:", options, NULL)) != -1) {
-		switch (option) {
-		case 'J':
-			json = true;
-			break;
-		case 'n':
-			no_headings = true;
-			break;
-		case 'o':
-			status = select_columns(&selection, optarg);
-			break;
-		case 's':
+	select_usual(&selection, NAME_COLUMN);
+	while (!status &&
+	       (option = getopt_long(argc, argv, "s:" TABLE_LETTERS, options, NULL)) != -1) {
+		if (option == 's') {
 			status = select_sort(&selection, optarg);
-			break;
-		default:
-			return BAD_USAGE;
+			continue;
 		}
+		status = select_option(&selection, option, optarg, &known);
+		if (!known)
+			return other_option(option);
 	}
 	if (!status)
 		status = need_subtree(argc, argv, &path);
 	if (status)
 		return status;
-	status = read_tree(path, wanted_values(&selection), &tree);
+	status = read_tree(path, selected_values(&selection), &tree);
 	free(path);
 	if (status)
 		return status;
 	sort_tree(tree, &selection);
-	table = new_table(&selection, json);
-	scols_table_enable_noheadings(table, no_headings);
-	add_lines(table, &selection, tree);
-	status = print_table(table);
+	status = print_tree(tree, &selection);
 	free_tree(tree);
 	return status;
 }

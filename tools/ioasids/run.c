@@ -36,6 +36,7 @@ static int limit_scope(const char *scope, __u64 max)
 int command_run(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
 		{ "max", required_argument, NULL, 'm' },
 		{ "slice", required_argument, NULL, 'S' },
 		{ }
@@ -45,7 +46,7 @@ int command_run(int argc, char **argv)
 	__u64 max, random;
 	char *scope;
 
-	while ((option = getopt_long(argc, argv, "+m:S:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+hm:S:", options, NULL)) != -1) {
 		switch (option) {
 		case 'm':
 			limit = optarg;
@@ -54,7 +55,7 @@ int command_run(int argc, char **argv)
 			slice = optarg;
 			break;
 		default:
-			return BAD_USAGE;
+			return other_option(option);
 		}
 	}
 	if (!limit)

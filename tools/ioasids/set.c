@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cgroup.h"
 #include "ioasidctl.h"
@@ -19,17 +21,22 @@ int command_set(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "create", no_argument, NULL, 'c' },
-		{ "here", no_argument, NULL, 'H' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "here", no_argument, NULL, 'E' },
 		{ "try", no_argument, NULL, 't' },
 		{ }
 	};
 	struct switches switches = { };
 	char *cgroup = NULL;
-	int status;
+	int i, status;
 	bool has;
 	__u64 max;
 
-	status = parse_switches(argc, argv, "+ct", options, &switches);
+	/* Else getopt would take -1 for an option. */
+	for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		if (*argv[i] == '-' && isdigit(argv[i][1]))
+			return need_max(argv[i], &max);
+	status = parse_switches(argc, argv, "cht", options, &switches);
 	if (!status)
 		status = need_arguments(argc, argv, 2 - switches.here, 2 - switches.here);
 	if (!status)

@@ -5,22 +5,31 @@
 #include <string.h>
 
 #include "ioasidctl.h"
+#include "json.h"
 #include "names.h"
 #include "tree.h"
 
-#define SHOWN	"PATH,MAX,CURRENT,PEAK,ALLOCATED,RESERVED,REFUSED,FAILED"
+static const int shown[] = {
+	PATH_COLUMN, MAX_COLUMN, CURRENT_COLUMN, PEAK_COLUMN, ALLOCATED_COLUMN,
+	RESERVED_COLUMN, REFUSED_COLUMN, FAILED_COLUMN,
+};
 
-/* How many more IDs fit below all limits from @cgroup up, and the cgroup with the least room. */
+/*
+ * How many more IDs fit below all limits from @cgroup up, and the cgroup with the least
+ * room; NULL if no limit is known.
+ */
 static __u64 room(const struct cgroup *cgroup, const struct cgroup **tightest)
 {
+	const unsigned int needed = BIT(MAX) | BIT(CURRENT);
 	__u64 least = NO_LIMIT, left;
+	const __u64 *values;
 
+	*tightest = NULL;
 	for (; cgroup; cgroup = cgroup->parent) {
-		if (cgroup->values[MAX] == NO_LIMIT)
+		values = cgroup->values.of;
+		if (values[MAX] == NO_LIMIT || (cgroup->values.known & needed) != needed)
 			continue;
-		left = 0;
-		if (cgroup->values[MAX] > cgroup->values[CURRENT])
-			left = cgroup->values[MAX] - cgroup->values[CURRENT];
+		left = values[MAX] > values[CURRENT] ? values[MAX] - values[CURRENT] : 0;
 		if (left < least) {
 			least = left;
 			*tightest = cgroup;
@@ -66,70 +75,122 @@ static void free_upwards(struct cgroup *cgroup)
 
 static void print_room(const char *path, const struct cgroup *payer)
 {
-	const struct cgroup *tightest = NULL;
+	const struct cgroup *tightest;
 	__u64 more = room(payer, &tightest);
-	char *name = printable(path, false), *other = printable(payer->path, false);
+	char *name = printable(path), *other = printable(payer->path);
 
 	if (strcmp(payer->path, path))
-		printf("The controller is off in /%s: /%s pays.\n", name, other);
+		printf("The controller is off in /%s: /%s is charged.\n", name, other);
 	free(name);
 	free(other);
 	if (!tightest) {
-		printf("No limit here; those above this cgroup namespace are not shown.\n");
+		printf("No limit here; limits above this cgroup namespace are not shown.\n");
 		return;
 	}
-	name = printable(tightest->path, false);
-	printf("%llu more: /%s comes first to its limit.\n", more, name);
+	name = printable(tightest->path);
+	printf("Room for %llu more; limited by /%s.\n", more, name);
 	free(name);
 }
 
-static int show(const char *path, bool json)
+/* The same as print_room() says, and the cgroups. */
+static void print_json(const char *path, const struct cgroup *payer,
+		       const struct selection *selection)
 {
-	struct libscols_table *table;
-	struct cgroup *cgroup, *next;
-	struct selection selection;
+	const struct cgroup *tightest, *cgroup;
+	__u64 more = room(payer, &tightest);
+	char *name = format("/%s", path);
+
+	json_begin(false);
+	json_open(NULL, '{');
+	json_string("cgroup", name);
+	free(name);
+	name = format("/%s", payer->path);
+	json_string("charged", name);
+	free(name);
+	if (tightest) {
+		name = format("/%s", tightest->path);
+		json_number("room", more);
+		json_string("limited-by", name);
+		free(name);
+	} else {
+		json_null("room");
+		json_null("limited-by");
+	}
+	json_open("cgroups", '[');
+	for (cgroup = payer; cgroup; cgroup = cgroup->parent) {
+		json_open(NULL, '{');
+		json_cgroup(selection, cgroup);
+		json_close('}');
+	}
+	json_close(']');
+	json_close('}');
+	json_end();
+}
+
+static int print_table(const char *path, const struct cgroup *payer,
+		       const struct selection *selection)
+{
+	bool plain = selection->raw || selection->pairs;
+	const struct cgroup *cgroup;
+	struct grid grid;
 	int status;
 
-	select_columns(&selection, SHOWN);
-	select_sort(&selection, "PATH");
-	status = read_upwards(path, wanted_values(&selection), &cgroup);
+	grid_init(&grid, selection);
+	for (cgroup = payer; cgroup; cgroup = cgroup->parent)
+		add_cgroup(&grid, cgroup, -1);
+	if (terminal_width() && !plain)
+		grid_fit(&grid, terminal_width());
+	status = grid_print(&grid);
+	grid_free(&grid);
+	if (!status && !plain && !selection->no_headings)
+		print_room(path, payer);
+	return status;
+}
+
+static int show(const char *path, const struct selection *selection)
+{
+	struct cgroup *payer;
+	int status;
+
+	status = read_upwards(path, selected_values(selection) | BIT(MAX) | BIT(CURRENT), &payer);
 	if (!status && !cgroup_exists(path))
 		status = fail_gone(path);
-	if (!status) {
-		table = new_table(&selection, json);
-		for (next = cgroup; next; next = next->parent)
-			add_line(table, &selection, next, NULL);
-		status = print_table(table);
-	}
-	if (!status && !json)
-		print_room(path, cgroup);
-	free_upwards(cgroup);
+	if (!status && !payer)
+		status = fail_off(path);
+	if (!status && selection->json)
+		print_json(path, payer, selection);
+	else if (!status)
+		status = print_table(path, payer, selection);
+	free_upwards(payer);
 	return status;
 }
 
 int command_show(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'J' },
-		{ }
-	};
-	int option, status;
-	bool json = false;
+	const struct option *options = table_options(NULL);
+	struct selection selection;
+	int option, status = 0;
+	bool known;
 	char *path;
 
-	while ((option = getopt_long(argc, argv, "J", options, NULL)) != -1) {
-		if (option != 'J')
-			return BAD_USAGE;
-		json = true;
+	select_default(&selection, &cgroup_columns, shown, sizeof(shown) / sizeof(*shown),
+		       PATH_COLUMN);
+	/* There is no tree to be drawn. */
+	selection.list = true;
+	while (!status && (option = getopt_long(argc, argv, TABLE_LETTERS, options, NULL)) != -1) {
+		status = select_option(&selection, option, optarg, &known);
+		if (!known)
+			return other_option(option);
 	}
-	status = need_arguments(argc, argv, 1, 1);
+	if (!status)
+		status = need_arguments(argc, argv, 1, 1);
 	if (!status)
 		status = need_controller();
 	if (!status)
 		status = cgroup_find(argv[optind], &path);
 	if (status)
 		return status;
-	status = show(path, json);
+	status = show(path, &selection);
 	free(path);
 	return status;
 }

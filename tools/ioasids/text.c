@@ -51,6 +51,15 @@ void report(void)
 	message = NULL;
 }
 
+/* The message itself, for a program that shows it elsewhere. */
+char *take_message(void)
+{
+	char *text = message;
+
+	message = NULL;
+	return text;
+}
+
 void warn(const char *format, ...)
 {
 	va_list arguments;
@@ -85,38 +94,100 @@ void *grow(void *array, size_t count, size_t size)
 	return array;
 }
 
-/* The length of the first character; 0 if it is not valid or, unless for JSON, not printable. */
-int length_of_character(const char *text, bool json)
+/*
+ * Whether a terminal shows this character, and nothing else happens. Users choose the names
+ * of cgroups and processes. Some of the characters that have no shape of their own reorder
+ * the text around them, and the C library takes those for printable.
+ */
+static bool is_harmless(wchar_t character)
+{
+	static const struct {
+		wchar_t first;
+		wchar_t last;
+	} hidden[] = {
+		{ 0x80, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x180e, 0x180e },
+		{ 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xfeff, 0xfeff },
+		{ 0xfff9, 0xfffb }, { 0xe0000, 0xe0fff },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(hidden) / sizeof(*hidden); i++)
+		if (character >= hidden[i].first && character <= hidden[i].last)
+			return false;
+	return iswprint(character);
+}
+
+/* The length of the first character; 0 if it is not valid or should not be printed. */
+int length_of_character(const char *text)
 {
 	wchar_t character;
 	int length = mbtowc(&character, text, MB_CUR_MAX);
 
-	return length > 0 && (json || iswprint(character)) ? length : 0;
+	return length > 0 && is_harmless(character) ? length : 0;
 }
 
-/*
- * A copy of @text that a terminal can be given: other characters become \xHH. In JSON, in
- * which libsmartcols quotes what must be quoted, invalid UTF-8 is replaced.
- */
-char *printable(const char *text, bool json)
+/* How many columns of a terminal @text takes. It must be printable. */
+int width_of(const char *text)
+{
+	wchar_t character;
+	int width = 0, length;
+
+	for (; (length = mbtowc(&character, text, MB_CUR_MAX)) > 0; text += length)
+		width += wcwidth(character);
+	return width;
+}
+
+/* A copy of @text that a terminal can be given: other characters become \xHH. */
+char *printable(const char *text)
 {
 	char *result = grow(NULL, 4 * strlen(text) + 1, 1), *end = result;
 	int length;
 
 	for (; *text; text += length ?: 1) {
-		length = length_of_character(text, json);
+		length = length_of_character(text);
 		if (length)
 			end = mempcpy(end, text, length);
 		else
-			end += json ? sprintf(end, "\ufffd") : sprintf(end, "\\x%02hhx", *text);
+			end += sprintf(end, "\\x%02hhx", *text);
 	}
 	*end = '\0';
 	return result;
 }
 
+/* How many bytes at the start of @text are at most @width columns wide. */
+static int bytes_within(const char *text, int width)
+{
+	wchar_t character;
+	int bytes = 0, length;
+
+	while ((length = mbtowc(&character, text + bytes, MB_CUR_MAX)) > 0) {
+		width -= wcwidth(character);
+		if (width < 0)
+			break;
+		bytes += length;
+	}
+	return bytes;
+}
+
+/* A copy of printable text that is at most @width wide. What does not fit is in the middle. */
+char *cut(const char *text, int width)
+{
+	const char *ellipsis = MB_CUR_MAX > 1 ? "\xe2\x80\xa6" : "~", *tail = text;
+	int whole = width_of(text), head;
+
+	if (whole <= width)
+		return format("%s", text);
+	if (width < 1)
+		return format("%s", "");
+	head = bytes_within(text, width / 2);
+	while (width_of(tail) > width - 1 - width / 2)
+		tail += mblen(tail, MB_CUR_MAX);
+	return format("%.*s%s%s", head, text, ellipsis, tail);
+}
+
 void put_printable(FILE *file, const char *text)
 {
-	char *copy = printable(text, false);
+	char *copy = printable(text);
 
 	fputs(copy, file);
 	free(copy);

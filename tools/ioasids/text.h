@@ -31,6 +31,7 @@ enum {
  */
 __printf(2, 3) int fail(int status, const char *format, ...);
 void report(void);
+char *take_message(void);
 __printf(1, 2) void warn(const char *format, ...);
 
 /* These end the program if there is no memory. */
@@ -38,8 +39,10 @@ noreturn void no_memory(void);
 __printf(1, 2) char *format(const char *format, ...);
 void *grow(void *array, size_t count, size_t size);
 
-int length_of_character(const char *text, bool json);
-char *printable(const char *text, bool json);
+int length_of_character(const char *text);
+int width_of(const char *text);
+char *printable(const char *text);
+char *cut(const char *text, int width);
 void put_printable(FILE *file, const char *text);
 
 bool is_word_of(const char *list, const char *word);

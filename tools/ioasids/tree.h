@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tree of cgroups that have the controller, and a table of it.
+ * The tree of cgroups that have the controller, and how a table shows it.
  */
 #ifndef _TREE_H
 #define _TREE_H
 
-#include <libsmartcols/libsmartcols.h>
-
 #include "cgroup.h"
+#include "table.h"
 
 struct cgroup {
-	char *path;		/* below the root, without a slash in front */
-	const char *name;	/* its last part */
+	char *path;		/* below the root, without a leading slash */
+	const char *name;	/* the last part of it */
 	struct cgroup *parent;
 	struct cgroup *child;	/* the first one */
-	struct cgroup *next;	/* of the same parent */
-	ino_t id;		/* another one at the same path has another */
-	__u64 values[VALUES];
-	__s64 surplus[2];	/* only events uses it */
-	bool folded;		/* only top sets it */
-	struct libscols_line *line;
-};
-
-struct column {
-	const char *name;
-	const char *about;
-	unsigned int values;	/* those that it needs */
-	int flags;		/* of libsmartcols */
-	double width;
+	struct cgroup *next;	/* with the same parent */
+	ino_t id;		/* differs from that of an earlier cgroup at the same path */
+	struct values values;
+	__s64 surplus[2];	/* used only by events */
+	bool folded;		/* set only by top */
 };
 
 enum {
@@ -41,35 +31,27 @@ enum {
 	RESERVED_COLUMN,
 	SETS_COLUMN,
 	REFUSED_COLUMN,
-	FAILURES_COLUMN,
-	COLUMNS
+	FAILED_COLUMN,
+	CGROUP_COLUMNS
 };
 
-extern const struct column columns[COLUMNS];
+extern const struct columns cgroup_columns;
 
-/* Which columns are shown, in which order. */
-struct selection {
-	int shown[COLUMNS];
-	int count;
-	int sort;
-	bool reversed;
-};
-
-int select_columns(struct selection *selection, const char *list);
-int select_sort(struct selection *selection, const char *name);
-unsigned int wanted_values(const struct selection *selection);
+/* The columns that ls and top show by default. */
+void select_usual(struct selection *selection, int sort);
 
 int read_cgroup(const char *path, unsigned int wanted, struct cgroup **cgroup);
 int read_tree(const char *path, unsigned int wanted, struct cgroup **tree);
 void sort_tree(struct cgroup *cgroup, const struct selection *selection);
 void free_tree(struct cgroup *cgroup);
+double use_of(const struct cgroup *cgroup);
 
-struct libscols_table *new_empty_table(const char *name, bool json);
-struct libscols_table *new_table(const struct selection *selection, bool json);
-void add_line(struct libscols_table *table, const struct selection *selection,
-	      struct cgroup *cgroup, struct cgroup *below);
-void add_lines(struct libscols_table *table, const struct selection *selection,
-	       struct cgroup *cgroup);
-int print_table(struct libscols_table *table);
+/* Add a row for @cgroup and, of a tree, for all below that are not folded. */
+void add_cgroup(struct grid *grid, const struct cgroup *cgroup, ssize_t parent);
+void add_tree(struct grid *grid, const struct cgroup *cgroup, ssize_t parent);
+
+/* The members of a JSON object for @cgroup, and the whole tree. */
+void json_cgroup(const struct selection *selection, const struct cgroup *cgroup);
+void json_tree(const struct selection *selection, const struct cgroup *cgroup);
 
 #endif

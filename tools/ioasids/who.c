@@ -4,26 +4,61 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "ioasidctl.h"
+#include "json.h"
 #include "names.h"
-#include "tree.h"
+#include "table.h"
 
 #define SETS_FILE	"/sys/kernel/debug/ioasid/sets"
+
+/* What the kernel writes where it has nothing to say. */
+#define NONE		"-"
+
+enum {
+	PID_COLUMN,
+	COMMAND_COLUMN,
+	ALLOCATED_COLUMN,
+	RESERVED_COLUMN,
+	QUOTA_COLUMN,
+	SET_COLUMN,
+	CGROUP_COLUMN,
+	OPEN_COLUMN,
+	WHO_COLUMNS
+};
+
+static const struct column array[] = {
+	[PID_COLUMN] = { "PID", "the owner", 0, RIGHT },
+	[COMMAND_COLUMN] = { "COMMAND", "the name of its program" },
+	[ALLOCATED_COLUMN] = { "ALLOCATED", "IDs allocated", 0, RIGHT },
+	[RESERVED_COLUMN] = { "RESERVED", "IDs charged but not allocated yet", 0, RIGHT },
+	[QUOTA_COLUMN] = { "QUOTA", "the reservation as a whole; - if there is none", 0, RIGHT },
+	[SET_COLUMN] = { "SET", "the number of the set of IDs", 0, RIGHT },
+	[CGROUP_COLUMN] = { "CGROUP", "the cgroup that is charged", 0, CUT },
+	[OPEN_COLUMN] = { "OPEN", "open descriptors of the set: PID:DESCRIPTOR", 0, CUT },
+};
+
+const struct columns who_columns = { array, WHO_COLUMNS };
+
+static const int usual[] = {
+	PID_COLUMN, COMMAND_COLUMN, ALLOCATED_COLUMN, RESERVED_COLUMN, SET_COLUMN,
+	CGROUP_COLUMN, OPEN_COLUMN,
+};
 
 struct set {
 	__u64 id;
 	__u64 quota;
 	__u64 allocated;
-	char *pid;		/* of the owner, "-" if it is dead */
+	char *pid;		/* of the owner, or NONE if it is dead */
 	char *command;
-	char *cgroup;
-	char *open;		/* PID:FD of each copy of the descriptor */
+	char *cgroup;		/* NONE if the set has ended */
+	char **open;		/* PID:DESCRIPTOR */
+	size_t copies;
 };
 
 static struct set *sets;
@@ -41,7 +76,7 @@ static struct set *find_or_add(__u64 id)
 	return &sets[count++];
 }
 
-/* What the kernel writes as \ooo, in place. */
+/* Replaces what the kernel writes as \ooo, in place. */
 static char *unescape(char *text)
 {
 	char *from = text, *to = text;
@@ -60,29 +95,39 @@ static char *unescape(char *text)
 	return text;
 }
 
-/* All sets there are, the kernel's too; root alone can read it. False if not. */
+/* Takes over @pid, @command and @cgroup. */
+static void fill_set(struct set *set, __u64 quota, __u64 allocated, char *pid, char *command,
+		     char *cgroup)
+{
+	free(set->pid);
+	free(set->command);
+	free(set->cgroup);
+	set->quota = quota;
+	set->allocated = allocated;
+	set->pid = pid;
+	set->command = command;
+	set->cgroup = cgroup;
+}
+
+/* Reads all sets, those of the kernel too. Only root can. */
 static bool read_debugfs(void)
 {
 	char *text = read_all(AT_FDCWD, SETS_FILE), *rest = text, *line;
 	char *part[7];
-	struct set *set;
 	int i;
 
 	if (!text)
 		return false;
 	while ((line = strsep(&rest, "\n"))) {
-		/* The last one, the cgroup, is the rest: it is the only one not escaped. */
+		/* The last part, the cgroup, is the only one that is not escaped. */
 		for (i = 0; i < 6 && line; i++)
 			part[i] = strsep(&line, "\t");
 		part[6] = line;
 		if (!line || !isdigit(*part[0]))
 			continue;
-		set = find_or_add(strtoull(part[0], NULL, 10));
-		set->quota = strtoull(part[2], NULL, 10);
-		set->allocated = strtoull(part[3], NULL, 10);
-		set->pid = format("%s", part[4]);
-		set->command = unescape(format("%s", part[5]));
-		set->cgroup = format("%s", part[6]);
+		fill_set(find_or_add(strtoull(part[0], NULL, 10)), strtoull(part[2], NULL, 10),
+			 strtoull(part[3], NULL, 10), format("%s", part[4]),
+			 unescape(format("%s", part[5])), format("%s", part[6]));
 	}
 	free(text);
 	return true;
@@ -95,63 +140,79 @@ static char *command_of(const char *pid)
 
 	free(path);
 	if (!command)
-		return format("-");
+		return format(NONE);
 	command[strcspn(command, "\n")] = '\0';
 	return command;
 }
 
-static const char *field(const char *text, const char *name)
+/* A copy of what follows @name in its line; NULL if there is no such line. */
+static char *field(const char *text, const char *name)
 {
 	const char *at = strstr(text, name);
 
-	return at ? at + strlen(name) : NULL;
+	if (!at)
+		return NULL;
+	at += strlen(name);
+	return format("%.*s", (int)strcspn(at, "\n"), at);
 }
 
-/* Takes what the fdinfo of one descriptor says, if it is one of /dev/ioasid. */
+static __u64 number_field(const char *text, const char *name)
+{
+	char *value = field(text, name);
+	__u64 number = value ? strtoull(value, NULL, 10) : 0;
+
+	free(value);
+	return number;
+}
+
+/* Takes what the fdinfo of one descriptor says, if it is a descriptor of /dev/ioasid. */
 static void read_fdinfo(int process, const char *pid, const char *fd)
 {
-	char *path = format("fdinfo/%s", fd), *open;
+	char *path = format("fdinfo/%s", fd), *id = NULL, *cgroup;
 	char *text = read_all(process, path);
-	const char *id, *cgroup;
 	struct set *set;
 
 	free(path);
-	id = text ? field(text, "\nioasid-set:\t") : NULL;
+	if (text)
+		id = field(text, "\nioasid-set:\t");
 	if (id) {
 		set = find_or_add(strtoull(id, NULL, 10));
-		if (!set->pid) {
-			/* The owner is not told here: it is whoever is seen first. */
-			set->pid = format("%s", pid);
-			set->command = command_of(pid);
-			set->quota = strtoull(field(text, "\nioasid-quota:\t"), NULL, 10);
-			set->allocated = strtoull(field(text, "\nioasid-allocated:\t"), NULL, 10);
-			cgroup = field(text, "\nioasid-cgroup:\t");
-			set->cgroup = format("%.*s", (int)strcspn(cgroup, "\n"), cgroup);
-		}
-		open = format("%s%s%s:%s", set->open ? set->open : "", set->open ? "," : "",
-			      pid, fd);
-		free(set->open);
-		set->open = open;
+		cgroup = field(text, "\nioasid-cgroup:\t") ?: format(NONE);
+		/*
+		 * The owner is not named here, so the first process that has the set open is
+		 * shown. A copy of the descriptor outside of the owner's address space tells
+		 * nothing once that has ended; then a later one is not better.
+		 */
+		if (!set->cgroup || (!strcmp(set->cgroup, NONE) && strcmp(cgroup, NONE)))
+			fill_set(set, number_field(text, "\nioasid-quota:\t"),
+				 number_field(text, "\nioasid-allocated:\t"), format("%s", pid),
+				 command_of(pid), cgroup);
+		else
+			free(cgroup);
+		set->open = grow(set->open, set->copies + 1, sizeof(*set->open));
+		set->open[set->copies++] = format("%s:%s", pid, fd);
 	}
+	free(id);
 	free(text);
 }
 
+/*
+ * The links are read but not followed: the file system of an open file need not answer. Only
+ * what has a path can be the device, which makes most descriptors cheap.
+ */
 static void read_process(const char *pid)
 {
-	char *path = format("/proc/%s", pid), *name;
+	char *path = format("/proc/%s", pid), target[2];
 	int process = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int fds = process < 0 ? -1 : openat(process, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fds < 0 ? NULL : fdopendir(fds);
 	struct dirent *entry;
-	struct stat about;
 
 	free(path);
-	while (dir && (entry = readdir(dir))) {
-		/* fdinfo takes its time: only a device can be the one looked for. */
-		name = entry->d_name;
-		if (*name != '.' && !fstatat(fds, name, &about, 0) && S_ISCHR(about.st_mode))
-			read_fdinfo(process, pid, name);
-	}
+	while (dir && (entry = readdir(dir)))
+		if (*entry->d_name != '.' &&
+		    readlinkat(fds, entry->d_name, target, sizeof(target)) > 0 && *target == '/')
+			read_fdinfo(process, pid, entry->d_name);
 	if (dir)
 		closedir(dir);
 	if (process >= 0)
@@ -172,6 +233,7 @@ static int read_processes(void)
 	return 0;
 }
 
+/* Those that are charged most come first. */
 static int compare(const void *a, const void *b)
 {
 	const struct set *left = a, *right = b;
@@ -181,59 +243,135 @@ static int compare(const void *a, const void *b)
 	return l != r ? (l < r) - (l > r) : (left->id > right->id) - (left->id < right->id);
 }
 
-static bool is_below(const char *cgroup, const char *above)
+/* Whether the set is charged to @within or below; NULL is everywhere. */
+static bool is_within(const struct set *set, const char *within)
 {
-	size_t length = strlen(above);
+	char *cgroup;
+	bool is;
 
-	cgroup += *cgroup == '/';
-	return !length || (!strncmp(cgroup, above, length) &&
-			   (!cgroup[length] || cgroup[length] == '/'));
+	if (!within)
+		return true;
+	cgroup = *set->cgroup == '/' ? cgroup_of_name(set->cgroup) : NULL;
+	is = cgroup && cgroup_is_in(cgroup, within);
+	free(cgroup);
+	return is;
 }
 
-static struct libscols_table *new_who_table(bool json)
+static char *joined(const struct set *set)
 {
-	static const struct {
-		const char *name;
-		double width;
-		int flags;
-	} *h, headings[] = {
-		{ "PID", 0, SCOLS_FL_RIGHT },
-		{ "COMMAND" },
-		{ "ALLOCATED", 0, SCOLS_FL_RIGHT },
-		{ "QUOTA", 0, SCOLS_FL_RIGHT },
-		{ "SET", 0, SCOLS_FL_RIGHT },
-		{ "CGROUP", 0.3, SCOLS_FL_TRUNC },
-		{ "OPEN", 0, SCOLS_FL_WRAP },
-		{ }
-	};
-	struct libscols_table *table = new_empty_table("sets", json);
-	struct libscols_column *column;
+	char *text = NULL, *longer;
+	size_t i;
 
-	for (h = headings; h->name; h++) {
-		column = scols_table_new_column(table, h->name, h->width, h->flags);
-		if (!column)
-			no_memory();
-		if (h->flags & SCOLS_FL_RIGHT)
-			scols_column_set_json_type(column, SCOLS_JSON_NUMBER);
+	for (i = 0; i < set->copies; i++) {
+		longer = format("%s%s%s", text ?: "", text ? "," : "", set->open[i]);
+		free(text);
+		text = longer;
 	}
-	return table;
+	return text;
 }
 
-static void add_set(struct libscols_table *table, const struct set *set)
+static char *cell(const struct set *set, int column, bool plain)
 {
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-	bool json = scols_table_is_json(table);
+	char *open;
 
-	if (!line)
-		no_memory();
-	if (!json || strcmp(set->pid, "-"))
-		scols_line_set_data(line, 0, set->pid);
-	scols_line_refer_data(line, 1, printable(set->command, json));
-	scols_line_refer_data(line, 2, format("%llu", set->allocated));
-	scols_line_refer_data(line, 3, format("%llu", set->quota));
-	scols_line_refer_data(line, 4, format("%llu", set->id));
-	scols_line_refer_data(line, 5, printable(set->cgroup, json));
-	scols_line_set_data(line, 6, set->open);
+	switch (column) {
+	case PID_COLUMN:
+		return format("%s", set->pid);
+	case COMMAND_COLUMN:
+		return plain ? format("%s", set->command) : printable(set->command);
+	case ALLOCATED_COLUMN:
+		return format("%llu", set->allocated);
+	case RESERVED_COLUMN:
+		return set->quota ? format("%llu", set->quota - set->allocated) : format(NONE);
+	case QUOTA_COLUMN:
+		return set->quota ? format("%llu", set->quota) : format(NONE);
+	case SET_COLUMN:
+		return format("%llu", set->id);
+	case CGROUP_COLUMN:
+		return plain ? format("%s", set->cgroup) : printable(set->cgroup);
+	default:
+		open = joined(set);
+		return open || !plain ? open : format(NONE);
+	}
+}
+
+static void json_set(const struct set *set, const struct selection *selection)
+{
+	char *key, *text;
+	int i, column;
+	size_t copy;
+
+	json_open(NULL, '{');
+	for (i = 0; i < selection->count; i++) {
+		column = selection->shown[i];
+		key = key_of_column(&array[column]);
+		text = cell(set, column, true);
+		if (column == OPEN_COLUMN) {
+			json_open(key, '[');
+			for (copy = 0; copy < set->copies; copy++)
+				json_string(NULL, set->open[copy]);
+			json_close(']');
+		} else if (column == COMMAND_COLUMN) {
+			json_string(key, text);
+		} else if (!strcmp(text, NONE)) {
+			json_null(key);
+		} else if (array[column].flags & RIGHT) {
+			json_number(key, strtoull(text, NULL, 10));
+		} else {
+			json_string(key, text);
+		}
+		free(text);
+		free(key);
+	}
+	json_close('}');
+}
+
+static void print_json(const struct selection *selection, const char *within, bool all)
+{
+	size_t i;
+
+	json_begin(false);
+	json_open(NULL, '{');
+	/* Whether these are all sets, or only those that this user may see. */
+	json_bool("complete", all);
+	json_open("sets", '[');
+	for (i = 0; i < count; i++)
+		if (is_within(&sets[i], within))
+			json_set(&sets[i], selection);
+	json_close(']');
+	json_close('}');
+	json_end();
+}
+
+static void fill_grid(struct grid *grid, const struct selection *selection, const char *within)
+{
+	bool plain = selection->raw || selection->pairs;
+	size_t i, row;
+	int column;
+
+	grid_init(grid, selection);
+	for (i = 0; i < count; i++) {
+		if (!is_within(&sets[i], within))
+			continue;
+		row = grid_add(grid, -1);
+		for (column = 0; column < selection->count; column++)
+			grid_set(grid, row, column,
+				 cell(&sets[i], selection->shown[column], plain));
+	}
+}
+
+static int print_sets(const struct selection *selection, const char *within)
+{
+	bool plain = selection->raw || selection->pairs;
+	struct grid grid;
+	int status;
+
+	fill_grid(&grid, selection, within);
+	if (terminal_width() && !plain)
+		grid_fit(&grid, terminal_width());
+	status = grid_print(&grid);
+	grid_free(&grid);
+	return status;
 }
 
 static void free_sets(void)
@@ -242,50 +380,87 @@ static void free_sets(void)
 		free(sets[count].pid);
 		free(sets[count].command);
 		free(sets[count].cgroup);
+		while (sets[count].copies)
+			free(sets[count].open[--sets[count].copies]);
 		free(sets[count].open);
 	}
 	free(sets);
+	sets = NULL;
+	count = 0;
+}
+
+static int read_sets(bool *all)
+{
+	int status;
+
+	*all = read_debugfs();
+	status = read_processes();
+	if (!status && count)
+		qsort(sets, count, sizeof(*sets), compare);
+	return status;
+}
+
+static void select_columns_of_who(struct selection *selection)
+{
+	select_default(selection, &who_columns, usual, sizeof(usual) / sizeof(*usual),
+		       ALLOCATED_COLUMN);
+	selection->list = true;
+}
+
+int who_to_string(const char *within, int width, char **text)
+{
+	struct selection selection;
+	struct grid grid;
+	bool all;
+	int status = read_sets(&all);
+
+	if (!status) {
+		select_columns_of_who(&selection);
+		fill_grid(&grid, &selection, within);
+		grid_fit(&grid, width);
+		*text = grid_to_string(&grid);
+		grid_free(&grid);
+	}
+	free_sets();
+	return status;
+}
+
+static int print_who(const struct selection *selection, const char *within)
+{
+	bool all;
+	int status = read_sets(&all);
+
+	if (!all)
+		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE);
+	if (!status && selection->json)
+		print_json(selection, within, all);
+	else if (!status)
+		status = print_sets(selection, within);
+	free_sets();
+	return status;
 }
 
 int command_who(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'J' },
-		{ "noheadings", no_argument, NULL, 'n' },
-		{ }
-	};
-	bool json = false, no_headings = false;
-	struct libscols_table *table;
-	int option, status;
-	char *within;
-	size_t i;
+	const struct option *options = table_options(NULL);
+	struct selection selection;
+	int option, status = 0;
+	char *within = NULL;
+	bool known;
 
-	while ((option = getopt_long(argc, argv, "Jn", options, NULL)) != -1) {
-		if (option == 'J')
-			json = true;
-		else if (option == 'n')
-			no_headings = true;
-		else
-			return BAD_USAGE;
+	select_columns_of_who(&selection);
+	while (!status && (option = getopt_long(argc, argv, TABLE_LETTERS, options, NULL)) != -1) {
+		status = select_option(&selection, option, optarg, &known);
+		if (!known)
+			return other_option(option);
 	}
-	status = need_arguments(argc, argv, 0, 1);
 	if (!status)
-		status = cgroup_find(optind < argc ? argv[optind] : "/", &within);
-	if (status)
-		return status;
-	if (!read_debugfs())
-		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE);
-	status = read_processes();
-	if (!status) {
-		qsort(sets, count, sizeof(*sets), compare);
-		table = new_who_table(json);
-		scols_table_enable_noheadings(table, no_headings);
-		for (i = 0; i < count; i++)
-			if (is_below(sets[i].cgroup, within))
-				add_set(table, &sets[i]);
-		status = print_table(table);
-	}
-	free_sets();
+		status = need_arguments(argc, argv, 0, 1);
+	/* All of them can be listed without a hierarchy, too. */
+	if (!status && optind < argc)
+		status = cgroup_find(argv[optind], &within);
+	if (!status)
+		status = print_who(&selection, within);
 	free(within);
 	return status;
 }

@@ -18,12 +18,12 @@ shows_the_tree() {
 	is 'CGROUP MAX CURRENT USE PEAK RESERVED REFUSED /job 10 4 ####...... 4 0 1 ??part 4 4 ########## 4 0 1' ioasidctl ls /job
 	is '/job 10 4 /job/part 4 4' ioasidctl ls -n -o PATH,MAX,CURRENT /job
 	is '*/ 1048575 4 *' ioasidctl ls -n -o PATH,MAX,CURRENT
-	is '{ "cgroups": * { "cgroup": "/job", "max": 10, "current": 4, "children": * { "cgroup": "part", "max": 4, "current": 4 } * } * }' \
+	is '{ "cgroups": * { "cgroup": "/job", "max": 10, "current": 4, "path": "/job", "children": * { "cgroup": "part", "max": 4, "current": 4, "path": "/job/part" } * } * }' \
 		ioasidctl ls -J -o CGROUP,MAX,CURRENT /job
 	ioasidctl set -c /job/all max
 	is '/job 10 /job/part 4 /job/all max' ioasidctl ls -n -o PATH,MAX -s CURRENT /job
 	is '/job 10 /job/all max /job/part 4' ioasidctl ls -n -o PATH,MAX -s -CURRENT /job
-	is '{ "cgroups": * { "max": null } * }' ioasidctl ls -J -o MAX /job/all
+	is '{ "cgroups": * { "max": null, "path": "/job/all" } * }' ioasidctl ls -J -o MAX /job/all
 	rmdir $root/job/all
 }
 
@@ -45,13 +45,13 @@ shows_names() {
 	eventually is 2 cat "$root/job/$escape/ioasids.current"
 	is '*/job/esc\\x1b\[2J max 1 alloc_fail 1*' ioasidctl events /job
 	is "$holder * /job/esc\\\\x1b\\[2J $holder:?*" ioasidctl who -n "/job/$escape"
-	is '*/job/esc\\x1b\[2J 2 2 *0 more: /job/esc\\x1b\[2J comes first*' ioasidctl show "$holder"
+	is '*/job/esc\\x1b\[2J 2 2 *Room for 0 more; limited by /job/esc\\x1b\[2J.*' ioasidctl show "$holder"
 	kill $holder
 	wait $holder || true
 	mkdir -p "$root/$escape" "$root/job/$escape.scope/container"
 	fails 3 '*can be /esc\\x1b\[2J or /job/esc\\x1b\[2J: say which' ioasidctl set "$escape" 5
 	ioasidctl enable "/job/$escape.scope"
-	is '*WRONG: the container in /job/esc\\x1b\[2J.scope has the controller: *' ioasidctl check
+	is '*WRONG: the container in /job/esc\\x1b\[2J.scope does not have the controller: *' ioasidctl check
 	rmdir "$root/$escape" "$root/job/$escape.scope/container" "$root/job/$escape.scope"
 	for name in .hidden "$unit" "$escape" "$latin"; do
 		eventually rmdir "$root/job/$name"
@@ -59,18 +59,18 @@ shows_names() {
 }
 
 shows_one() {
-	is '*/job/part 4 4 4 4 0 1 1 /job 10 4 *0 more: /job/part comes first*' ioasidctl show /job/part
-	is '*6 more: /job comes first to its limit.' ioasidctl show /job
+	is '*/job/part 4 4 4 4 0 1 1 /job 10 4 *Room for 0 more; limited by /job/part.*' ioasidctl show /job/part
+	is '*Room for 6 more; limited by /job.' ioasidctl show /job
 	is '*/job/part 4 4*' ioasidctl show "$(cat /run/planted)"
 	mkdir $root/job/part/off
-	is '*The controller is off in /job/part/off: /job/part pays.*' ioasidctl show /job/part/off
+	is '*The controller is off in /job/part/off: /job/part is charged.*' ioasidctl show /job/part/off
 	rmdir $root/job/part/off
 	is '*/lab.slice/lab.service*' ioasidctl show lab.service
 }
 
 shows_who() {
 	pid=$(cat /run/planted)
-	is "$pid ioasid-hold 4 0 * /job/part $pid:?" ioasidctl who -n /job
+	is "$pid ioasid-hold 4 - * /job/part $pid:?" ioasidctl who -n /job
 	is '' ioasidctl who -n /system.slice
 	is "*\"command\": \"ioasid-hold\", \"allocated\": 4*" ioasidctl who -J
 	shows_a_holder_called '' ''
@@ -90,7 +90,7 @@ shows_a_holder_called() {
 		wait
 	) &
 	holder=$!
-	eventually is "*$holder ${2}0 0 * /job/part $holder:9*" ioasidctl who -n /job
+	eventually is "*$holder ${2}0 - * /job/part $holder:9*" ioasidctl who -n /job
 	kill $holder
 	wait $holder || true
 }
@@ -181,8 +181,12 @@ works_in_a_namespace() {
 		ioasidctl set --create lab.slice 2
 		is 2 cat $root/lab.slice/ioasids.max
 		is '/ 7 0 /lab.slice 2 0 /me max 0 /new max 0 /new/er 3 0' ioasidctl ls -n -o PATH,MAX,CURRENT
-		is '*/ 7 0 * 7 more: / comes first to its limit.' ioasidctl show /
+		is '*/ 7 0 * Room for 7 more; limited by /.' ioasidctl show /
 		fails 1 "*cannot write 5 to $root/ioasids.max: Operation not permitted" ioasidctl set / 5
+		# What is above is outside.
+		for command in 'show 1' 'set --create 1 7' 'enable 1' 'disable 1'; do
+			fails 3 '*process 1 is outside of this cgroup namespace, in /../*' ioasidctl $command
+		done
 		fails 1 '*cannot be off in the root*' ioasidctl disable /
 		rmdir $root/new/er $root/new $root/lab.slice
 	END
@@ -198,7 +202,7 @@ works_in_a_namespace() {
 	rmdir $root/job/ns/me $root/job/ns
 	# Whoever made this one has not switched it on.
 	mkdir -p $root/bare/ns
-	fails 4 'WRONG: the kernel has the controller: this cgroup namespace has not got it*' \
+	fails 4 'MISSING: the controller ioasids: this cgroup namespace does not have it*' \
 		in_cgroup bare/ns unshare --cgroup --mount sh -c "umount $root && mount -t cgroup2 none $root && exec ioasidctl check"
 	rmdir $root/bare/ns $root/bare
 }
@@ -325,7 +329,7 @@ runs() {
 }
 
 refuses_what_is_wrong() {
-	fails 2 '*what should it do*' ioasidctl
+	fails 2 '*a command is missing*' ioasidctl
 	fails 2 "*no command 'list'*" ioasidctl list
 	fails 2 '*unrecognized option*' ioasidctl --nonsense
 	fails 2 'ioasidctl: set: unrecognized option*' ioasidctl set --nonsense
@@ -335,7 +339,7 @@ refuses_what_is_wrong() {
 	fails 1 'ioasid-hold: cannot write to standard output' sh -c 'ioasid-hold --alloc=1 >/dev/full'
 	fails 2 'ioasidctl: show: unrecognized option*' ioasidctl show --sort MAX /job
 	fails 1 '*/nowhere: No such file*' ioasidctl --root /nowhere ls
-	for command in ls who check 'set -c a.slice 5' 'enable /' apply; do
+	for command in ls 'who /' check 'set -c a.slice 5' 'enable /' apply; do
 		fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp $command
 	done
 	# Units with a limit start there all the same.
@@ -389,20 +393,20 @@ refuses_what_is_wrong() {
 checks() {
 	limit checked checked.slice 5
 	ioasidctl set -c checked.slice 5
-	is '*WRONG: podman has crun put*annotations=*"run.oci.systemd.subgroup="*' ioasidctl check
+	is '*WRONG: podman with crun: --cgroup-conf=ioasids.max=MAX fails: annotations of *containers* in /etc/containers/containers.conf should have "run.oci.systemd.subgroup="*' ioasidctl check
 	use_example
 	ioasidctl check
 	# Of two lists podman takes the last.
 	printf '[containers]\nannotations = [\n\t"own=1",\n#\t"run.oci.systemd.subgroup=",\n]\n' >/etc/containers/containers.conf.d/90-own.conf
-	is '*WRONG: podman has crun put*' ioasidctl check
+	is '*WRONG: podman with crun*' ioasidctl check
 	sed -i 's/^#//' /etc/containers/containers.conf.d/90-own.conf
 	ioasidctl check
 	rm /etc/containers/containers.conf.d/90-own.conf
 	ioasidctl set checked.slice 6
-	is "*WRONG: checked.slice is limited to 5, as /etc/ioasids.d/checked.conf says: it is 6; 'ioasidctl apply' makes it so*" ioasidctl check
+	is "*WRONG: the limit of checked.slice is 6, and should be 5, as /etc/ioasids.d/checked.conf says: 'ioasidctl apply' sets it*" ioasidctl check
 	ioasidctl apply
 	ioasidctl disable -c /system.slice
-	is "*WRONG: the controller is on below /system.slice: 'ioasidctl enable -c /system.slice'*" ioasidctl check
+	is "*WRONG: the controller is off below /system.slice: 'ioasidctl enable -c /system.slice'*" ioasidctl check
 	ioasidctl enable -c /system.slice
 	printf 'Unit=x\nMax=1\n[Limit]\nUnit=a.slice\n[Limit]\nMax=2\n[Limit]\nUnit=a.slice\nMax=-3\nMix=4\n' >/etc/ioasids.d/checked.conf
 	for complaint in "1: Unit is 'x'; it should be a service or a slice" "5: no Max= for 'a.slice'" \
@@ -429,7 +433,7 @@ checks() {
 columns() { screen | wc -L; }
 
 tops() {
-	in_terminal "$1 ioasidctl top -d 1"
+	in_terminal "$1 ioasidctl top -d 0.5"
 	eventually is '*by CURRENT*/ 1048575 4 #......... *job 10 4 ####...... *part 4 4 ##########*' screen
 	[ "$(columns)" -le 80 ]
 	# The root is folded, and unfolded.
@@ -438,40 +442,59 @@ tops() {
 	tmux send-keys -t top ' ' n j j
 	eventually is '*by CGROUP*part*' screen
 	tmux send-keys -t top h
-	eventually is '*q quit*' screen
+	eventually is '*q quit*h show this*' screen
+	[ "$(columns)" -le 80 ]
 	tmux resize-window -t top -x 60 -y 7
-	tmux send-keys -t top c k k k k k k k k
-	eventually is '*part*' screen
+	tmux send-keys -t top x c Home
+	eventually is '*by CURRENT*part*' screen
 	[ "$(columns)" -le 60 ]
 	# Columns that have no room are left out, and no line is wrapped.
 	tmux resize-window -t top -x 40 -y 24
-	tmux send-keys -t top h
-	eventually is '??:??:?? /: * CGROUP MAX CURRENT USE PEAK / 1048575 4 #......... - *job 10 4 ####...... ? *' screen
+	eventually is '??:??:?? /: 4 IDs * CGROUP MAX CURRENT USE / 1048575 4 #......... *job 10 4 ####...... ?*' screen
 	tmux resize-window -t top -x 9 -y 24
-	eventually is '??:??:?? CGROUP / *' screen
+	eventually is '*CGROUP / *job*' screen
+	tmux resize-window -t top -x 80 -y 24
+	# Found, listed, and limited, but only if that is confirmed.
+	tmux send-keys -t top / job/pa Enter
+	tmux send-keys -t top Enter
+	eventually is "*Processes that hold IDs in /job/part;*$(cat /run/planted) *ioasid-hold 4 - *" screen
+	tmux send-keys -t top x s
+	eventually is '*New limit of /job/part: _' screen
+	tmux send-keys -t top 5 Enter
+	eventually is '*Limit /job/part to 5? y or n: _' screen
+	is 4 cat $root/job/part/ioasids.max
+	tmux send-keys -t top n Enter s 5 Enter y Enter
+	eventually is 5 cat $root/job/part/ioasids.max
+	tmux send-keys -t top s 1O Enter
+	eventually is "*'1O' is no limit*" screen
+	ioasidctl set /job/part 4
+	tmux send-keys -t top / nowhere Enter
+	eventually is "*No cgroup that is shown has 'nowhere' in its path*" screen
+	tmux send-keys -t top + +
+	eventually is '*every 2 s*' screen
 	tmux send-keys -t top q
 	eventually fails 1 '*no server*' tmux list-sessions
 }
 
-# The cursor, the wrapping of lines and the echo: on or off.
-terminal() { tmux display-message -p -t top '#{cursor_flag} #{wrap_flag}'; }
+# The cursor, and the screen beside the one of the shell.
+terminal() { tmux display-message -p -t top '#{cursor_flag} #{alternate_on}'; }
 
 # dash leaves the terminal as it finds it.
 tops_and_stops() {
 	in_terminal 'dash -i'
 	tmux send-keys -t top 'ioasidctl top -d 1' Enter
-	eventually is '0 0' terminal
+	eventually is '0 1' terminal
 	eventually is '*by CURRENT*' screen
 	tmux send-keys -t top C-z
-	eventually is '1 1' terminal
+	eventually is '1 0' terminal
 	tmux send-keys -t top 'echo "stop"ped' Enter
 	eventually is '*echo "stop"ped stopped*' screen
 	tmux send-keys -t top fg Enter
-	eventually is '0 0' terminal
+	eventually is '0 1' terminal
 	tmux send-keys -t top n
 	eventually is '*by CGROUP*' screen
 	tmux send-keys -t top "C-\\"
-	eventually is '1 1' terminal
+	eventually is '1 0' terminal
 	tmux send-keys -t top 'echo "end"ed $?' Enter
 	eventually is '*echo "end"ed $? ended 0*' screen
 	# Where nothing could let it go on, it does not stop.
@@ -482,19 +505,238 @@ tops_and_stops() {
 	tmux kill-server
 }
 
-# What is erased before it is drawn again flickers.
+# What is erased before it is drawn again flickers. Each key changes the title.
 tops_without_flicker() {
 	{
-		eventually drawn 2
-		printf c
-		eventually drawn 4
+		eventually drawn CURRENT
+		printf n
+		eventually drawn CGROUP
+		printf p
+		eventually drawn PEAK
 		printf q
-	} | script -qfc 'stty rows 24 cols 80; ioasidctl top -d 1' /run/frames
-	[ "$(grep -c $'\033\[2J' /run/frames)" = 1 ]
-	drawn 4
+	} | TERM=linux script -qfc 'stty rows 24 cols 80; ioasidctl top -d 0.2' /run/frames
+	[ "$(grep -c $'\033\[J\|\033\[2J' /run/frames)" = 1 ]
+	drawn PEAK
 }
 
-drawn() { [ "$(grep -o $'\033\[H' /run/frames | wc -l)" -ge "$1" ]; }
+# Only what differs is drawn.
+drawn() { grep -q "$1\|${1:1}" /run/frames; }
+
+tops_for_programs() {
+	is '????-??-?? ??:??:?? CGROUP MAX CURRENT USE PEAK RESERVED REFUSED /job 10 4 *part 4 4 * ????-??-?? * CGROUP *' ioasidctl top -b -n 2 -d 0.1 /job
+	is '{"time": "????-??-??T??:??:??Z", "cgroups": *{"max": 10, "path": "/job", "children": *{"max": 4, "path": "/job/part"}*}*}' \
+		ioasidctl top -bJ -n 1 -o MAX /job
+	is 2 sh -c 'timeout 60 ioasidctl top -b -d 0.1 /job | head -n 2 | wc -l'
+	fails 2 '*--json needs --batch' ioasidctl top -J
+	for delay in 0 0.05 x '' 1,5 3601 nan; do
+		fails 2 "*the delay is '$delay'; it should be 0.1 to 3600 seconds" ioasidctl top -d "$delay"
+	done
+	fails 2 "*'0' is no number of updates" ioasidctl top -n 0
+	in_terminal 'TERM=dumb ioasidctl top; cat'
+	eventually is "*the terminal 'dumb' cannot move its cursor; --batch needs no terminal*" screen
+	tmux kill-server
+}
+
+# Nine of ten is not full, and a reservation of one of many is not nothing.
+shows_bars() {
+	ioasidctl set -c /bar 11
+	(echo $BASHPID >$root/bar/cgroup.procs && exec ioasid-hold --alloc=10 --hold >/dev/null) &
+	eventually is '#########. 90.9' sh -c 'ioasidctl ls -n -o USE /bar; ioasidctl ls -J -o USE /bar | sed -n "s/.*use.: \(.*\),/\1/p"'
+	ioasidctl set /bar 10
+	is '##########' ioasidctl ls -n -o USE /bar
+	ioasidctl set /bar 9
+	is '##########!' ioasidctl ls -n -o USE /bar
+	ioasidctl set /bar 100000
+	is '#.........' ioasidctl ls -n -o USE /bar
+	kill $!
+	wait
+	eventually rmdir $root/bar
+}
+
+# Columns go before names become short, and different names stay different.
+shows_names_in_narrow_windows() {
+	local long=a-name-of-a-service-that-has-many-letters width
+	ioasidctl set -c /job/$long-1-in-the-middle-of-many-more.service 1
+	ioasidctl set -c /job/$long-2-in-the-middle-of-many-more.service 2
+	for width in 80 60 40 30; do
+		in_terminal 'ioasidctl ls /job; cat'
+		tmux resize-window -t top -x $width -y 24
+		tmux respawn-window -k -t top 'ioasidctl ls -o CGROUP,MAX,CURRENT,USE,PEAK,ALLOCATED,RESERVED,FAILED,SETS /job; cat'
+		eventually is '*CGROUP*MAX*a-name-*.service 1 *a-name-*~2 2 *' screen
+		[ "$(columns)" -le $width ]
+		is 2 sh -c "tmux capture-pane -p -t top | grep -o 'a-name-[^ ]*' | sort -u | wc -l"
+		is '' sh -c "tmux capture-pane -p -t top | grep -o 'a-name-[^ ]*' | grep -v '^.\{18\}'"
+	done
+	tmux kill-server
+	rmdir $root/job/$long*
+}
+
+# Each table in each format: nothing is lost, and all of it can be read by a program.
+shows_formats() {
+	local pid
+	pid=$(cat /run/planted)
+	is 'PATH MAX /job 10 /job/part 4' ioasidctl ls -r -o PATH,MAX /job
+	is 'CGROUP="/job" MAX="10" USE="####......" CGROUP="/job/part" MAX="4" USE="##########"' ioasidctl ls -P -o CGROUP,MAX,USE /job
+	is '/job 10 /job/part 4' ioasidctl ls -ln -o CGROUP,MAX /job
+	is 'CGROUP PATH MAX CURRENT USE PEAK ALLOCATED RESERVED SETS REFUSED FAILED *' ioasidctl ls --output-all /job
+	is '*"cgroup": "/job/part", "charged": "/job/part", "room": 0, "limited-by": "/job/part", "cgroups": * { "path": "/job/part", "max": 4, "current": 4, *' ioasidctl show -J /job/part
+	is 'PATH="/job/part" MAX="4" PATH="/job" MAX="10" PATH="/" MAX="1048575"' ioasidctl show -P -o PATH,MAX /job/part
+	is "{ \"complete\": true, \"sets\": * { \"pid\": $pid, \"quota\": null, \"reserved\": null, \"open\": * \"$pid:?\" * } * }" \
+		ioasidctl who -J -o PID,QUOTA,RESERVED,OPEN /job
+	is "PID=\"$pid\" CGROUP=\"/job/part\"" ioasidctl who -P -o PID,CGROUP /job
+	is '{ "events": * { "cgroup": "/job/part", "max": [1-9], "alloc_fail": [1-9] } * }' ioasidctl events -J /job
+	is '{ "checks": * { "verdict": "ok", "fact": "the kernel has the controller", "advice": null }, *' ioasidctl check -J
+	fails 2 '*exclude each other' ioasidctl ls -J -P
+	for command in ls top show; do
+		is 'CGROUP PATH MAX *' ioasidctl $command --list-columns
+	done
+	is 'PID COMMAND *' ioasidctl who --list-columns
+}
+
+# The process holds a descriptor on a file system that does not answer.
+shows_who_beside_a_dead_file_system() {
+	mkdir -p /run/dead
+	perl -e '
+		open(my $server, "+<", "/dev/fuse") or die("no /dev/fuse: $!");
+		my $options = "fd=" . fileno($server) . ",rootmode=40000,user_id=0,group_id=0";
+		my ($source, $target, $type) = ("dead", "/run/dead", "fuse");
+		syscall(165, $source, $target, $type, 0, $options) == 0 or die("no mount: $!");
+		# An open() with O_PATH does not ask the file system, unlike that of Perl itself.
+		syscall(2, $target, 010000000) >= 0 or die("no descriptor: $!");
+		open(my $done, ">", "/run/mounted");
+		sleep(1000);' &
+	eventually test -e /run/mounted
+	timeout -s KILL 20 ioasidctl who -n /job >/run/seen || true
+	kill $!
+	wait
+	umount -l /run/dead
+	is '* ioasid-hold 4 *' cat /run/seen
+}
+
+shows_who_without_cgroups() {
+	is '*ioasid-hold 4 - * /job/part *' unshare --mount sh -c "umount $root && exec ioasidctl who -n"
+	fails 1 '*not a cgroup v2*' unshare --mount sh -c "umount $root && exec ioasidctl who /job"
+}
+
+# A kernel with the controller of 2021 has only three files.
+hidden() { HIDDEN=ioasids.capacity:ioasids.peak:ioasids.stat:ioasids.events.local LD_PRELOAD=$PWD/hide.so "$@"; }
+copes_with_an_older_controller() {
+	is '/job 10 4 ####...... - - - *' hidden ioasidctl ls -n -o CGROUP,MAX,CURRENT,USE,PEAK,ALLOCATED,RESERVED /job
+	is '/ - - *' hidden ioasidctl ls -n -o PATH,MAX,CURRENT
+	is '*/job 10 4 /job/part 4 4*' hidden ioasidctl ls -n -o PATH,MAX,CURRENT
+	is '{ "cgroups": * { "peak": null, "sets": null, "max": 10, "path": "/job", *' hidden ioasidctl ls -J -o PEAK,SETS,MAX /job
+	is '*/job/part 4 4 - - - * /job 10 4 - - - * / - - - - - - - Room for 0 more; limited by /job/part.' hidden ioasidctl show /job/part
+	is '*/job/part max [1-9] alloc_fail -*' hidden ioasidctl events /job
+	fails 1 '*this kernel has no ioasids.events.local' hidden ioasidctl events -f /job
+	is '*MISSING: ioasids.capacity, peak, stat and events.local: the kernel has the controller that was posted in 2021*' hidden ioasidctl check
+	is '*ioasid-hold 4 *' hidden ioasidctl who -n /job
+	is '*CGROUP*job 10 4*' hidden ioasidctl top -b -n 1
+	hidden ioasidctl set /job 9
+	is 9 cat $root/job/ioasids.max
+	hidden ioasidctl set /job 10
+}
+
+watches_of() { cat /proc/$1/fdinfo/* 2>/dev/null | grep -c '^inotify wd'; }
+watches_as_many() { [ "$(watches_of "$1")" = "$2" ]; }
+watches_no_more() { [ "$(watches_of "$1")" -le "$2" ]; }
+
+gives_watches_back() {
+	local before n
+	follow /
+	before=$(watches_of $follower)
+	for n in {1..20}; do
+		ioasidctl set -c /gone$n 1
+	done
+	eventually watches_as_many $follower $((before + 20))
+	rmdir $root/gone*
+	eventually watches_no_more $follower "$before"
+}
+
+# It looks every second anyway.
+follows_without_inotify() {
+	local instances
+	instances=$(sysctl -n fs.inotify.max_user_instances)
+	sysctl -q fs.inotify.max_user_instances=0
+	ioasidctl events -f /job >/run/events 2>&1 &
+	follower=$!
+	sleep 2
+	sysctl -q fs.inotify.max_user_instances="$instances"
+	refuse_in short 1
+	eventually is '1 1' told /job/short
+	kill $follower
+	wait
+	rmdir $root/job/short
+}
+
+ends_with_its_reader() {
+	rm -f /run/ended
+	mkdir -p $root/job/short
+	(ioasidctl events -fJ /job; touch /run/ended) | head -n 1 >/run/first &
+	sleep 3
+	refuse_in short 1
+	eventually test -e /run/ended
+	wait
+	is '{"time": "????-??-??T??:??:??Z", "cgroup": "/job/short", "gone": false, "max": 1, "alloc_fail": 1}' cat /run/first
+	rmdir $root/job/short
+}
+
+helps() {
+	local command
+	is 'ioasidctl [0-9]*' ioasidctl --version
+	is 'Usage: ioasidctl *' ioasidctl help
+	is '' sh -c 'ioasidctl --help | grep .................................................................................'
+	for command in ls top show who set enable disable events run apply check; do
+		is "*$command*" ioasidctl --help
+		is "Usage: ioasidctl $command*" ioasidctl $command --help
+		is "Usage: ioasidctl $command*" ioasidctl help $command
+		is "Usage: ioasidctl $command*" ioasidctl $command -h
+		[ "$(ioasidctl $command --help | wc -L)" -le 80 ]
+	done
+	# What follows the command is not for ioasidctl.
+	is x--help ioasidctl run -m 1 sh -c "echo x\$0" --help
+	[ "$(ioasid-hold --help | wc -L)" -le 80 ]
+	# Options may come after arguments.
+	ioasidctl set /job/late 5 -c
+	is 5 cat $root/job/late/ioasids.max
+	ioasidctl enable /job/late --try
+	rmdir $root/job/late
+	# It runs with an older C library than that of 2020.
+	not grep -q strerrorname /usr/bin/ioasid-hold
+}
+
+# Which of them a terminal shows is nobody's choice but the user's.
+hides_what_a_terminal_obeys() {
+	local name=$'x\u202ey\u0085z'
+	ioasidctl set -c "/job/$name" 2
+	is '/job/x\\xe2\\x80\\xaey\\xc2\\x85z' ioasidctl ls -n -o PATH "/job/$name"
+	is '*"path": "/job/x\\u202ey\\u0085z"*' ioasidctl ls -J -o PATH "/job/$name"
+	rmdir "$root/job/$name"
+}
+
+# The machine's cgroups are not those of a system in a chroot.
+is_installed_in_a_chroot() {
+	ioasidctl disable -c /user.slice
+	unshare --mount sh -eu <<-'END'
+		mkdir -p /run/chroot
+		mount --rbind / /run/chroot
+		mount -t tmpfs none /run/chroot/run
+		chroot /run/chroot /var/lib/dpkg/info/ioasids-tools.postinst configure
+	END
+	is '' cat $root/user.slice/cgroup.subtree_control
+	ioasidctl enable -c /user.slice
+}
+
+# make install with other directories than the package's.
+is_installed_elsewhere() {
+	cp -r elsewhere/opt /
+	printf 'Unit=x\nMax=1\n' >/opt/etc/ioasids.d/x.conf
+	is "*WRONG: /opt/etc/ioasids.d/x.conf:1: Unit is 'x'*" /opt/bin/ioasidctl check --files
+	printf 'Unit=x.slice\nMax=1\n' >/opt/etc/ioasids.d/x.conf
+	mkdir /run/generated
+	/opt/lib/systemd/system-generators/ioasids-generator /run/generated /run/generated /run/generated
+	[ -e /run/generated/x.slice.d/zz-ioasids.conf ]
+	rm -r /opt/etc /opt/bin /opt/lib /opt/libexec /opt/share /run/generated
+}
 
 # took COMMAND...: how many milliseconds, at best.
 took() {
@@ -535,6 +777,26 @@ completes() {
 		echo "$words: ${COMPREPLY[*]}"
 	done' 2>/dev/null >/run/completed
 	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service' cat /run/completed
+}
+
+# fish tells what it would complete; zsh is asked in a terminal.
+completes_in_other_shells() {
+	fish -c 'complete -C "ioasidctl sh"; complete -C "ioasidctl ls -o MAX,CU"; complete -C "ioasidctl set --cr"; complete -C "ioasidctl show /job/p"' |
+		cut -f 1 >/run/completed
+	is 'show MAX,CURRENT --create /job/part' cat /run/completed
+	in_terminal 'PS1="%% " zsh -f'
+	typed_in_zsh 'autoload -Uz compinit; compinit -u; clear' Enter
+	typed_in_zsh 'ioasidctl dis' Tab '-c /job/pa' Tab
+	eventually is '*ioasidctl disable -c /job/part*' screen
+	tmux send-keys -t top C-u
+	typed_in_zsh 'ioasidctl ls -o MAX,CU' Tab ' /job' Enter
+	eventually is '*MAX CURRENT 10 4 4 4*' screen
+	tmux kill-server
+}
+
+typed_in_zsh() {
+	eventually is '*%' screen
+	tmux send-keys -t top "$@"
 }
 
 # What the shell has before it when the line is complete.
@@ -613,6 +875,16 @@ check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
 check 'ioasidctl: names that are hard to show' shows_names
 check 'ioasidctl show: a cgroup, a unit, a process' shows_one
 check 'ioasidctl who: who holds IDs' shows_who
+check 'ioasidctl who: a file system that does not answer' shows_who_beside_a_dead_file_system
+check 'ioasidctl who: a machine without cgroup v2' shows_who_without_cgroups
+check 'ioasidctl ls, show, who, events, check: formats' shows_formats
+check 'ioasidctl ls: bars' shows_bars
+check 'ioasidctl ls: names in narrow windows' shows_names_in_narrow_windows
+check 'ioasidctl: characters that a terminal obeys' hides_what_a_terminal_obeys
+check 'ioasidctl: help, version, options after arguments' helps
+check 'ioasidctl: the controller of 2021' copes_with_an_older_controller
+check 'ioasidctl: other directories' is_installed_elsewhere
+check 'the package: is installed in a chroot' is_installed_in_a_chroot
 check 'ioasidctl ls: any depth' shows_any_depth
 check 'ioasidctl set: a limit' sets
 check 'ioasidctl set: any path' takes_any_path
@@ -622,6 +894,9 @@ check 'ioasidctl: in a cgroup namespace' works_in_a_namespace
 check 'ioasidctl enable, disable: the ancestors' switches_on_and_off
 check 'ioasidctl events: and as they happen' tells_of_events
 check 'ioasidctl events: a cgroup that is made again' tells_of_a_restart
+check 'ioasidctl events: watches are given back' gives_watches_back
+check 'ioasidctl events: without inotify' follows_without_inotify
+check 'ioasidctl events: the reader goes' ends_with_its_reader
 check 'ioasidctl events, top: the cgroup goes' tells_that_it_is_gone
 check 'ioasidctl run: a command with a limit' runs
 check 'ioasidctl: what is wrong, in one line' refuses_what_is_wrong
@@ -629,10 +904,12 @@ check 'ioasidctl check: what is wrong, and what to do' checks
 check 'ioasidctl top: keys, 80 columns, smaller windows' tops
 check 'ioasidctl top: is stopped, goes on, is ended' tops_and_stops
 check 'ioasidctl top: nothing flickers' tops_without_flicker
+check 'ioasidctl top: batches, delays, and a terminal that is none' tops_for_programs
 check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
 cat /run/lab.notes
 check 'ioasidctl: bash completes it' completes
 check 'ioasidctl: what bash completes can be run' completes_in_a_shell
+check 'ioasidctl: fish and zsh complete it' completes_in_other_shells
 check 'ioasidctl: valgrind finds nothing' leaks_nothing
 kill "$(cat /run/planted)"
 wait

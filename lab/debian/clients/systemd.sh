@@ -128,19 +128,79 @@ what_is_wrong_in_one_file() {
 	printf 'Unit=kept.slice\nMix=4\nMax=5\nUnit=lost.service\nMax=6\n' >/etc/ioasids.d/wrong3.conf
 	limit wrong4 "$(printf 'n%.0s' {1..230}).service" 1
 	limit wrong5 right.slice 1
-	dmesg --clear
+	since=$(date +%s)
 	systemctl daemon-reload
-	dmesg >/run/complaints
+	journalctl --sync
+	journalctl --since "@$since" -t ioasids-generator -o cat >/run/complaints
 	for complaint in '1.conf: cannot be read: No such file or directory' '2.conf: cannot be read: Is a directory' \
 		"3.conf:2: unknown line 'Mix=4'; there are [[]Limit], Unit= and Max=" \
 		"3.conf:4: a second Unit 'lost.service'; each limit but the first begins with [[]Limit]" \
 		"3.conf:5: a second Max '6'; *" "4.conf:1: Unit is 'nnnn*'; it should have no more than 233 characters"; do
-		is "*ioasids-generator: /etc/ioasids.d/wrong$complaint*" cat /run/complaints
+		is "*/etc/ioasids.d/wrong$complaint*" cat /run/complaints
 	done
+	# It is also where an administrator looks first.
+	is "*3.conf:2: unknown line 'Mix=4'*" systemctl status kept.slice
+	is "*1.conf: cannot be read*" systemctl status ioasids-check
+	not systemctl start ioasids-check
+	is "*WRONG: /etc/ioasids.d/wrong3.conf:2: unknown line 'Mix=4'*" systemctl status ioasids-check
 	[ -e /run/systemd/generator/kept.slice.d/zz-ioasids.conf ]
 	[ -e /run/systemd/generator/right.slice.d/zz-ioasids.conf ]
 	[ ! -e /run/systemd/generator/lost.service.d ]
 	rm -r /etc/ioasids.d/wrong?.conf
+	systemctl reset-failed ioasids-check
+}
+
+# What systemd takes is taken here, and so is what can mean only one thing.
+limits_in_any_spelling() {
+	printf ' Unit = spelled.slice \n Max =\t4 # a comment\n[limit]\nUnit=other.slice;not a comment\n' >/etc/ioasids.d/spelled.conf
+	mkdir -p $root/spelled.slice
+	is "*4: Unit is 'other.slice;not a comment'*" ioasidctl apply
+	is 4 cat $root/spelled.slice/ioasids.max
+	rm /etc/ioasids.d/spelled.conf
+	rmdir $root/spelled.slice
+}
+
+# /etc before /run before /usr/lib, file by file.
+limits_in_layers() {
+	local layer
+	mkdir -p /run/ioasids.d /usr/lib/ioasids.d $root/layer.slice $root/layered.slice
+	printf 'Unit=layer.slice\nMax=1\n' >/usr/lib/ioasids.d/50-layer.conf
+	printf 'Unit=layered.slice\nMax=1\n' >/usr/lib/ioasids.d/60-layer.conf
+	ioasidctl apply
+	is 1 cat $root/layer.slice/ioasids.max
+	for layer in /run:22 /etc:24; do
+		printf 'Unit=layer.slice\nMax=%s\n' ${layer#*:} >${layer%:*}/ioasids.d/50-layer.conf
+		ioasidctl apply
+		is ${layer#*:} cat $root/layer.slice/ioasids.max
+	done
+	# A file that is sorted later counts, in whichever directory it is.
+	printf 'Unit=layer.slice\nMax=3\n' >/usr/lib/ioasids.d/90-layer.conf
+	ioasidctl apply
+	is 3 cat $root/layer.slice/ioasids.max
+	# Masked.
+	ln -s /dev/null /etc/ioasids.d/90-layer.conf
+	: >/run/ioasids.d/60-layer.conf
+	ioasidctl set layered.slice 7
+	ioasidctl apply
+	is 24 cat $root/layer.slice/ioasids.max
+	is 7 cat $root/layered.slice/ioasids.max
+	rm /{etc,run,usr/lib}/ioasids.d/?0-layer.conf
+	rmdir $root/layer.slice $root/layered.slice
+}
+
+# What runs is limited all the same. systemd wants 16 MB there.
+reload_is_refused() {
+	local status=0
+	systemctl start plain
+	limit plain plain.service 4
+	fallocate -l "$(($(df --output=avail -B1 /run | tail -n 1) - 1000000))" /run/full
+	ioasidctl apply >/dev/shm/applied 2>&1 || status=$?
+	rm /run/full
+	is '*systemd cannot reload its units: *' cat /dev/shm/applied
+	[ $status = 1 ]
+	is 4 cat $root/system.slice/plain.service/ioasids.max
+	systemctl stop plain
+	limit plain plain.service 3
 }
 
 # All others are, be it that they run already.
@@ -187,7 +247,7 @@ users() {
 	eventually is 7 cat "$root/$manager/ioasids.max"
 	# He runs already, and has another limit.
 	limit users user@.service 6
-	is '*WRONG: user@1000.service is limited to 6, as /etc/ioasids.d/users.conf says: it is 7*' ioasidctl check
+	is '*WRONG: the limit of user@1000.service is 7, and should be 6, as /etc/ioasids.d/users.conf says: *' ioasidctl check
 	ioasidctl apply
 	is 6 cat "$root/$manager/ioasids.max"
 	as_user systemd-run --user --unit=hold sh -c "$inside" 6
@@ -256,6 +316,8 @@ check 'systemd: a limit is changed while the slice is in use' changed_while_it_r
 check 'systemd: slices in slices, each with its limit' nested
 check 'systemd: slices with odd names' slices_with_odd_names
 check 'systemd: what is wrong in one file hinders no other' what_is_wrong_in_one_file
+check 'systemd: limits in files that are written in another way' limits_in_any_spelling
+check 'systemd: limits in three directories' limits_in_layers
 check 'systemd: services, limited by one command' services_by_one_command
 check 'systemd: a service' a_service plain
 check 'systemd: a service whose name begins with a dash' a_service -dash
@@ -265,6 +327,7 @@ check 'systemd: a service with a drop-in that takes others away' a_service overr
 check 'systemd: a service with a root of its own does not start' a_service_with_its_own_root_does_not_start
 check 'systemd: services keep their limits in a daemon-reload' services_keep_their_limits
 check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
+check 'systemd: units that run are limited even if systemd refuses to reload' reload_is_refused
 check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start
 check 'systemd: the manager of each user' users
 check 'systemd: each user, with his sessions' users_with_their_sessions

@@ -32,7 +32,7 @@
 #include "ioasids_util.h"
 #include "ioasids_sequence.h"
 
-#define MAX_PROCESSES	12
+#define MAX_PROCESSES	28
 #define MAX_SETS	32
 #define MAX_HELD	8	/* IDs in a set */
 #define MAX_QUOTA	8
@@ -345,10 +345,15 @@ static int any_process(void)
 	return chosen;
 }
 
+/* Mostly the one of its address space */
 static int any_set_of(int p)
 {
+	bool own = below(5);
 	int n = 0, s, chosen = NONE;
 
+	for (s = 0; s < nr_sets; s++)
+		if (own && processes[p].has[s] && sets[s].mm == processes[p].mm)
+			return s;
 	for (s = 0; s < nr_sets; s++)
 		if (processes[p].has[s] && !below(++n))
 			chosen = s;
@@ -710,10 +715,13 @@ static int step_look(void)
 	if (s == NONE)
 		return NOT_TRIED;
 	note("%d looks at %d", p, s);
-	ret = ask(processes[p].actor, info_of, s);
-	if (!right_if(processes[p].mm == sets[s].mm ? sets[s].quota * 0x10000 + sets[s].held :
-		      -EPERM, ret))
-		return false;
+	/* What it tells when the maker has left may make the account the asker's, or not. */
+	if (processes[p].mm != sets[s].mm || is_makers(s)) {
+		ret = ask(processes[p].actor, info_of, s);
+		if (!right_if(processes[p].mm == sets[s].mm ?
+			      sets[s].quota * 0x10000 + sets[s].held : -EPERM, ret))
+			return false;
+	}
 	/* A process shows its files as long as it has its first thread. */
 	return !processes[p].has_first_thread || eventually(fdinfo_is_right(p, s));
 }
@@ -724,14 +732,14 @@ static const struct {
 } steps[] = {
 	{ step_start, 4 },
 	{ step_fork, 5 },
-	{ step_share, 10 },
+	{ step_share, 14 },
 	{ step_exec, 5 },
 	{ step_die, 8 },
 	{ step_reap, 5 },
 	{ step_lose_first_thread, 2 },
 	{ step_open, 15 },
 	{ step_open_in_vforked, 3 },
-	{ step_take, 40 },
+	{ step_take, 50 },
 	{ step_take_in_vforked, 6 },
 	{ step_give, 8 },
 	{ step_reserve, 12 },
@@ -739,7 +747,7 @@ static const struct {
 	{ step_pass, 6 },
 	{ step_move, 20 },
 	{ step_make_or_remove, 8 },
-	{ step_limit, 8 },
+	{ step_limit, 10 },
 	{ step_switch, 3 },
 	{ step_look, 8 },
 };
@@ -768,11 +776,10 @@ static void print_history(__u64 seed)
 
 static bool do_steps(int n)
 {
+	int tries = 10 * n, ret;
 	char *before;
 
-	while (n--) {
-		int ret;
-
+	while (n && tries--) {
 		before = history_end;
 		problem[0] = '\0';
 		ret = any_step();
@@ -784,6 +791,7 @@ static bool do_steps(int n)
 		if (!ret || !eventually(all_is_right()))
 			return false;
 		seen->steps++;
+		n--;
 	}
 	return true;
 }

@@ -1602,7 +1602,7 @@ static void leave_descriptor(struct thread *self, const char *cgroup)
 		fail(ANSWERS, "clone into %s: %s", cgroup, strerror(errno));
 	} else if (waitpid(pid, &n, 0) == pid && WIFEXITED(n) && !WEXITSTATUS(n)) {
 		fd = receive_fd(pair[1], &number, MSG_CMSG_CLOEXEC);
-		if (!within(HANG_S * 500, has_ended(fd)))
+		if (!within(ENOUGH_S * 1000, has_ended(fd)))
 			fail(ANSWERS, "the IDs of a process in %s outlive it", cgroup);
 		close(fd);
 		did(DID_END);
@@ -1971,14 +1971,22 @@ static void see_account(const char *fdinfo)
 	nr_seen++;
 }
 
-/* Also those that only the PASID of an address space keeps, which nobody has open */
+static bool is_in_tree(const char *path)
+{
+	const size_t len = strlen("/" STRESS);
+
+	return !strncmp(path, "/" STRESS, len) && (path[len] == '/' || !path[len]);
+}
+
+/*
+ * Who owns which set. With SVA, there are also sets that only the PASID of an address
+ * space keeps, which nobody has open.
+ */
 static void see_sets(void)
 {
 	static char text[64 * PAGE_SIZE];
 	char *line, *rest = text;
 
-	if (!shared->has_sva)
-		return;
 	if (read_text(SETS, text, sizeof(text)) <= 0) {
 		fail(FROZEN, SETS " cannot be read");
 		return;
@@ -1987,15 +1995,17 @@ static void see_sets(void)
 		struct seen_account *a = &owned[nr_owned];
 		int i;
 
+		a->owner = 0;
 		if (sscanf(line, "%ld\tprocess\t%u\t%u\t%d\t%*s\t%255[^\n]", &a->set, &a->quota,
-			   &a->allocated, &a->owner, a->path) == 5)
-			nr_owned++;
-		else if (sscanf(line, "%ld\tprocess\t%u\t%u\t-\t-\t%255[^\n]", &a->set, &a->quota,
-				&a->allocated, a->path) != 4)
+			   &a->allocated, &a->owner, a->path) != 5 &&
+		    sscanf(line, "%ld\tprocess\t%u\t%u\t-\t-\t%255[^\n]", &a->set, &a->quota,
+			   &a->allocated, a->path) != 4)
 			continue;
+		/* Nobody pays for a set that has ended. */
+		nr_owned += a->owner && strcmp(a->path, "-");
 		for (i = 0; i < nr_seen && seen[i].set != a->set; i++)
 			;
-		if (i == nr_seen && i < ARRAY_SIZE(seen) && strstr(a->path, "/" STRESS) == a->path)
+		if (i == nr_seen && i < ARRAY_SIZE(seen) && shared->has_sva && is_in_tree(a->path))
 			seen[nr_seen++] = *a;
 	}
 }
@@ -2231,7 +2241,8 @@ static void check_frozen(struct thread *self)
 		drained[nr_drained++] = i;
 	see_descriptors("self");
 	nftw(place_path(TOP, path), see_cgroup, 16, FTW_PHYS);
-	see_sets();
+	if (!access(SETS, F_OK))
+		see_sets();
 	add_up();
 	for (i = 0; i < nr_cgroups; i++)
 		if (cgroups[i].has_controller)
