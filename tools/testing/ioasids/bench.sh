@@ -14,7 +14,7 @@ native bench
 work=$(mktemp -d "$CACHE/bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# What callgrind dumped, less what a call of nothing costs, for one of each.
+# count NAME: the instructions of one operation each, less those of an empty call.
 count() {
 	mkdir "$work/$1"
 	valgrind -q --tool=callgrind --collect-atstart=no --callgrind-out-file="$work/$1/out" \
@@ -67,7 +67,7 @@ table() {
 		}' "$work/$1"
 }
 
-# titles FILE UNIT: all tables of the file, in its order.
+# tables FILE UNIT: all tables of the file, in its order.
 tables() {
 	awk '$1 !~ /:to:/ && !seen[$1]++ { print $1 }' "$work/$1" | while read -r what; do
 		printf '\n%s: %s\n' "$2" "$what"
