@@ -103,7 +103,8 @@ awk '
 			r = time[what ":to:" p[i], "ioasids", 2]
 			if (!best || r > best) { best = r; at = p[i] }
 		}
-		if (best) {
+		if (!best) print title ": NOT MEASURED, the machine is too busy"
+		else {
 			row(title ", to " at, time[what, "ioasids", 2], "ns", best, goal, \
 			    sprintf("  (quartiles %.2f, %.2f)", low[what ":to:" at, "ioasids", 2], high[what ":to:" at, "ioasids", 2]))
 			row("    to rdma, whose mutex is a spinlock here", time[what, "rdma", 2], "ns", time[what ":to:rdma", "ioasids", 2])
