@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the controller, the allocator and the device cost, beside other controllers
- * and the kernel's own allocator of PASIDs.
+ * Measures the cost of the controller, the allocator and the device, beside that of
+ * other controllers and of the kernel's own allocator of PASIDs.
  *
  *   bench count		under callgrind, which counts instructions and dumps
  *				them for each case
- *   bench time			on the clock; what is compared is measured in turns
+ *   bench time			on the clock, in turns
  *   bench size			bytes for each cgroup
  *
- * A line is: what is measured, of whom, at which x, and for time and size the
- * value; time is the median, in nanoseconds, and comes with the quartiles.
+ * A line has the name of the measurement, the subject, x and, for time and size, the
+ * value. Times are medians in nanoseconds, and the quartiles follow.
  */
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -18,7 +18,6 @@
 #include <unistd.h>
 #include <valgrind/callgrind.h>
 
-/* The kernel's, which the C library has a header of the same name for. */
 #include <linux/idr.h>
 
 #include "controllers.h"
@@ -32,6 +31,7 @@
 #define ENOUGH		300		/* batches, in each round */
 #define NOT_RUNNING	500e3		/* the thread, if a batch takes so many ns */
 #define THREAD_ROUNDS	31
+#define MOST_TIME	40e9		/* ns, for all rounds, on a machine that is busy */
 #define MOST_THREADS	64
 #define TIMES		20		/* that a case is counted */
 #define MANY		100000		/* sets */
@@ -108,7 +108,7 @@ static void device_user_end(struct process *p)
 	kernel_rcu_barrier();
 }
 
-/* IDs that another process has. */
+/* A process that holds @n IDs. */
 static struct process *holder(int n)
 {
 	struct process *p = device_user(1);
@@ -149,7 +149,7 @@ static void end_sets(struct process *all, int n)
 	kernel_rcu_barrier();
 }
 
-/* Instructions. What callgrind dumps is sorted out, and divided, by bench.sh. */
+/* Instructions. bench.sh reads the dumps of callgrind. */
 
 static noinline void nothing(void *a)
 {
@@ -161,7 +161,7 @@ static void count(const char *what, const char *whose, long x, void (*fn)(void *
 	char name[64];
 	int i;
 
-	/* What is made at the first time, and memory for it. */
+	/* Warm up: the first calls allocate memory. */
 	for (i = 0; i < 3; i++) {
 		fn(a);
 		kernel_rcu_barrier();
@@ -203,7 +203,7 @@ static void count_as(const char *what, int depth, enum limits limits, void (*fn)
 
 	enter(counted, user);
 	count(what, counted->name, depth, fn, user);
-	/* Some hold what was charged. */
+	/* An account must not be closed by those that only charge. */
 	if (fn == do_charge)
 		return;
 	leave(counted, user);
@@ -368,8 +368,8 @@ static void pin(int processor)
 }
 
 /*
- * What is compared, in turns, so that what disturbs one disturbs all. Prints the time
- * of each, and of the first to each other: the median of the ratios of the rounds.
+ * Measures all subjects in turns, so that a disturbance hits all of them. Prints the time
+ * of each, and the median ratio of the first to each of the others, round by round.
  */
 struct turn {
 	const char *whose;
@@ -396,7 +396,7 @@ static void take_turns(const char *what, long x, const struct turn *turns, int n
 				turns[i].fn(turns[i].a);
 			if (round >= 0)
 				ns[i][round] = (now_ns() - from) / pairs;
-			/* What was freed goes now, and is not measured. */
+			/* The end of the grace period is not measured. */
 			kernel_rcu_barrier();
 		}
 	}
@@ -457,7 +457,7 @@ static void time_depths(const char *what, enum limits limits, void (*fn)(void *a
 	}
 }
 
-/* Cgroups that are in no cache: so many chains that each is new, in any order. */
+/* Cgroups that are in no cache: more chains than fit, in no particular order. */
 static void time_cold(void)
 {
 	enum { CHAINS = 20000, DEPTH = 8 };
@@ -475,7 +475,7 @@ static void time_cold(void)
 			if (!(j % 1024))
 				kernel_rcu_barrier();
 		}
-		/* 7919 is prime, and so all get their turn. */
+		/* 7919 is prime, so each chain gets its turn. */
 		for (j = 0, n = 0; n < CHAINS; n++, j = (j + 7919) % CHAINS) {
 			double from;
 
@@ -543,7 +543,7 @@ static bool ran(struct worker *w, double from, double to)
 	return true;
 }
 
-/* Adds up the batches that count, of all threads: a lock may be unfair to one. */
+/* Adds up the batches of all threads that count: a lock may be unfair to one of them. */
 static void run_threads(struct worker *workers, int threads, double *took, int *n)
 {
 	pthread_barrier_t start;
@@ -582,7 +582,7 @@ static void run_threads(struct worker *workers, int threads, double *took, int *
 static double time_threads(const struct controller *c, void **users, int threads)
 {
 	static struct worker workers[MOST_THREADS];
-	double took = 0, end = now_ns() + 60e9;
+	double took = 0, end = now_ns() + MOST_TIME / 2;
 	int i, n = 0;
 
 	for (i = 0; i < threads; i++) {
@@ -590,38 +590,44 @@ static double time_threads(const struct controller *c, void **users, int threads
 		workers[i].user = users[i];
 		workers[i].processor = i;
 	}
-	while (n < ENOUGH) {
+	while (n < ENOUGH && now_ns() < end)
 		run_threads(workers, threads, &took, &n);
-		if (now_ns() > end) {
-			fprintf(stderr, "bench: %d threads never run at once here\n", threads);
-			exit(1);
-		}
-	}
-	return took / n;
+	return n < ENOUGH ? 0 : took / n;
 }
 
 static void take_turns_by_threads(const char *what, void *users[][MOST_THREADS], int threads)
 {
 	double ns[CONTROLLERS][THREAD_ROUNDS], ratio[THREAD_ROUNDS];
+	double end = now_ns() + MOST_TIME;
+	int round, rounds = 0;
 	char name[64];
 	unsigned int i;
-	int round;
 
-	for (round = 0; round < THREAD_ROUNDS; round++) {
-		for (i = 0; i < CONTROLLERS; i++)
-			ns[i][round] = time_threads(controllers[i], users[i], threads);
+	while (rounds < THREAD_ROUNDS && now_ns() < end) {
+		for (i = 0; i < CONTROLLERS; i++) {
+			ns[i][rounds] = time_threads(controllers[i], users[i], threads);
+			if (!ns[i][rounds])
+				break;
+		}
+		if (i == CONTROLLERS)
+			rounds++;
+	}
+	if (rounds < 3) {
+		fprintf(stderr, "bench: %s is not measured: %d threads hardly ever run at once\n",
+			what, threads);
+		return;
 	}
 	for (i = 1; i < CONTROLLERS; i++) {
-		for (round = 0; round < THREAD_ROUNDS; round++)
+		for (round = 0; round < rounds; round++)
 			ratio[round] = ns[0][round] / ns[i][round];
 		snprintf(name, sizeof(name), "%s:to:%s", what, controllers[i]->name);
-		print_values(name, controllers[0]->name, threads, ratio, THREAD_ROUNDS);
+		print_values(name, controllers[0]->name, threads, ratio, rounds);
 	}
 	for (i = 0; i < CONTROLLERS; i++)
-		print_values(what, controllers[i]->name, threads, ns[i], THREAD_ROUNDS);
+		print_values(what, controllers[i]->name, threads, ns[i], rounds);
 }
 
-/* At depth 4, of which they share @shared: 4, the cgroup; 3, its parent; 1, the top. */
+/* Users at depth 4, with @shared levels in common: 4, the cgroup; 3, its parent; 1, the top. */
 static void time_shared(const char *what, int shared, int threads)
 {
 	static void *users[CONTROLLERS][MOST_THREADS];
@@ -671,7 +677,7 @@ static void time_allocator(int held)
 	}
 	turns[3] = (struct turn){ "kernel", do_alloc, kernels };
 	turns[4] = (struct turn){ "ida", do_ida };
-	/* The first is compared with the others: with each its own. */
+	/* Twice, as only the first is compared with the others. */
 	take_turns("allocator", held, turns, 5, 200);
 	swap(turns[0], turns[1]);
 	take_turns("allocator_limited", held, turns, 5, 200);
@@ -710,7 +716,7 @@ static void time_syscall(void)
 	close(null);
 }
 
-/* What the controller does for a process that moves and has no IDs. */
+/* The part of the controller in moving a process that has no IDs. */
 static void do_attach(void *task)
 {
 	struct task_struct *t = task;
@@ -759,7 +765,7 @@ static void time_sets(int sets)
 	free(all);
 }
 
-/* What mkdir and rmdir have of each controller. */
+/* The part of each controller in mkdir and rmdir. */
 static void time_cgroups(void)
 {
 	enum { CGROUPS = 200 };
@@ -795,7 +801,7 @@ static void time_cgroups(void)
 
 static void time_all(void)
 {
-	int most = min(sysconf(_SC_NPROCESSORS_ONLN), (long)MOST_THREADS), threads;
+	int most = min_t(long, sysconf(_SC_NPROCESSORS_ONLN), MOST_THREADS), threads;
 
 	pin(0);
 	time_depths("pair", TOP, time_pair);

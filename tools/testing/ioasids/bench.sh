@@ -14,7 +14,7 @@ native bench
 work=$(mktemp -d "$CACHE/bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# What callgrind dumped, less what a call of nothing costs, for one of each.
+# count NAME: the instructions of one operation each, less those of an empty call.
 count() {
 	mkdir "$work/$1"
 	valgrind -q --tool=callgrind --collect-atstart=no --callgrind-out-file="$work/$1/out" \
@@ -67,7 +67,7 @@ table() {
 		}' "$work/$1"
 }
 
-# titles FILE UNIT: all tables of the file, in its order.
+# tables FILE UNIT: all tables of the file, in its order.
 tables() {
 	awk '$1 !~ /:to:/ && !seen[$1]++ { print $1 }' "$work/$1" | while read -r what; do
 		printf '\n%s: %s\n' "$2" "$what"
@@ -103,7 +103,8 @@ awk '
 			r = time[what ":to:" p[i], "ioasids", 2]
 			if (!best || r > best) { best = r; at = p[i] }
 		}
-		if (best) {
+		if (!best) print title ": NOT MEASURED, the machine is too busy"
+		else {
 			row(title ", to " at, time[what, "ioasids", 2], "ns", best, goal, \
 			    sprintf("  (quartiles %.2f, %.2f)", low[what ":to:" at, "ioasids", 2], high[what ":to:" at, "ioasids", 2]))
 			row("    to rdma, whose mutex is a spinlock here", time[what, "rdma", 2], "ns", time[what ":to:rdma", "ioasids", 2])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# What test.sh and bench.sh start with: finds the kernel's source, and builds from it.
+# Sourced by test.sh, bench.sh and levels.sh: finds the kernel's source and builds from it.
 
 MORE_PACKAGES="clang libclang-rt-14-dev liburcu-dev ${MORE_PACKAGES:-}"
 . lab/lib.sh

@@ -276,7 +276,7 @@ static void ioasids_one_less(void *user)
 	spin_unlock_irqrestore(&acct->lock, flags);
 }
 
-/* What the allocator calls under the lock, which it takes for its own counts. */
+/* The calls without the lock, which the allocator takes for its own counts, too. */
 static int ioasids_one_more_alone(void *user)
 {
 	struct ioasids_refusal refusal;
@@ -299,11 +299,11 @@ static void ioasids_read(void *user, struct seq_file *m)
 }
 
 const struct controller ioasids_controller = {
-	"ioasids", ioasids_make, ioasids_limit, ioasids_enter, ioasids_leave, ioasids_one_more, ioasids_one_less,
-	ioasids_read, &ioasids_cgrp_subsys,
+	"ioasids", ioasids_make, ioasids_limit, ioasids_enter, ioasids_leave, ioasids_one_more,
+	ioasids_one_less, ioasids_read, &ioasids_cgrp_subsys,
 };
 
 const struct controller ioasids_alone_controller = {
-	"ioasids_alone", ioasids_make, ioasids_limit, ioasids_enter, ioasids_leave, ioasids_one_more_alone,
-	ioasids_one_less_alone, ioasids_read, &ioasids_cgrp_subsys,
+	"ioasids_alone", ioasids_make, ioasids_limit, ioasids_enter, ioasids_leave,
+	ioasids_one_more_alone, ioasids_one_less_alone, ioasids_read, &ioasids_cgrp_subsys,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The controllers of the kernel that are compared, each with the same few
- * functions. A user is who is charged: a task, an account or a cgroup.
+ * functions. A user is a task, an account or a cgroup that is charged.
  */
 #ifndef _IOASIDS_TEST_CONTROLLERS_H
 #define _IOASIDS_TEST_CONTROLLERS_H
@@ -13,13 +13,13 @@ struct controller {
 	/* A user in a new cgroup below that of @above, or in a root if that is NULL. */
 	void *(*make)(void *above);
 	void (*limit)(void *user, unsigned long n);
-	/* What a thread calls before it charges, and the last one after; may be NULL. */
+	/* Called by a thread before it charges, and at the end by one of them. May be NULL. */
 	void (*enter)(void *user);
 	void (*leave)(void *user);
 	/* One more and one less, as the controller's own callers have it. */
 	int (*charge)(void *user);
 	void (*uncharge)(void *user);
-	/* What a read of "current" calls. */
+	/* As a read of "current" does it. */
 	void (*read)(void *user, struct seq_file *m);
 	struct cgroup_subsys *ss;	/* NULL: this is only a counter */
 };

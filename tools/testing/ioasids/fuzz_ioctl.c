@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sequences of ioctls. Each is a byte that says which and by whom, one that says
- * how long the argument is, and the argument; what lies behind it is not mapped.
- * What is the same in all is as include/uapi/linux/ioasid.h says, no ID is given
- * out twice, and nothing is left in the end.
+ * Sequences of ioctls. Each has a byte that says which one and who calls it, a byte that
+ * says how long the argument is, and the argument; the memory behind it is not mapped.
+ * Errors must be those of include/uapi/linux/ioasid.h, no ID may be given out twice, and
+ * nothing may be left in the end.
  */
 #include "harness.h"
 
 #define LIMIT		20
-#define STRANGER	0x80	/* not who opened the device */
-#define OTHER		0x40	/* a number that is none of ours */
+#define STRANGER	0x80	/* another process than the one that opened the device */
+#define OTHER		0x40	/* an unknown number */
 
 static const struct {
 	unsigned int number;
@@ -23,7 +23,7 @@ static const struct {
 	{ IOASID_SET_QUOTA, sizeof(struct ioasid_quota), sizeof(struct ioasid_quota) },
 };
 
-/* What the structure alone gives an ioctl; 0: nothing, it is well formed. */
+/* The error for a structure that is not well formed, or 0. */
 static int should_be(const u8 *arg, size_t size, u32 least, u32 known)
 {
 	u32 argsz, flags, i;
@@ -61,6 +61,16 @@ static bool may_be(unsigned int number, int ret)
 	}
 }
 
+/* The n-th number that is not in the table. */
+static unsigned int unknown_number(unsigned int n)
+{
+	unsigned int i, last = 0;
+
+	for (i = 0; i < ARRAY_SIZE(ioctls); i++)
+		last = max(last, ioctls[i].number);
+	return last + 1 + n;
+}
+
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
 	static struct cgroup_subsys_state *root, *css;
@@ -86,7 +96,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 		memcpy(arg, data + 2, n);
 		if (data[0] & OTHER)
-			number = IOASID_SET_QUOTA + 1 + data[0] * 77;
+			number = unknown_number(data[0] * 77);
 		current = data[0] & STRANGER ? stranger.task : owner.task;
 		kernel_user_end = (char *)arg + n;
 		ret = kernel_device->fops->unlocked_ioctl(owner.file, number, (unsigned long)arg);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is written to ioasids.max: "max" or a decimal number from 0, white space
- * around it ignored. Anything else is EINVAL, and changes nothing.
+ * Writes anything to ioasids.max. It takes "max" or a decimal number from 0, and ignores
+ * white space around it. Anything else is EINVAL, and changes nothing.
  */
 #include "harness.h"
 
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		rcu_register_thread();
 		css = css_make(&ioasids_cgrp_subsys, css_make(&ioasids_cgrp_subsys, NULL, 0), 1);
 	}
-	/* kernfs takes no more, and nothing is not written at all. */
+	/* kernfs passes on neither more than a page nor nothing. */
 	if (!size || size > PAGE_SIZE)
 		return 0;
 

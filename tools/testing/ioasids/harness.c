@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the core of the kernel does: harness.h. */
+/* The part of the kernel's core in what the tests do: harness.h. */
 #include <linux/rculist.h>
 
 #include "harness.h"
 
+/* Held while a cgroup is removed or a task is moved, as by the kernel. */
 DEFINE_MUTEX(cgroup_mutex);
 
 struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_subsys_state *parent,

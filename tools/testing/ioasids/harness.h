@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the core of the kernel does with the controller and with the device: it
- * makes and removes cgroups, moves processes, and opens, uses and closes files.
- * The tests do so through the same tables that the kernel has.
+ * Does to the controller, the allocator and the device what the kernel's core does:
+ * makes and removes cgroups, starts, moves and ends processes, and opens, uses and closes
+ * files. It calls the same tables of functions.
  */
 #ifndef _IOASIDS_TEST_HARNESS_H
 #define _IOASIDS_TEST_HARNESS_H
@@ -15,15 +15,15 @@
 /* A controller's state for a new cgroup below @parent; NULL for the root. */
 struct cgroup_subsys_state *css_make(struct cgroup_subsys *ss, struct cgroup_subsys_state *parent,
 				     int number);
-/* Nobody is in the cgroup any more. */
+/* The cgroup must be empty. */
 void css_remove(struct cgroup_subsys_state *css);
 
-/* What is in the file ioasids.@name, in memory of this thread; or its number. */
+/* The content of the file ioasids.@name, in memory of this thread; or as a number. */
 const char *css_read(struct cgroup_subsys_state *css, const char *name);
 s64 css_number(struct cgroup_subsys_state *css, const char *name);
 ssize_t css_write(struct cgroup_subsys_state *css, const char *name, const char *text, size_t n);
 
-/* What it takes to call the device: a task that is alive, and a file of its. */
+/* A task that is alive, and a file that it uses. */
 struct process {
 	struct task_struct	*task;
 	struct file		*file;	/* NULL: the device is not open */
@@ -34,7 +34,7 @@ struct task_struct *task_new(struct cgroup_subsys_state *css, int nr, struct mm_
 struct task_struct *task_new_thread(struct task_struct *task);
 /* Ends the other threads, and has a new address space. */
 void task_exec(struct task_struct *task);
-/* A leader is a zombie then; any other thread is gone. Files are the caller's to close. */
+/* A leader becomes a zombie, any other thread is gone. The caller closes the files. */
 void task_exit(struct task_struct *task);
 /* The last of a process whose threads have all exited. */
 void task_reap(struct task_struct *leader);
@@ -46,7 +46,7 @@ static inline struct cgroup_subsys_state *task_ioasids(struct task_struct *task)
 	return task->cgroups->subsys[ioasids_cgrp_id];
 }
 
-/* A process of one thread, for those who need no more. */
+/* A process of one thread, for tests that need no more. */
 void process_start(struct process *p, struct cgroup_subsys_state *css, int nr);
 /* The file stays open, as if another process had a copy of the descriptor. */
 void process_exit(struct process *p);
@@ -58,7 +58,7 @@ int device_alloc(struct process *p, u32 min, u32 max);
 int device_free(struct process *p, int id);
 int device_quota(struct process *p, u32 quota);
 int device_info(struct process *p, struct ioasid_info *info);
-/* What fdinfo says of the file, in memory of this thread. */
+/* The fdinfo of the file, in memory of this thread. */
 const char *device_fdinfo(struct process *p);
 
 #endif /* _IOASIDS_TEST_HARNESS_H */

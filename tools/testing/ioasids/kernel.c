@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What stands in for the kernel, as far as it is not inline: kernel.h.
+ * Stand-ins for the kernel that are not inline: kernel.h.
  */
 #include <sched.h>
 #include <unistd.h>
@@ -51,7 +51,7 @@ void refcount_warn_saturate(refcount_t *r, enum refcount_saturation_type t)
 }
 #endif
 
-/* On fewer processors than threads, who holds the lock may have to be let run. */
+/* With fewer processors than threads, the thread that holds the lock may have to run first. */
 void kernel_spin(spinlock_t *lock)
 {
 	int i = 0;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What stands in for the kernel when its sources run in user space. Included
- * before each of them, by the command line; the headers that they ask for, and
- * that are neither the kernel's own nor the C library's, are empty.
+ * Stand-ins for the kernel when its sources run in user space. The command line includes
+ * this before each of them. Headers that they include are the kernel's or the C library's;
+ * all others are empty.
  *
- * What is measured must cost what it costs in the kernel: atomics are one
- * instruction, a spinlock has four bytes, and what the kernel has inline is. What
- * ThreadSanitizer is to understand is made of the compiler's atomics, and no more
- * ordered than the kernel's.
+ * Code that is measured must cost as much as in the kernel: atomics are one instruction,
+ * a spinlock has four bytes, and inline functions are inline. For ThreadSanitizer, atomics
+ * are the compiler's, and no more ordered than the kernel's.
  */
 #ifndef _IOASIDS_TEST_KERNEL_H
 #define _IOASIDS_TEST_KERNEL_H
@@ -146,7 +145,7 @@ void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
 #define BUG_ON(x)		((void)WARN_ON_ONCE(x))
 #define panic(...)		kernel_warning(__FILE__, __LINE__)
 
-/* What is printed is counted. */
+/* Lines that are printed are counted. */
 extern unsigned long kernel_lines;
 void __printf(1, 2) kernel_print(const char *format, ...);
 
@@ -331,7 +330,7 @@ void kernel_free_rcu(struct rcu_head *head, void *object);
 void kernel_rcu_barrier(void);
 
 #ifdef __SANITIZE_THREAD__
-/* What is read before this is read before it is freed. */
+/* Tells ThreadSanitizer that reads before this come before the memory is freed. */
 #undef rcu_read_unlock
 void kernel_rcu_read_unlock(void);
 #define rcu_read_unlock()		kernel_rcu_read_unlock()
@@ -375,7 +374,7 @@ struct kmem_cache {
 /* Counts down to the allocation that fails, in this thread; 0: none does. */
 extern __thread unsigned long kernel_failing_allocation;
 
-/* What this thread has got so far. */
+/* Bytes that this thread has got so far. */
 extern __thread size_t kernel_allocated;
 
 void *kernel_malloc(size_t size, bool zero);
@@ -915,7 +914,7 @@ extern const struct file_operations *kernel_debugfs_file;
 #define debugfs_create_file(name, mode, dir, data, fops) \
 	((void)(dir), kernel_debugfs_file = (fops))
 
-/* What user space has mapped, for all that the kernel knows, ends here. */
+/* Here ends the memory that user space has mapped, as far as copy_from_user() knows. */
 extern __thread const char *kernel_user_end;
 
 int copy_from_user(void *to, const void *from, size_t n);

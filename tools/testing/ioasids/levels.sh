@@ -50,8 +50,8 @@ command=$(sed -n 's/^savedcmd_[^ ]* := //p' "$dir/kernel/cgroup/.pids.o.cmd" |
 	-c -o ioasids.o '$OLDPWD/kernel/cgroup/ioasids.c'") >&8 2>&8 ||
 	die "The controller cannot be compiled for a kernel"
 
-# turns FILE FUNCTION: the shortest way from each atomic operation round to itself. What
-# is rare, a warning for example, is not on it, wherever the compiler has put it.
+# turns FILE FUNCTION: the shortest way from each atomic operation round to itself. Rare
+# code, a warning for example, is not on it, wherever the compiler has put it.
 turns() {
 	objdump -d --no-show-raw-insn --disassemble="$2" "$1" | awk '
 		$1 ~ /^[0-9a-f]+:$/ { sub(":", "", $1); number[$1] = ++n; op[n] = $2; to[n] = $3 }

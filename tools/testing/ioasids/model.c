@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Random operations on cgroups, processes and the device. After each of them every
- * file of the controller must say what a simple model says, which knows who has
+ * file of the controller must say what a simple model says, which knows which set has
  * which IDs and adds them up.
  *
  *   model [-n OPERATIONS] [-s SEED] [FILE...]
@@ -168,7 +168,7 @@ static bool is_below(int cgroup, int ancestor)
 	return true;
 }
 
-/* Who counts for what happens in @cgroup. */
+/* The nearest cgroup from @cgroup on up that the controller is switched on in. */
 static int counting(int cgroup)
 {
 	while (!cgroups[cgroup].css)
@@ -222,7 +222,7 @@ static int refusing(const struct set *set, u32 n)
 	return limit;
 }
 
-/* What becomes of a request for @n more. */
+/* The result of a request for @n more. */
 static int request(const struct set *set, u32 n)
 {
 	if (refusing(set, n) != ROOT)
@@ -287,7 +287,7 @@ static void adopt(struct set *set, int task, bool failing)
 	set->owner = task / 2;
 	/* The charge moves as it is, even if the request gives some of it back. */
 	for (cgroup = set->payer; cgroup != ROOT; cgroup = cgroups[cgroup].parent)
-		cgroups[cgroup].peak = max(cgroups[cgroup].peak, (s64)current_of(cgroup));
+		cgroups[cgroup].peak = max_t(s64, cgroups[cgroup].peak, current_of(cgroup));
 }
 
 static void id_drop(u32 id)
@@ -338,7 +338,7 @@ static void id_add(struct set *set, u32 id, bool kernels)
 	set->ids++;
 }
 
-/* What should be, and is */
+/* Comparing */
 
 static void expect(const char *what, s64 is, s64 should)
 {
@@ -425,7 +425,7 @@ static void check_files(void)
 		    CAPACITY - left, left);
 }
 
-/* Operations. Those that make no sense now do nothing. */
+/* Operations. One that makes no sense in the present state does nothing. */
 
 static bool is_alive(int process)
 {
@@ -478,7 +478,7 @@ static void controller_on(int cgroup)
 	c->alloc_fail_local = 0;
 }
 
-/* Accounts that nobody moves any more go to the parent. */
+/* The parent takes over accounts that no process moves any more. */
 static void controller_off(int cgroup)
 {
 	struct cgroup_subsys_state *css = cgroups[cgroup].css;
@@ -653,7 +653,7 @@ static void do_thread(int process)
 	processes[process].mm->users++;
 }
 
-/* What was taken through the device goes when its address space ends, or its file. */
+/* IDs taken through the device end with its address space or with its file. */
 static void device_end(struct mm_model *mm)
 {
 	struct set *set = mm->set;
@@ -879,9 +879,9 @@ static bool find_file(int task, struct process *with)
 }
 
 /*
- * What is reserved is charged already: to take it or to give it back touches no
- * cgroup, unless the account is adopted first. Meanwhile AddressSanitizer takes the
- * cgroups for freed.
+ * A reservation is charged already: allocating and freeing inside it touches no cgroup,
+ * unless the account is adopted first. Until show_cgroups(), AddressSanitizer takes the
+ * cgroups for freed memory.
  */
 static void hide_cgroups(const struct set *set)
 {
@@ -905,7 +905,7 @@ static void show_cgroups(void)
 	}
 }
 
-/* What @cgroup counts, by its own file. */
+/* The count of @cgroup, from its own file. */
 static s64 counted(int cgroup)
 {
 	return cgroup == ROOT ? 0 : css_number(cgroups[cgroup].css, "current");
@@ -1204,7 +1204,7 @@ static void __noreturn run(const struct op *ops, int n)
 	kernel_rcu_barrier();
 	memset(cgroups, 0, sizeof(cgroups));
 	init_css_set.subsys[ioasids_cgrp_id] = NULL;
-	/* What a sanitizer finds, lost memory included, is its exit status. */
+	/* A sanitizer that finds something, lost memory included, changes the exit status. */
 	exit(0);
 }
 

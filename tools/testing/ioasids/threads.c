@@ -102,7 +102,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* What an administrator does meanwhile. Here is one more place, for a moment. */
+/* Makes one more place, moves processes through it, and removes it, again and again. */
 static void administer(int threads, int seconds)
 {
 	time_t end = time(NULL) + seconds;
@@ -124,7 +124,7 @@ static void administer(int threads, int seconds)
 		check(css_number(top, "current") >= 0 && css_number(top, "current") <= LIMIT &&
 		      css_number(top, "peak") <= LIMIT, "the limit did not hold");
 		process_move(&processes[who], places[rand_r(&seed) % PLACES]);
-		/* Its file stays open, and keeps the place from nobody. */
+		/* Its file stays open. That must not keep the place from being removed. */
 		process_exit(&guest);
 		css_remove(place);
 		device_close(&guest);
