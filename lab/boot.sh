@@ -59,10 +59,12 @@ wait $guest || status=$?
 fault='WARNING:|BUG:|kernel BUG|Oops|Kernel panic|general protection|blocked for more than|soft lockup'
 fault+='|self-detected stall|detected stalls|expedited stalls|lock held when returning|suspicious RCU usage'
 fault+='|(circular|recursive) locking|inconsistent lock state|(UBSAN|KASAN|KCSAN):|unreferenced object'
-# KCSAN also reports races in other parts of the kernel: those are only counted.
+# KCSAN also reports races in other parts of the kernel: those are only counted. What
+# an interrupt has interrupted has no part in its race.
 awk '/^======/ { open = !open; if (!open && report ~ /KCSAN:/ && stacks !~ /ioasid/) { others++; report = "" } }
 	!open { printf "%s", report; report = stacks = ""; print; next }
-	{ report = report $0 "\n" } /\+0x[0-9a-f]+\// { stacks = stacks $0 }
+	{ report = report $0 "\n" } /^$/ { below = 0 } /asm_sysvec_|asm_common_interrupt|el1h_64_irq/ { below = 1 }
+	/\+0x[0-9a-f]+\// && !below { stacks = stacks $0 }
 	END { printf "%s", report; if (others) print "# " others " data races elsewhere in the kernel" >"/dev/stderr" }' \
 	"$work/console" >"$work/faults" 2>"$work/elsewhere"
 cat "$work/elsewhere"

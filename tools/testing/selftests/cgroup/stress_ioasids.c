@@ -95,7 +95,7 @@
 #define MOCK_PASIDS	MOCK_TABLE "/pasids"
 #define NARROW		31		/* the highest PASID of a narrow device */
 
-#define HANG_S		60		/* nothing takes that long */
+#define HANG_S		300		/* no step takes that long, however busy the machine is */
 #define ENOUGH_S	10		/* a run of which everything can be expected, */
 #define PATIENCE_S	300		/* in so much more time */
 
@@ -1854,10 +1854,11 @@ static void kill_worker(int n)
 	did(DID_KILL);
 }
 
-/* False if somebody does not come to rest. */
+/* False if somebody does not come to rest. Those who wait for a lock get it in turn. */
 static bool pause_others(void)
 {
 	long end = now_ms() + HANG_S * 1000;
+	unsigned int moving = 0, now;
 	int i;
 
 	going_to("let the others come to rest");
@@ -1870,7 +1871,12 @@ static bool pause_others(void)
 			}
 			usleep(1000);
 		}
-	while (get(&shared->sharers_moving)) {
+	while ((now = get(&shared->sharers_moving))) {
+		if (now != moving) {
+			moving = now;
+			end = now_ms() + HANG_S * 1000;
+			going_to("let processes that move themselves come to rest");
+		}
 		if (now_ms() > end) {
 			fail(HANG, "a process that moves itself");
 			return false;
