@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the Debian package of the tools, has lintian look at it, and prints its name.
-# It is built from the source package, which has all that it takes.
+# Builds the Debian package of the tools, checks it with lintian, and prints its name. It is
+# built from the source package, so that nothing can be missing there. rpmbuild must be able
+# to build a package, too.
 
 cd "$(dirname "$0")/.." || exit
-MORE_PACKAGES="debhelper dpkg-dev libjson-c-dev libncurses-dev libsmartcols-dev libsystemd-dev lintian"
+MORE_PACKAGES="debhelper dpkg-dev libjson-c-dev libncurses-dev libsmartcols-dev libsystemd-dev lintian rpm"
 . lab/lib.sh
 
 sources=(tools/ioasids include/uapi)
@@ -23,6 +24,9 @@ if [ ! -d "$result" ]; then
 	# There is no address yet to put into the field Maintainer, and no bug to close.
 	lintian --allow-root --fail-on error,warning,info --suppress-tags \
 		bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "$work"/*.changes >&2
+	# The same tarball is a source for others: the packages of rpmbuild are not kept.
+	make -s -C tools/ioasids O="$work" dist
+	rpmbuild -tb --nodeps --define "_topdir $work/rpm" "$work"/*.tar.gz >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 	mkdir "$work/result"
 	cp "$work"/ioasids-tools_*.deb "$work/result"
 	mv "$work/result" "$result"
