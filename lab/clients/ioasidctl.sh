@@ -448,9 +448,9 @@ tops() {
 	[ "$(columns)" -le 60 ]
 	# Columns that have no room are left out, and no line is wrapped.
 	tmux resize-window -t top -x 40 -y 24
-	eventually is '??:??:?? /: 4 IDs * CGROUP MAX CURRENT USE / 1048575 4 #......... *job 10 4 ####...... ?*' screen
+	eventually is '??:??:?? /: 4 IDs * CGROUP MAX CURRENT / 1048575 4 *job 10 4 *' screen
 	tmux resize-window -t top -x 9 -y 24
-	eventually is '*CGROUP / *job*' screen
+	eventually is '??:??:?? CGROUP / *job*' screen
 	tmux resize-window -t top -x 80 -y 24
 	# Found, listed, and limited, but only if that is confirmed.
 	tmux send-keys -t top / job/pa Enter
