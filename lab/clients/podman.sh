@@ -46,29 +46,6 @@ podman_without_cgroup() {
 	eventually rmdir $root/caller
 }
 
-# The hook finds the container's cgroup wherever it is; crun with --cgroup-conf does not.
-podman_in_a_pod() {
-	podman pod create --infra=false pod
-	podman_limits env "$1" systemd --annotation=ioasids.max=5 --pod=pod
-	not podman --runtime crun run --rm --network none --pod=pod --cgroup-conf=ioasids.max=5 localhost/box true
-	podman pod rm --force --time 0 pod
-}
-
-podman_split() {
-	local cgroup
-	systemd-run --unit=split --property=Delegate=yes podman --runtime "$1" run --rm --name split --pidfile "$PWD/pid" \
-		--cgroups=split --network none --device /dev/ioasid --annotation=ioasids.max=5 localhost/box sh -c "$inside" 5
-	eventually podman container exists split
-	eventually test -s pid
-	cgroup=$(sed -n 's,^0::/,,p' "/proc/$(cat pid)/cgroup")
-	limited "$cgroup" 5
-	systemctl stop split
-	gone "$cgroup"
-	not systemd-run --unit=split --property=Delegate=yes --wait podman --runtime crun run --rm --name split \
-		--cgroups=split --network none --cgroup-conf=ioasids.max=5 localhost/box true
-	systemctl reset-failed split
-}
-
 # It looks for hooks where it is told, and no longer where they are by default.
 podman_with_other_hooks() {
 	ioasidctl check
@@ -108,10 +85,6 @@ for runtime in crun runc; do
 	done
 	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
 	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime
-done
-for runtime in crun runc; do
-	check "podman, $runtime: a pod" podman_in_a_pod $runtime
-	check "podman, $runtime: --cgroups=split" podman_split $runtime
 done
 check 'podman: hooks elsewhere' podman_with_other_hooks
 check 'podman, crun: an annotation, and no cgroup for the container' podman_without_cgroup
