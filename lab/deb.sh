@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the Debian package of the tools, checks it with lintian, and prints its name. It
-# is built from the source package, to see that nothing is missing there.
+# Builds the Debian package of the tools, checks it with lintian, and prints its name. It is
+# built from the source package, so that nothing can be missing there. rpmbuild must be able
+# to build a package, too.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
-MORE_PACKAGES="debhelper dpkg-dev lintian $(grep -oE 'lib[a-z0-9-]+-dev' tools/ioasids/debian/control | xargs)"
+MORE_PACKAGES="debhelper dpkg-dev lintian rpm $(grep -oE 'lib[a-z0-9-]+-dev' tools/ioasids/debian/control | xargs)"
 . lab/lib.sh
 
 sources=(tools/ioasids include/uapi)
@@ -25,6 +26,9 @@ if [ ! -d "$result" ]; then
 	# The maintainer has no address yet, and there is no bug to close.
 	lintian --allow-root --fail-on error,warning,info --suppress-tags \
 		bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "$work"/*.changes >&2
+	# The same tarball is a source for others: the packages of rpmbuild are not kept.
+	make -s -C tools/ioasids O="$work" dist
+	rpmbuild -tb --nodeps --define "_topdir $work/rpm" "$work"/*.tar.gz >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 	mkdir "$work/result"
 	cp "$work"/ioasids-tools_*.deb "$work/result"
 	mv "$work/result" "$result"

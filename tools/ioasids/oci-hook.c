@@ -24,7 +24,7 @@ static bool parse_annotation(struct json_object *value, __u64 *max)
 }
 
 /*
- * The runtime runs the hook, and stays in the cgroup of whoever called it. If that is in the
+ * The runtime runs the hook, and stays in the cgroup of its caller. If that is in the
  * cgroup of the container, the container has no cgroup of its own.
  */
 static int check_own(const char *cgroup)

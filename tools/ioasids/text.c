@@ -155,7 +155,7 @@ char *printable(const char *text)
 }
 
 /* How many bytes at the start of @text are at most @width columns wide. */
-static int bytes_within(const char *text, int width)
+int bytes_within(const char *text, int width)
 {
 	wchar_t character;
 	int bytes = 0, length;

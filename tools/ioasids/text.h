@@ -42,6 +42,7 @@ void *grow(void *array, size_t count, size_t size);
 int length_of_character(const char *text);
 int width_of(const char *text);
 char *printable(const char *text);
+int bytes_within(const char *text, int width);
 char *cut(const char *text, int width);
 void put_printable(FILE *file, const char *text);
 

@@ -214,23 +214,25 @@ static char *headings_of(const struct view *view)
 /* Puts as much of @text as fits into a line of the screen. */
 static void put_line(int y, const char *text)
 {
-	char *part = cut(text, COLS);
-
-	mvaddstr(y, 0, part);
-	free(part);
+	mvaddnstr(y, 0, text, bytes_within(text, COLS));
 }
 
 static void put_title(const struct view *view)
 {
 	const struct values *values = &view->tree->values;
-	char clock[16], *name = printable(view->tree->path), *line;
+	char clock[16], *name = printable(view->tree->path), *line, *held;
 	time_t seconds = time(NULL);
 
 	strftime(clock, sizeof(clock), "%T", localtime(&seconds));
-	line = format("%s  /%s: %llu ID%s  by %s%s  every %g s  h: help", clock, name,
-		      values->of[CURRENT], values->of[CURRENT] == 1 ? "" : "s",
+	if (values->known & BIT(CURRENT))
+		held = format(": %llu ID%s", values->of[CURRENT],
+			      values->of[CURRENT] == 1 ? "" : "s");
+	else
+		held = format("%s", "");
+	line = format("%s  /%s%s  by %s%s  every %g s  h: help", clock, name, held,
 		      view->selection.columns->array[view->selection.sort].name,
 		      view->selection.reversed ? ", inverted" : "", view->delay / 1000.0);
+	free(held);
 	free(name);
 	put_line(0, line);
 	free(line);

@@ -48,6 +48,18 @@ podman_without_cgroup() {
 	eventually rmdir $root/caller
 }
 
+# It looks for hooks where it is told, and no longer where they are by default.
+podman_with_other_hooks() {
+	ioasidctl check
+	mkdir -p /etc/containers/containers.conf.d /run/hooks
+	printf '[engine]\nhooks_dir = [ "/run/hooks" ] # ours\n' >/etc/containers/containers.conf.d/90-hooks.conf
+	is '*WRONG: podman does not find the hook, so --annotation=ioasids.max=MAX does nothing: hooks_dir of *engine* in /etc/containers/containers.conf.d/90-hooks.conf should have "/usr/share/containers/oci/hooks.d"*' \
+		ioasidctl check
+	cp /usr/share/containers/oci/hooks.d/ioasids.json /run/hooks
+	ioasidctl check
+	rm -r /run/hooks /etc/containers/containers.conf.d/90-hooks.conf
+}
+
 # What an administrator has said before, and the hook with nothing said for crun.
 podman_keeps_annotations() {
 	rm -f /etc/containers/containers.conf.d/50-ioasids.conf
@@ -76,5 +88,6 @@ for runtime in crun runc; do
 	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
 	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime
 done
+check 'podman: hooks elsewhere' podman_with_other_hooks
 check 'podman, crun: an annotation, and no cgroup for the container' podman_without_cgroup
 check 'podman: a container that is stopped and started' podman_again
