@@ -169,7 +169,12 @@ EXPORT_SYMBOL_GPL(ioasid_get_capacity);
 
 static void capacity_set_total(u32 total)
 {
-	atomic_add((int)total - (int)capacity_total, &capacity_left);
+	int more = (int)total - (int)capacity_total;
+
+	/* An ID that is left has a number. */
+	if (more > 0)
+		WRITE_ONCE(capacity_total, total);
+	atomic_add(more, &capacity_left);
 	WRITE_ONCE(capacity_total, total);
 }
 
@@ -422,6 +427,7 @@ static void mm_leave(struct ioasid_mm *imm, unsigned int sharer)
 		return;
 
 	spin_lock_irqsave(&set->account.lock, flags);
+	WARN_ON_ONCE(set_change_quota(set, 0, NULL));
 	set->ended = true;
 	unused = !set->account.allocated;
 	spin_unlock_irqrestore(&set->account.lock, flags);
@@ -505,27 +511,6 @@ void ioasid_set_put(struct ioasid_set *set)
 }
 EXPORT_SYMBOL_GPL(ioasid_set_put);
 
-/* Make the caller's thread group the owner, and its cgroup pay. */
-static int set_own(struct ioasid_set *set)
-{
-	struct pid *old;
-	int ret;
-
-	mutex_lock(&set->mutex);
-	ret = ioasids_account_open(&set->account);
-	if (!ret) {
-		spin_lock_irq(&set->account.lock);
-		old = set->owner;
-		set->owner = get_pid(task_tgid(current));
-		set->owner_exec_id = current_is_process_of(set->mm) ? current->self_exec_id :
-								      U64_MAX;
-		spin_unlock_irq(&set->account.lock);
-		put_pid(old);
-	}
-	mutex_unlock(&set->mutex);
-	return ret;
-}
-
 /* It is as long as it has not called exec since, which leaders that exited show, too. */
 static bool set_owner_is_in_mm(struct ioasid_set *set)
 {
@@ -542,6 +527,42 @@ static bool set_owner_is_in_mm(struct ioasid_set *set)
 	return is_in;
 }
 
+/* Should a request of the caller make it the owner? */
+static bool set_is_for_current(struct ioasid_set *set)
+{
+	return current_is_process_of(set->mm) && set->owner != task_tgid(current) &&
+		!set_owner_is_in_mm(set);
+}
+
+/* Make the caller's thread group the owner, and its cgroup pay. */
+static int set_own(struct ioasid_set *set)
+{
+	bool wanted = true;
+	struct pid *old;
+	int ret = 0;
+
+	mutex_lock(&set->mutex);
+	/* Another asker can have become the owner, and is in the mm. */
+	if (set->owner) {
+		spin_lock_irq(&set->account.lock);
+		wanted = set_is_for_current(set);
+		spin_unlock_irq(&set->account.lock);
+	}
+	if (wanted)
+		ret = ioasids_account_open(&set->account);
+	if (wanted && !ret) {
+		spin_lock_irq(&set->account.lock);
+		old = set->owner;
+		set->owner = get_pid(task_tgid(current));
+		set->owner_exec_id = current_is_process_of(set->mm) ? current->self_exec_id :
+								      U64_MAX;
+		spin_unlock_irq(&set->account.lock);
+		put_pid(old);
+	}
+	mutex_unlock(&set->mutex);
+	return ret;
+}
+
 /*
  * Lock the account for a request of the caller. Processes that share an mm share its
  * set. The owner is charged for all of them as long as it is in the mm; then, the next
@@ -553,8 +574,7 @@ static int set_lock(struct ioasid_set *set)
 
 	for (;;) {
 		spin_lock_irq(&set->account.lock);
-		if (!current_is_process_of(set->mm) || set->owner == task_tgid(current) ||
-		    set_owner_is_in_mm(set))
+		if (!set_is_for_current(set))
 			return 0;
 		spin_unlock_irq(&set->account.lock);
 
@@ -801,7 +821,7 @@ static void finish_alloc(struct ioasid *id, bool user)
 	notify(id, IOASID_NOTIFY_ALLOC);
 	spin_lock_irq(&acct->lock);
 	id->user = user;
-	id->live = true;
+	WRITE_ONCE(id->live, true);
 	freed = id->freed;
 	spin_unlock_irq(&acct->lock);
 	/* Freed meanwhile, as by a notifier: send FREE now, after everybody got ALLOC. */
@@ -998,16 +1018,22 @@ int ioasid_free_user(struct ioasid_set *set, u32 id)
 	return __ioasid_free(set, id, true);
 }
 
-/* The first ID after @prev that is not being freed, with a reference; drops @prev's. */
+/*
+ * The first ID after @prev that is not being freed, with a reference; drops @prev's.
+ * Every 64th is returned even so, to let go of the lock.
+ */
 static struct ioasid *set_next_id(struct ioasid_set *set, struct ioasid *prev)
 {
 	struct ioasid *id, *next = NULL;
 	unsigned long flags;
+	int passed = 0;
 
 	spin_lock_irqsave(&set->account.lock, flags);
 	id = list_prepare_entry(prev, &set->ids, node);
 	list_for_each_entry_continue(id, &set->ids, node) {
-		if (id->live && !id->freed && refcount_inc_not_zero(&id->refs)) {
+		if ((!id->live || id->freed) && ++passed % 64)
+			continue;
+		if (refcount_inc_not_zero(&id->refs)) {
 			smp_rmb(); /* pairs with __ioasid_alloc() */
 			next = id;
 			break;
@@ -1026,6 +1052,8 @@ int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *d
 	int ret = 0;
 
 	while ((id = set_next_id(set, id))) {
+		if (READ_ONCE(id->freed) || !READ_ONCE(id->live))
+			continue;
 		ret = fn(id->id, data);
 		if (ret) {
 			put_or_free(id);
@@ -1266,9 +1294,15 @@ static void *sets_from(unsigned long index, loff_t *pos)
 	struct ioasid_set *set;
 
 	rcu_read_lock();
-	do
+	for (;;) {
 		set = xa_find(&sets, &index, ULONG_MAX, XA_PRESENT);
-	while (set && !refcount_inc_not_zero(&set->refs) && ++index);
+		if (!set || refcount_inc_not_zero(&set->refs))
+			break;
+		if (!++index) {
+			set = NULL;
+			break;
+		}
+	}
 	rcu_read_unlock();
 	*pos = index;
 	return set;
@@ -1288,7 +1322,7 @@ static void sets_stop(struct seq_file *m, void *v)
 static void *sets_next(struct seq_file *m, void *v, loff_t *pos)
 {
 	sets_stop(m, v);
-	return sets_from(*pos + 1, pos);
+	return *pos < ULONG_MAX ? sets_from(*pos + 1, pos) : NULL;
 }
 
 static int sets_show(struct seq_file *m, void *v)

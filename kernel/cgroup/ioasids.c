@@ -403,7 +403,7 @@ static bool ioasids_must_stop(struct ioasids_stat *stat)
 /*
  * Count the accounts of @cg or, without @stat, have the parent pay for them. Between
  * any two, others get the lock and the CPU: the cursor keeps the place, and accounts
- * that come are put before it. Cursors of others have no payer; it passes 64 at a time.
+ * that come are put before it. Cursors of others have no payer; it passes 8 at a time.
  */
 static void ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 {
@@ -417,7 +417,7 @@ static void ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 		list_move(&cursor.cg_node, &acct->cg_node);
 		if (!acct->cg) {
 			acct = NULL;
-			if (++passed % 64)
+			if (++passed % 8)
 				continue;
 		}
 		rcu_read_lock();

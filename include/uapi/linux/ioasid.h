@@ -54,7 +54,11 @@
  *	reservation: what is left of it. Without: the smallest of what its
  *	cgroup, each of the ancestors and the machine have left
  *
- * IOASID_GET_INFO fills in as much of the structure as @argsz covers. Return: 0.
+ * IOASID_GET_INFO fills in as much of the structure as @argsz covers.
+ *
+ * Return:
+ * * 0
+ * * ENOMEM - no memory
  */
 struct ioasid_info {
 	__u32 argsz;
@@ -124,6 +128,7 @@ struct ioasid_request {
  * * 0
  * * EAGAIN - a cgroup's limit
  * * ENOSPC - the caller holds more than @quota, or the machine has too few left
+ * * ENOMEM - no memory
  */
 struct ioasid_quota {
 	__u32 argsz;
