@@ -184,11 +184,13 @@ bool none_dying(const char *cgroup)
 
 ssize_t write_bytes(const char *cgroup, const char *file, const char *bytes, size_t len)
 {
-	char *path = cg_control(cgroup, file);
-	int fd = open(path, O_WRONLY);
+	char path[PATH_MAX];
 	ssize_t ret;
+	int fd;
 
-	free(path);
+	/* Not malloc(): a thread of a process that shared this memory can have died in it. */
+	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
+	fd = open(path, O_WRONLY);
 	if (fd < 0)
 		return -errno;
 	ret = write(fd, bytes, len) < 0 ? -errno : 0;
