@@ -36,7 +36,7 @@ run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/c
 
 ALL_LANES = $(sort $(LANES) $(QUICK))
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
-.PHONY: test-others test-clients $(ALL_LANES:%=lane-%) disk stress coverage bench kernel deb install clean clean-cache
+.PHONY: test-others test-clients $(ALL_LANES:%=lane-%) disk stress coverage bench kernel deb install uninstall clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -102,7 +102,7 @@ stress: ## the stress for DURATION s with SEED on the kernel ON: debug, kcsan or
 coverage: ## print which lines of the controller and the allocator KUnit runs
 	@lab/coverage.sh
 
-bench: ## compare the costs with pids, misc, rdma and page_counter; draw charts
+bench: ## compare the costs with those of pids, misc, rdma and page_counter
 	@tools/testing/ioasids/bench.sh
 
 kernel: ## build the kernel only, and print where it is
@@ -113,6 +113,9 @@ deb: ## build the Debian package of the tools, and print where it is
 
 install: ## build and install the tools, below DESTDIR and PREFIX
 	@O=$$(mktemp -d) && trap 'rm -r "$$O"' EXIT && $(MAKE) -C tools/ioasids O="$$O" $${DESTDIR:+DESTDIR="$$(realpath -m "$$DESTDIR")"} install
+
+uninstall: ## remove what install has installed
+	@$(MAKE) -C tools/ioasids $${DESTDIR:+DESTDIR="$$(realpath -m "$$DESTDIR")"} uninstall
 
 clean: ## nothing to do: nothing is built in the checkout
 	@echo 'Nothing is built in the checkout; make clean-cache removes the rest'
