@@ -76,7 +76,7 @@ enum ioasid_sharer {
 };
 
 struct ioasid_mm {
-	spinlock_t		lock;
+	spinlock_t		lock;		/* guards the two below */
 	unsigned int		sharers;
 	struct ioasid_set	*set;		/* NULL: there are no @sharers */
 	struct ioasid_chain	chain;
@@ -93,7 +93,7 @@ struct ioasid_set {
 	struct pid		*owner;		/* NULL: a kernel set */
 	u64			owner_exec_id;	/* U64_MAX: the owner is not in the mm */
 	struct list_head	ids;
-	struct mutex		mutex;
+	struct mutex		mutex;		/* changing the owner, private IDs */
 	struct xarray		spids;
 	struct ioasid_chain	chain;
 	struct rcu_head		rcu;
@@ -566,22 +566,21 @@ static int set_own(struct ioasid_set *set)
 /*
  * Lock the account for a request of the caller. Processes that share an mm share its
  * set. The owner is charged for all of them as long as it is in the mm; then, the next
- * to ask. Under the lock, a cgroup that is removed cannot pass the charge on.
+ * to ask. Under the lock, a cgroup that is removed cannot pass the charge on. The lock
+ * is held even if this fails.
  */
 static int set_lock(struct ioasid_set *set)
+	__acquires(&set->account.lock)
 {
-	int ret;
+	int ret = 0;
 
-	for (;;) {
-		spin_lock_irq(&set->account.lock);
-		if (!set_is_for_current(set))
-			return 0;
+	spin_lock_irq(&set->account.lock);
+	while (!ret && set_is_for_current(set)) {
 		spin_unlock_irq(&set->account.lock);
-
 		ret = set_own(set);
-		if (ret)
-			return ret;
+		spin_lock_irq(&set->account.lock);
 	}
+	return ret;
 }
 
 static struct ioasid_set *set_make(struct ioasid_mm *imm)
@@ -677,9 +676,8 @@ int ioasid_set_quota(struct ioasid_set *set, u32 quota)
 	int ret;
 
 	ret = set_lock(set);
-	if (ret)
-		return ret;
-	ret = set->ended ? -ENOENT : set_change_quota(set, quota, &refusal);
+	if (!ret)
+		ret = set->ended ? -ENOENT : set_change_quota(set, quota, &refusal);
 	spin_unlock_irq(&set->account.lock);
 	if (ret == -EAGAIN)
 		ioasids_report_refusal(&refusal);
@@ -711,11 +709,10 @@ int ioasid_set_get_own_info(struct ioasid_set *set, struct ioasid_set_info *info
 {
 	int ret = set_lock(set);
 
-	if (ret)
-		return ret;
-	set_get_info(set, info);
+	if (!ret)
+		set_get_info(set, info);
 	spin_unlock_irq(&set->account.lock);
-	return 0;
+	return ret;
 }
 
 void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info)
@@ -737,14 +734,12 @@ static int set_add_id(struct ioasid_set *set, struct ioasid *id, struct ioasids_
 	int ret;
 
 	ret = set_lock(set);
-	if (ret)
-		return ret;
-	if (set->ended)
+	if (!ret && set->ended)
 		ret = -ENOENT;
-	else if (!acct->quota)
-		ret = set_charge(set, 1, refusal);
-	else if (acct->allocated >= acct->quota)
+	if (!ret && acct->quota && acct->allocated >= acct->quota)
 		ret = -ENOSPC;
+	if (!ret && !acct->quota)
+		ret = set_charge(set, 1, refusal);
 	if (!ret) {
 		if (!acct->allocated)
 			ioasid_set_get(set);

@@ -67,7 +67,7 @@ struct ioasids_cgroup {
 	atomic64_t			count ____cacheline_aligned;
 	atomic64_t			peak;	/* see ioasids_sub() */
 
-	spinlock_t			lock;
+	spinlock_t			lock;		/* guards the list */
 	struct list_head		accounts;	/* and cursors of readers */
 
 	struct cgroup_file		events_file;
@@ -145,11 +145,11 @@ static noinline int ioasids_refuse(struct ioasids_cgroup *cg, struct ioasids_cgr
 
 void ioasids_report_refusal(struct ioasids_refusal *refusal)
 {
-	static DEFINE_RATELIMIT_STATE(log_limit, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	static DEFINE_RATELIMIT_STATE(rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
 	struct ioasids_cgroup *cg = refusal->cg, *limit = refusal->limit, *p;
 
 	if (atomic64_inc_return(&cg->events_local[IOASIDS_EVENT_ALLOC_FAIL]) == 1 &&
-	    __ratelimit(&log_limit)) {
+	    __ratelimit(&rs)) {
 		pr_info("cgroup: request refused by ioasids controller in ");
 		pr_cont_cgroup_path(cg->css.cgroup);
 		pr_cont("\n");

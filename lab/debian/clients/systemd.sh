@@ -192,6 +192,7 @@ limits_in_layers() {
 reload_is_refused() {
 	local status=0
 	systemctl start plain
+	limited system.slice/plain.service 3
 	limit plain plain.service 4
 	fallocate -l "$(($(df --output=avail -B1 /run | tail -n 1) - 1000000))" /run/full
 	ioasidctl apply >/dev/shm/applied 2>&1 || status=$?
@@ -210,6 +211,7 @@ one_that_cannot_be_limited() {
 	sleep infinity &
 	echo $! >$root/busy.slice/cgroup.procs
 	systemctl start plain
+	limited system.slice/plain.service 3
 	limit apply1 busy-in.slice 3
 	limit plain plain.service 4
 	ioasidctl apply >/run/applied 2>&1 || status=$?
