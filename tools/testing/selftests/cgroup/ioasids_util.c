@@ -811,19 +811,22 @@ long own_thread(long a, long b)
 	return gettid();
 }
 
-void kill_actor(struct actor *actor)
-{
-	kill(actor->pid, SIGKILL);
-	waitpid(actor->pid, NULL, 0);
-}
-
 void kill_unreaped(struct actor *actor)
 {
 	struct pollfd pfd = { .fd = syscall(SYS_pidfd_open, actor->pid, 0), .events = POLLIN };
 
+	if (pfd.fd < 0)
+		return;
 	kill(actor->pid, SIGKILL);
 	poll(&pfd, 1, ANSWER_S * 1000);
 	close(pfd.fd);
+}
+
+/* It may be another process's child, and then nobody else waits until it is dead. */
+void kill_actor(struct actor *actor)
+{
+	kill_unreaped(actor);
+	waitpid(actor->pid, NULL, 0);
 }
 
 long pass_device(struct actor *from, struct actor *to)
