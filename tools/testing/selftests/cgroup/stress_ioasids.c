@@ -1271,7 +1271,8 @@ static void do_share(struct thread *self)
 	struct sharer *s;
 	pthread_t thread;
 
-	if (get(&sharers) >= MAX_SHARERS)
+	/* A PASID that a sharer's set has, too, is more than the model knows. */
+	if (shared->has_sva || get(&sharers) >= MAX_SHARERS)
 		return;
 	s = malloc(sizeof(*s));
 	s->self = *self;
@@ -2398,6 +2399,8 @@ static void finish(const pid_t *pids, long user, long dying)
 
 static bool can_happen(enum deed deed)
 {
+	if (deed == DID_SHARE || deed == DID_OUTLIVE)
+		return !shared->has_sva;
 	if (deed < DID_KERNEL)
 		return true;
 	return deed == DID_KERNEL ? shared->has_mock : shared->has_sva;
