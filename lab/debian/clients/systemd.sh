@@ -191,6 +191,8 @@ limits_in_layers() {
 # What runs is limited all the same. systemd wants 16 MB there.
 reload_is_refused() {
 	local status=0
+	limit plain plain.service 3
+	ioasidctl apply
 	systemctl start plain
 	limited system.slice/plain.service 3
 	limit plain plain.service 4
