@@ -397,7 +397,7 @@ struct ioasids_stat {
 /* Removing a cgroup waits for the readers of its files. */
 static bool ioasids_must_stop(struct ioasids_stat *stat)
 {
-	return stat && (fatal_signal_pending(current) || stat->css->flags & CSS_DYING);
+	return stat && (fatal_signal_pending(current) || READ_ONCE(stat->css->flags) & CSS_DYING);
 }
 
 /*
