@@ -401,7 +401,10 @@ static int count_again(void *data)
 	return 0;
 }
 
-/* ioasids.stat, of which others may read and change the accounts meanwhile */
+/*
+ * ioasids.stat, while others read it, and move one account: a reader finds that
+ * account once or not at all.
+ */
 static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -425,8 +428,8 @@ static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
 	}
 	for (i = 0; i < 2; i++) {
 		while (!try_wait_for_completion(&counter[i].done)) {
-			move(acct[i], tree->sibling);
-			move(acct[i], cg);
+			move(acct[0], tree->sibling);
+			move(acct[0], cg);
 			cond_resched();
 		}
 		KUNIT_EXPECT_GE(test, counter[i].least, NR_COUNTED - 1);
