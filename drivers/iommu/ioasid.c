@@ -1377,5 +1377,5 @@ static int __init ioasid_init(void)
 core_initcall(ioasid_init);
 
 #ifdef CONFIG_IOASID_KUNIT_TEST
-#include "ioasid_kunit.c"
+#include "tests/ioasid_kunit.c"
 #endif

@@ -595,5 +595,5 @@ struct cgroup_subsys ioasids_cgrp_subsys = {
 };
 
 #ifdef CONFIG_IOASIDS_KUNIT_TEST
-#include "ioasids_kunit.c"
+#include "tests/ioasids_kunit.c"
 #endif

@@ -14,8 +14,6 @@
 #include <linux/mount.h>
 #include <linux/sched/mm.h>
 
-#include "cgroup-internal.h"
-
 #define DEPTH	8
 #define LEAF	(DEPTH - 1)
 
