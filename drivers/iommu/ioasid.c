@@ -7,38 +7,38 @@
  * embedded in it, which cgroup pays (include/linux/ioasids_cgroup.h).
  *
  * The set of an mm. mm->ioasid_mm is made when the mm is first used here, and lives
- * until the mm is freed, or longer if sets refer to it. It knows the mm's set and
- * the parties that share the set: one user of ioasid_set_alloc(), such as
- * /dev/ioasid, and SVA. The first leaves when it closes the set or when the address
- * space ends, SVA when the mm is freed. The last to leave ends the set: no more IDs
- * can be allocated in it.
+ * until the mm is freed, or longer if sets refer to it. It has the mm's set and the
+ * sharers of that set: one user of ioasid_set_alloc(), such as /dev/ioasid, and SVA.
+ * The user leaves when it closes the set or when the address space ends, SVA when the
+ * mm is freed. The last sharer to leave ends the set: no more IDs can be allocated in
+ * it.
  *
  * The owner of a set is the process that made it. If the owner has died, or has left
  * the mm by exec, the process of the mm that next asks for an ID or a quota becomes
  * the owner before the request is judged: see set_lock().
  *
- * References. The parties that share a set hold one reference together, its IDs
- * another, and each caller of ioasid_set_alloc() one. An ID starts with one, which
- * ioasid_free() drops; ioasid_get() adds more. An ID whose last reference is dropped
- * leaves the xarray first and is uncharged then, so that there is always an ID for a
- * request that the counters have granted.
+ * References. The sharers of a set hold one reference together, its IDs another, and
+ * each caller of ioasid_set_alloc() one. An ID starts with one, which ioasid_free()
+ * drops; ioasid_get() adds more. When the last reference is dropped, the ID leaves the
+ * xarray before it is uncharged, so that each request that the counters grant finds a
+ * free number.
  *
- * Locks, none inside another but for those that the controller takes in the first,
- * and those that are taken in set->mutex:
+ * Locks. They do not nest, except that the controller takes locks of its own under
+ * the first, and that set->mutex is taken outside of the others:
  *
- *   set->account.lock	interrupts off; the counts of a set, its list of IDs, which
- *			of them are freed, the owner, and the charge
+ *   set->account.lock	interrupts off; the counts of a set, its list of IDs and their
+ *			freed flags, the owner, and the charge
  *   ioasids' xa_lock	interrupts off; the IDs
  *   sets' xa_lock	interrupts off; the numbers of sets
  *   set->spids' xa_lock	interrupts off; the private IDs of a set
- *   ioasid_mm->lock	interrupts off; the set of an mm and the parties that share it
+ *   ioasid_mm->lock	interrupts off; the set of an mm and its sharers
  *   set->mutex		process context; changing the owner, private IDs
  *   capacity_mutex	process context; IOMMUs that register
  *
- * Memory. The IDs that user space takes are accounted to its memcg. What there is once
- * for an mm, its PASID included, is not: it is allocated under locks that others wait
- * for, as misc_mtx and iommu_sva_lock, and should not reclaim for one memcg there. The
- * xarray's nodes are not, as all of the machine's are some 10 MB.
+ * Memory. The IDs that user space takes are accounted to its memcg. The objects that
+ * exist once per mm, its PASID included, are not: they are allocated under locks that
+ * others wait for, such as misc_mtx and iommu_sva_lock, where reclaim for one memcg
+ * would delay everybody. Nor are the xarray's nodes: they need some 10 MB at most.
  *
  * Notifiers are called without locks. IDs, sets and ioasid_mm are freed after a grace
  * period of RCU. Functions that make a set or an ID, change a quota, close a set, or
@@ -65,7 +65,7 @@
 
 #define NR_PRIORITIES	(IOASID_PRIORITY_CPU + 1)
 
-/* By priority: all notifiers of one priority are called before any of the next. */
+/* One list per priority: all notifiers of one are called before any of the next. */
 struct ioasid_chain {
 	struct atomic_notifier_head	head[NR_PRIORITIES];
 };
@@ -76,7 +76,7 @@ enum ioasid_sharer {
 };
 
 struct ioasid_mm {
-	spinlock_t		lock;		/* guards the two below */
+	spinlock_t		lock;		/* guards @sharers and @set */
 	unsigned int		sharers;
 	struct ioasid_set	*set;		/* NULL: there are no @sharers */
 	struct ioasid_chain	chain;
@@ -87,7 +87,7 @@ struct ioasid_mm {
 struct ioasid_set {
 	struct ioasids_account	account;
 	refcount_t		refs;
-	bool			ended;		/* there will be no more IDs */
+	bool			ended;		/* no more IDs can be allocated */
 	unsigned long		id;
 	struct ioasid_mm	*mm;		/* NULL: a kernel set */
 	struct pid		*owner;		/* NULL: a kernel set */
@@ -103,7 +103,7 @@ struct ioasid {
 	u32			id;
 	u32			spid;		/* 0: none */
 	refcount_t		refs;
-	bool			live;		/* notifiers know that it exists */
+	bool			live;		/* notifiers have been told of it */
 	bool			user;		/* user space can free it */
 	bool			freed;		/* gone when the last reference is */
 	struct ioasid_set	*set;
@@ -125,7 +125,7 @@ static u32 capacity_total = IOASID_MAX;
 static u32 capacity_bound = IOASID_MAX;		/* from the command line */
 static u32 capacity_widest;			/* of the IOMMUs; 0: there is none */
 static DEFINE_MUTEX(capacity_mutex);
-/* Below 0 if more were taken than the first IOMMU that registered can tell apart */
+/* Negative if more IDs were taken than the first IOMMU to register can tell apart */
 static atomic_t capacity_left = ATOMIC_INIT(IOASID_MAX);
 static atomic_t capacity_kernel;		/* what kernel sets have */
 
@@ -171,7 +171,7 @@ static void capacity_set_total(u32 total)
 {
 	int more = (int)total - (int)capacity_total;
 
-	/* An ID that is left has a number. */
+	/* Whenever capacity_left grants an ID, there must be a number for it. */
 	if (more > 0)
 		WRITE_ONCE(capacity_total, total);
 	atomic_add(more, &capacity_left);
@@ -180,7 +180,7 @@ static void capacity_set_total(u32 total)
 
 void ioasid_report_iommu(u32 max_pasids)
 {
-	/* PASID 0 is given to nobody. */
+	/* PASID 0 is never given out. */
 	if (max_pasids < 2)
 		return;
 
@@ -192,7 +192,7 @@ void ioasid_report_iommu(u32 max_pasids)
 	mutex_unlock(&capacity_mutex);
 }
 
-/* Early: there are no IDs yet. */
+/* An early parameter: no ID has been allocated yet. */
 static int __init ioasid_set_bound(char *arg)
 {
 	u32 bound;
@@ -292,7 +292,7 @@ EXPORT_SYMBOL_GPL(ioasid_queue_work);
 /* Charge and quota */
 
 /*
- * A limit is asked before the capacity: -EAGAIN when both are used up. A request that
+ * Limits are checked before the capacity: -EAGAIN if both are used up. A request that
  * the capacity cannot satisfy should not be charged, not even for an instant.
  */
 static int set_charge(struct ioasid_set *set, u32 n, struct ioasids_refusal *refusal)
@@ -355,7 +355,7 @@ static void mm_put(struct ioasid_mm *imm)
 		kfree_rcu(imm, rcu);
 }
 
-/* Made if need be; valid as long as the mm is. */
+/* The ioasid_mm of @mm, made on first use; valid as long as the mm is. */
 static struct ioasid_mm *mm_of(struct mm_struct *mm)
 {
 	struct ioasid_mm *imm = READ_ONCE(mm->ioasid_mm), *other;
@@ -370,7 +370,7 @@ static struct ioasid_mm *mm_of(struct mm_struct *mm)
 	chain_init(&imm->chain);
 	refcount_set(&imm->refs, 1);
 
-	/* Published as a whole; READ_ONCE() has an address dependency on it. */
+	/* Publish it fully built; readers depend on the address that READ_ONCE() gets. */
 	other = cmpxchg(&mm->ioasid_mm, NULL, imm);
 	if (other)
 		kfree(imm);
@@ -382,15 +382,15 @@ static bool mm_is_current(struct ioasid_mm *imm)
 	return imm && current->mm && READ_ONCE(current->mm->ioasid_mm) == imm;
 }
 
-/* A kernel thread that borrows the mm is not. */
+/* False for a kernel thread that borrows the mm. */
 static bool current_is_process_of(struct ioasid_mm *imm)
 {
 	return mm_is_current(imm) && !(current->flags & PF_KTHREAD);
 }
 
 /*
- * Share the set of the mm or, if it has none, @new; NULL if that is NULL, too. The
- * caller gets a reference of its own.
+ * Share the set of the mm or, if it has none, @new. Return: the set, with a reference
+ * for the caller, or NULL if @new is NULL, too.
  */
 static struct ioasid_set *mm_join(struct ioasid_mm *imm, unsigned int sharer,
 				  struct ioasid_set *new)
@@ -411,7 +411,7 @@ static struct ioasid_set *mm_join(struct ioasid_mm *imm, unsigned int sharer,
 	return set;
 }
 
-/* The last to leave ends the set. */
+/* The last sharer to leave ends the set. */
 static void mm_leave(struct ioasid_mm *imm, unsigned int sharer)
 {
 	struct ioasid_set *set = NULL;
@@ -431,7 +431,7 @@ static void mm_leave(struct ioasid_mm *imm, unsigned int sharer)
 	set->ended = true;
 	unused = !set->account.allocated;
 	spin_unlock_irqrestore(&set->account.lock, flags);
-	/* Else set_remove_id() does. Others may hold the set for long. */
+	/* Do not wait for the last reference: it may last. With IDs, set_remove_id() closes. */
 	if (unused)
 		ioasids_account_close(&set->account);
 	ioasid_set_put(set);
@@ -492,7 +492,7 @@ static void set_free(struct ioasid_set *set)
 	xa_unlock_irqrestore(&sets, flags);
 	if (set->mm)
 		mm_put(set->mm);
-	/* An insertion that failed can leave a node without an entry. */
+	/* A failed insertion can leave a node without an entry. */
 	xa_destroy(&set->spids);
 	kfree_rcu(set, rcu);
 }
@@ -511,7 +511,7 @@ void ioasid_set_put(struct ioasid_set *set)
 }
 EXPORT_SYMBOL_GPL(ioasid_set_put);
 
-/* It is as long as it has not called exec since, which leaders that exited show, too. */
+/* True until the owner dies or calls exec; self_exec_id is valid for an exited leader, too. */
 static bool set_owner_is_in_mm(struct ioasid_set *set)
 {
 	struct task_struct *task;
@@ -527,7 +527,7 @@ static bool set_owner_is_in_mm(struct ioasid_set *set)
 	return is_in;
 }
 
-/* Should a request of the caller make it the owner? */
+/* Should the caller become the owner? */
 static bool set_is_for_current(struct ioasid_set *set)
 {
 	return current_is_process_of(set->mm) && set->owner != task_tgid(current) &&
@@ -542,7 +542,7 @@ static int set_own(struct ioasid_set *set)
 	int ret = 0;
 
 	mutex_lock(&set->mutex);
-	/* Another asker can have become the owner, and is in the mm. */
+	/* Another caller may have become the owner since. */
 	if (set->owner) {
 		spin_lock_irq(&set->account.lock);
 		wanted = set_is_for_current(set);
@@ -565,9 +565,9 @@ static int set_own(struct ioasid_set *set)
 
 /*
  * Lock the account for a request of the caller. Processes that share an mm share its
- * set. The owner is charged for all of them as long as it is in the mm; then, the next
- * to ask. Under the lock, a cgroup that is removed cannot pass the charge on. The lock
- * is held even if this fails.
+ * set, and the owner is charged for all of them. If the owner has left the mm, the
+ * caller becomes the owner. Under the lock, the removal of a cgroup cannot move the
+ * charge to another. The lock is held even if this fails.
  */
 static int set_lock(struct ioasid_set *set)
 	__acquires(&set->account.lock)
@@ -605,7 +605,7 @@ static struct ioasid_set *set_make(struct ioasid_mm *imm)
 		ret = set_own(set);
 	}
 
-	/* A long of 32 bits can come round. */
+	/* A 32-bit long can wrap: skip numbers that are in use. */
 	while (!ret) {
 		set->id = atomic_long_inc_return(&last_id);
 		ret = xa_insert_irq(&sets, set->id, set, GFP_KERNEL);
@@ -647,7 +647,7 @@ struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota)
 	int ret;
 
 	if (mm) {
-		/* An address space that has ended would not end the set any more. */
+		/* __ioasid_mm_exit() has run already, and would never end the set. */
 		if (!mmget_not_zero(mm))
 			return ERR_PTR(-ESRCH);
 		set = set_share(mm, IOASID_SHARER_USER);
@@ -727,7 +727,7 @@ EXPORT_SYMBOL_GPL(ioasid_set_get_info);
 
 /* IDs */
 
-/* The counts of a set for one ID more; @id is not visible yet. */
+/* Charge and count @id, which is not visible yet. */
 static int set_add_id(struct ioasid_set *set, struct ioasid *id, struct ioasids_refusal *refusal)
 {
 	struct ioasids_account *acct = &set->account;
@@ -750,7 +750,7 @@ static int set_add_id(struct ioasid_set *set, struct ioasid *id, struct ioasids_
 	return ret;
 }
 
-/* The same for one ID less, which is not visible any more. */
+/* Uncharge @id, which is not visible any more. */
 static void set_remove_id(struct ioasid *id, bool failed)
 {
 	struct ioasid_set *set = id->set;
@@ -807,7 +807,7 @@ static void finish_free(struct ioasid *id)
 	put_or_free(id);
 }
 
-/* User space can free it only when all notifiers know it. */
+/* User space may free the ID only after all notifiers have been told of it. */
 static void finish_alloc(struct ioasid *id, bool user)
 {
 	struct ioasids_account *acct = &id->set->account;
@@ -841,7 +841,7 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 	if (!id)
 		return -ENOMEM;
 
-	/* Until it has a number, nobody can get a reference. */
+	/* No reference can be taken before the ID has a number. */
 	refcount_set(&id->refs, 0);
 	id->spid = 0;
 	id->live = !tell;
@@ -869,7 +869,7 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 	}
 	ret = id->id;
 	smp_wmb(); /* the number before the reference; pairs with set_next_id() */
-	/* One more than its own, to keep it while notifiers are called. */
+	/* A second reference keeps it while notifiers are called. */
 	refcount_set(&id->refs, tell ? 2 : 1);
 	xa_unlock_irq(&ioasids);
 
@@ -901,7 +901,7 @@ static struct ioasid *find_id(struct ioasid_set *set, u32 nr)
 	return id;
 }
 
-/* The same with a reference, whether it is being freed or not. */
+/* The same, with a reference; the ID may be being freed. */
 static struct ioasid *get_id(struct ioasid_set *set, u32 nr)
 {
 	struct ioasid *id;
@@ -914,7 +914,7 @@ static struct ioasid *get_id(struct ioasid_set *set, u32 nr)
 	return id;
 }
 
-/* The same, not if it is being freed. */
+/* The same, but -EBUSY if it is being freed. */
 static struct ioasid *get_live_id(struct ioasid_set *set, u32 nr)
 {
 	struct ioasid *id = get_id(set, nr);
@@ -961,9 +961,9 @@ bool ioasid_put(u32 id)
 EXPORT_SYMBOL_GPL(ioasid_put);
 
 /*
- * The caller holds @id, or is under rcu_read_lock(). Return: 1 if the caller is to
- * finish it, and has the reference that the ID started with; 0 if finish_alloc()
- * does; or an error.
+ * The caller holds @id, or is under rcu_read_lock(). Return: 1 if the caller must call
+ * finish_free(), and now has the reference that the ID started with; 0 if
+ * finish_alloc() will; or an error.
  */
 static int begin_free(struct ioasid *id, bool user)
 {
@@ -1015,7 +1015,7 @@ int ioasid_free_user(struct ioasid_set *set, u32 id)
 
 /*
  * The first ID after @prev that is not being freed, with a reference; drops @prev's.
- * Every 64th is returned even so, to let go of the lock.
+ * Every 64th of the others is returned as well, so that the lock is dropped.
  */
 static struct ioasid *set_next_id(struct ioasid_set *set, struct ioasid *prev)
 {
@@ -1107,9 +1107,9 @@ EXPORT_SYMBOL_GPL(ioasid_notify);
 /* The end of a set of an mm */
 
 /*
- * What user space has in the set goes. An mm that ends and a descriptor that is closed
- * can both be here at once: each step can be done twice, and neither relies on how
- * fast the other is.
+ * Free the IDs of user space, and withdraw the quota. The end of the mm and the close
+ * of the descriptor can run this concurrently: each step may be done twice, and does
+ * not rely on the progress of the other caller.
  */
 static void set_end_use(struct ioasid_set *set)
 {
@@ -1275,14 +1275,14 @@ int ioasid_find_by_spid(struct ioasid_set *set, u32 spid)
 }
 EXPORT_SYMBOL_GPL(ioasid_find_by_spid);
 
-/* What is shown */
+/* fdinfo and debugfs */
 
 void ioasid_set_show_cgroup(struct seq_file *m, struct ioasid_set *set)
 {
 	ioasids_show_cgroup(m, &set->account);
 }
 
-/* debugfs: the sets, by their numbers. The walk holds the entry that it is at. */
+/* debugfs: the sets, by number. The iterator holds a reference to its current set. */
 
 static void *sets_from(unsigned long index, loff_t *pos)
 {
@@ -1339,7 +1339,7 @@ static int sets_show(struct seq_file *m, void *v)
 	spin_lock_irq(&set->account.lock);
 	owner = get_pid(set->owner);
 	spin_unlock_irq(&set->account.lock);
-	/* A dead owner has neither a number nor a name. */
+	/* A dead owner is shown without PID and command. */
 	task = get_pid_task(owner, PIDTYPE_TGID);
 	if (task) {
 		char comm[sizeof(task->comm)];

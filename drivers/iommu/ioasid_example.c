@@ -29,12 +29,12 @@ struct example_iommu {
 	u32			last;
 };
 
-/* An entry holds its ID, so that the next owner of the number never meets it. */
+/* An entry holds its ID, so that the number is not given out again while it exists. */
 static void iommu_enter(struct example_iommu *iommu, struct ioasid_set *set, u32 id)
 {
 	unsigned long flags;
 
-	/* Either FREE finds the entry, or this finds that the ID is being freed. */
+	/* Either the FREE notifier finds the entry, or ioasid_get() fails here. */
 	spin_lock_irqsave(&iommu->lock, flags);
 	if (!test_bit(id, iommu->table) && !ioasid_get(set, id))
 		__set_bit(id, iommu->table);
@@ -82,12 +82,12 @@ static int iommu_enter_early(u32 id, void *data)
 	return 0;
 }
 
-/* @early: IDs that were bound when nobody listened yet. */
+/* @early: a set with IDs that were bound before the notifier is registered. */
 static int iommu_start(struct example_iommu *iommu, struct ioasid_set *early)
 {
 	int ret;
 
-	/* Here the core is told as much, by iommu_device_register(). */
+	/* Here iommu_device_register() reports this width to the core. */
 	iommu->last = IOASID_MAX;
 	iommu->table = kvcalloc(BITS_TO_LONGS(iommu->last + 1), sizeof(long), GFP_KERNEL);
 	if (!iommu->table)
@@ -101,7 +101,7 @@ static int iommu_start(struct example_iommu *iommu, struct ioasid_set *early)
 		kvfree(iommu->table);
 		return ret;
 	}
-	/* Listen, then look: so nothing falls between the two. */
+	/* Register first, then walk, so that no ID is missed in between. */
 	return ioasid_set_for_each_ioasid(early, iommu_enter_early, iommu);
 }
 
@@ -151,7 +151,7 @@ put_set:
 
 static void own_stop(struct example_own *own)
 {
-	/* Here the device ends to use the ID; may sleep. */
+	/* Here the device stops using the ID; may sleep. */
 	ioasid_notify(own->set, own->id, IOASID_NOTIFY_UNBIND);
 	ioasid_detach_data(own->set, own->id);
 	ioasid_free(own->set, own->id);
@@ -161,7 +161,7 @@ static void own_stop(struct example_own *own)
 /* Section: a function of the device, given to a guest. */
 
 struct example_guest {
-	struct ioasid_set	*set;		/* the guest's IDs, and nobody else's */
+	struct ioasid_set	*set;		/* the guest's IDs only */
 	struct notifier_block	nb;
 	spinlock_t		lock;		/* in any context; binding against FREE */
 	struct llist_head	freed;		/* uses to end, each with a reference */
@@ -170,8 +170,8 @@ struct example_guest {
 
 /* The private data of an ID that is bound. It holds the ID until use_end(). */
 struct example_use {
-	struct kref		ref;		/* the ID, and whoever has found it there */
-	struct ioasid_set	*set;		/* the ID holds it */
+	struct kref		ref;		/* the ID's, and one per ioasid_find() */
+	struct ioasid_set	*set;		/* kept by the ID */
 	u32			id;
 	atomic_t		ended;
 	atomic_t		faults;
@@ -185,7 +185,7 @@ static bool use_get(void *data)
 
 static void use_release(struct kref *ref)
 {
-	/* Nobody is looking at it: ioasid_detach_data() has waited for them. */
+	/* ioasid_detach_data() has waited for all readers. */
 	kfree(container_of(ref, struct example_use, ref));
 }
 
@@ -194,7 +194,7 @@ static void use_put(struct example_use *use)
 	kref_put(&use->ref, use_release);
 }
 
-/* Once, whether the guest unbinds the ID or the ID is freed, or both at a time. */
+/* Ends a use once, even if the guest unbinds the ID while it is freed. */
 static void use_end(struct example_use *use)
 {
 	if (atomic_xchg(&use->ended, 1))
@@ -202,7 +202,7 @@ static void use_end(struct example_use *use)
 
 	/* Here the device completes what it does under the ID, and that is waited for. */
 	might_sleep();
-	/* Refused if the ID is being freed; then the IOMMU knows. */
+	/* Fails if the ID is being freed: then the IOMMU was told by FREE. */
 	ioasid_notify(use->set, use->id, IOASID_NOTIFY_UNBIND);
 	ioasid_detach_data(use->set, use->id);
 	ioasid_put(use->id);
@@ -230,7 +230,7 @@ static int guest_told(struct notifier_block *nb, unsigned long event, void *data
 	if (event != IOASID_NOTIFY_FREE)
 		return NOTIFY_DONE;
 
-	/* Either this finds what guest_bind() attaches, or that finds the ID freed. */
+	/* Either this finds the data of guest_bind(), or guest_bind() gets -EBUSY. */
 	spin_lock_irqsave(&guest->lock, flags);
 	use = ioasid_find(what->set, what->id, use_get);
 	spin_unlock_irqrestore(&guest->lock, flags);
@@ -259,7 +259,7 @@ static int guest_start(struct example_guest *guest, u32 quota)
 	return ret;
 }
 
-/* The guest is gone, and calls none of the functions below any more. */
+/* The guest is gone: the functions below are not called any more. */
 static void guest_stop(struct example_guest *guest)
 {
 	ioasid_free_all_in_set(guest->set);
@@ -273,7 +273,7 @@ static int guest_resize(struct example_guest *guest, u32 quota)
 	return ioasid_set_quota(guest->set, quota);
 }
 
-/* What to tell the guest: how many more it can have. */
+/* How many more IDs the guest can have. */
 static u32 guest_available(struct example_guest *guest)
 {
 	struct ioasid_set_info info;
@@ -282,7 +282,7 @@ static u32 guest_available(struct example_guest *guest)
 	return info.available;
 }
 
-/* Give the guest an ID, which it calls @spid and never learns itself. */
+/* Give the guest an ID. The guest knows it as @spid only. */
 static int guest_alloc(struct example_guest *guest, u32 spid)
 {
 	int id, ret;
@@ -334,12 +334,12 @@ static int guest_bind(struct example_guest *guest, u32 spid)
 		ioasid_put(id);
 		goto out;
 	}
-	/* @use has its reference now. If this is refused it ends by itself. */
+	/* Now @use belongs to the ID. If this fails, FREE has found @use and ends it. */
 	use = NULL;
 	ret = ioasid_notify(guest->set, id, IOASID_NOTIFY_BIND);
 out:
 	kfree(use);
-	/* Until here: @use may have ended, and its ID would be another's. */
+	/* Held until here: if @use has ended, the number could be another ID's by now. */
 	ioasid_put(id);
 	return ret;
 }
@@ -380,7 +380,7 @@ struct example_file {
 	struct notifier_block	nb;
 	struct mutex		mutex;		/* one file_bind() or file_unbind() at a time */
 	spinlock_t		lock;		/* in any context; guards @set and @id */
-	struct ioasid_set	*set;		/* the file holds it, and @id */
+	struct ioasid_set	*set;		/* with a reference, as has @id */
 	u32			id;		/* 0: none */
 	struct work_struct	drain;
 };
@@ -437,7 +437,7 @@ static int file_open(struct example_file *file)
 	spin_lock_init(&file->lock);
 	INIT_WORK(&file->drain, file_drain);
 
-	/* The process need not have taken an ID yet. */
+	/* The process may not have allocated an ID yet. */
 	mmgrab(file->mm);
 	ret = ioasid_register_notifier_mm(file->mm, &file->nb);
 	if (ret)
@@ -450,7 +450,7 @@ static int file_bind(struct example_file *file, u32 id)
 	struct ioasid_set *set;
 	int ret;
 
-	/* A copy of the file in another process. */
+	/* The caller is another process, with a copy of the descriptor. */
 	if (current->mm != file->mm)
 		return -EPERM;
 
@@ -468,10 +468,10 @@ static int file_bind(struct example_file *file, u32 id)
 	}
 	spin_unlock_irq(&file->lock);
 
-	/* If this is refused, FREE has found @file->id. */
+	/* If this fails, FREE has found @file->id. */
 	if (!ret)
 		ret = ioasid_notify(set, id, IOASID_NOTIFY_BIND);
-	/* Until here: the file may have let go, and its ID would be another's. */
+	/* Held until here: if the file has dropped it, the number could be another ID's. */
 	ioasid_put(id);
 	ioasid_set_put(set);
 	return ret;
@@ -481,7 +481,7 @@ static void file_unbind(struct example_file *file)
 {
 	guard(mutex)(&file->mutex);
 	file_end(file);
-	/* What was queued for this ID must not end the next. */
+	/* Work that is queued for this ID must not end the next one. */
 	flush_work(&file->drain);
 }
 
@@ -497,7 +497,7 @@ static u32 file_available(struct example_file *file)
 	return info.available;
 }
 
-/* In whatever process closes the file last. */
+/* The caller may be any process that closes the last copy of the descriptor. */
 static void file_release(struct example_file *file)
 {
 	ioasid_unregister_notifier_mm(file->mm, &file->nb);

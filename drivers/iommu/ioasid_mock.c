@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A mock IOMMU, and devices behind it that want PASIDs, to test who is charged for
- * those that drivers take.
+ * A mock IOMMU, and devices behind it that use PASIDs, to test the accounting of
+ * PASIDs that drivers take.
  *
- * It stands in for hardware alone: the bind, the PASID and the mm are the kernel's.
- * Opening /dev/ioasid-mock-NAME does what opening an accelerator does, and reading
- * gives the PASID:
+ * Only the hardware is simulated: bind, PASID and mm are the kernel's. Opening
+ * /dev/ioasid-mock-NAME does what opening an accelerator does, and reading it returns
+ * the PASID:
  *
  *	a, b	bind the mm of the caller to one of two devices
  *	narrow	the same, but the device has only MOCK_NARROW_BITS bits for a PASID
- *	broken	the same, but the IOMMU refuses the device when all else is done
+ *	broken	the same, but the last step of the bind fails in the IOMMU
  *	kernel	takes a PASID for the driver itself
  *
- * The IOMMU has a PASID table, as real ones have: an entry for each PASID that was
- * ever bound, until the allocator says that it is freed. It also knows every ID that
- * exists, from the allocator's notifications. It warns when
+ * The IOMMU has a PASID table, as real ones do: an entry for each PASID that was bound
+ * once, until the allocator notifies that it is freed. From these notifications it
+ * also tracks all IDs that exist. It warns if
  *
- *	an ID is given out that exists, or freed that does not
- *	a PASID is bound that does not exist, or that another mm has an entry for
- *	a PASID is freed with a device still bound
+ *	an ID is allocated that exists, or freed that does not
+ *	a PASID is bound that does not exist, or that has an entry for another mm
+ *	a PASID is freed while a device is bound to it
  *
- * ioasid_mock.pasid_bits= on the kernel's command line makes the IOMMU a narrower one.
+ * ioasid_mock.pasid_bits= on the kernel's command line makes the IOMMU narrower.
  *
- * debugfs: ioasid_mock/pasids says how many entries there are, and then lists them.
+ * debugfs: ioasid_mock/pasids shows the number of entries, and then lists them.
  *
  * mock_lock guards the table and the IDs. It is taken with interrupts off, in any
  * context but NMI, as notifiers are called, and nothing is called under it.
@@ -52,7 +52,7 @@ struct mock_entry {
 	struct hlist_node	node;
 	u32			pasid;
 	unsigned int		bound;		/* devices */
-	struct mm_struct	*mm;		/* not looked into */
+	struct mm_struct	*mm;		/* compared only, not dereferenced */
 };
 
 struct mock_device {
@@ -119,7 +119,7 @@ static int mock_notify(struct notifier_block *nb, unsigned long event, void *dat
 	return NOTIFY_OK;
 }
 
-/* The first to be told, as no device may have an ID that the CPU does not know. */
+/* The highest priority: it must know an ID before a device is told of it. */
 static struct notifier_block mock_nb = {
 	.notifier_call = mock_notify,
 	.priority = IOASID_PRIORITY_CPU,
@@ -171,7 +171,7 @@ static void mock_remove_dev_pasid(struct device *dev, ioasid_t pasid, struct iom
 {
 	struct mock_entry *entry;
 
-	/* A device that was refused has none: it is the only one of its group. */
+	/* Each device is alone in its group: if its bind failed, this is not called. */
 	spin_lock_irq(&mock_lock);
 	entry = mock_find(pasid);
 	if (!WARN_ONCE(!entry || !entry->bound, "PASID %u is unbound twice", pasid))
@@ -220,7 +220,7 @@ static int mock_def_domain_type(struct device *dev)
 
 static struct iommu_device *mock_probe_device(struct device *dev)
 {
-	/* It is asked about every device on the bus. */
+	/* Called for every device on the bus. */
 	return device_property_present(dev, MOCK_NAME) ? &mock_iommu : ERR_PTR(-ENODEV);
 }
 
@@ -378,7 +378,7 @@ static int __init mock_init(void)
 		ret = mock_add(&mock_devices[i], i);
 	debugfs_create_file("pasids", 0400, debugfs_create_dir("ioasid_mock", NULL), NULL,
 			    &pasids_fops);
-	/* Half of it is of no use, and none of it does harm. */
+	/* An incomplete mock is useless, but harmless. */
 	if (WARN(ret, "the mock IOMMU is not complete: %d", ret))
 		return ret;
 	return 0;

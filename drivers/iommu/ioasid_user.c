@@ -3,13 +3,13 @@
  * /dev/ioasid: I/O address space IDs for user space.
  *
  * include/uapi/linux/ioasid.h is the manual. A descriptor belongs to the mm that
- * opened it and is of use to no other, however it got there. Opening makes the set of
- * the mm. Closing the last copy of the descriptor ends its use, and so does the end
- * of the address space: the allocator sees to that. An mm has one set, so it opens the
- * device once at a time.
+ * opened it; for any other mm, ioctls fail with -EPERM. Opening makes the set of the
+ * mm. The use of the set ends when the last copy of the descriptor is closed, or when
+ * the address space ends, which the allocator handles. An mm has one set, so it can
+ * open the device once at a time.
  *
- * There are no locks here: a file's private data is its set, which never changes. The
- * allocator orders what is done with it.
+ * There are no locks here: a file's private data is its set, which never changes, and
+ * the allocator serialises operations on the set.
  */
 
 #include <linux/fs.h>
@@ -47,7 +47,7 @@ union ioasid_user_arg {
 	struct {
 		u32		argsz;
 		u32		flags;
-	} head;				/* what all of them begin with */
+	} head;				/* common to all of them */
 	struct ioasid_info	info;
 	struct ioasid_request	request;
 	struct ioasid_quota	quota;
@@ -57,7 +57,7 @@ struct ioasid_user_cmd {
 	struct ioasid_set	*set;
 	void __user		*uarg;
 	u32			argsz;	/* the size of the structure at @uarg */
-	union ioasid_user_arg	arg;	/* what the kernel knows of it */
+	union ioasid_user_arg	arg;	/* the part that the kernel knows */
 };
 
 static int ioasid_user_get_api_version(struct ioasid_user_cmd *cmd)
@@ -111,7 +111,7 @@ static const struct ioasid_user_op {
 	unsigned int	number;
 	int		(*execute)(struct ioasid_user_cmd *cmd);
 	size_t		size;		/* of the structure; 0: there is none */
-	size_t		min_size;	/* of the oldest one */
+	size_t		min_size;	/* of its oldest version */
 } ioasid_user_ops[] = {
 	{ IOASID_GET_API_VERSION, ioasid_user_get_api_version },
 	{ IOASID_GET_INFO, ioasid_user_get_info,
@@ -131,7 +131,7 @@ static int ioasid_user_copy_struct(struct ioasid_user_cmd *cmd, const struct ioa
 		return -EFAULT;
 	if (cmd->argsz < op->min_size)
 		return -EINVAL;
-	/* No structure will ever be that long: do not look at so many zeroes. */
+	/* No structure will be that long: do not scan more than a page for zeroes. */
 	if (cmd->argsz > PAGE_SIZE)
 		return -E2BIG;
 

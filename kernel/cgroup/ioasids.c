@@ -3,7 +3,7 @@
  * I/O address space ID (IOASID) limiting controller for cgroups.
  *
  * An IOASID, on PCI Express a PASID, names an address space to a device. A machine
- * has at most 2^20, and any process that may open an accelerator takes them.
+ * has at most 2^20, and any process that may open an accelerator can take some.
  * ioasids.max limits how many IDs the processes of a cgroup and its descendants hold
  * or reserve. A request over the limit of its cgroup or of an ancestor fails with
  * -EAGAIN. Moving a process moves its charge and is never refused, nor is lowering a
@@ -63,7 +63,7 @@ struct ioasids_cgroup {
 	atomic64_t			max;
 	struct ioasids_cgroup		*limiter;	/* last to refuse a request made here */
 
-	/* The lines above change only when an administrator changes them. */
+	/* The fields above change rarely: keep their cache line shared. */
 	atomic64_t			count ____cacheline_aligned;
 	atomic64_t			peak;	/* see ioasids_sub() */
 
@@ -81,7 +81,7 @@ struct ioasids_owner {
 	struct ioasids_account		*acct;
 	struct pid			*pid;		/* with a reference */
 	struct hlist_bl_node		node;
-	u64				migration;	/* the last that has moved it */
+	u64				migration;	/* the last one to move it */
 	struct rcu_head			rcu;
 };
 
@@ -105,9 +105,9 @@ static u64 ioasids_left(struct ioasids_cgroup *cg)
 }
 
 /*
- * A count is highest just before it falls, or now. So the peak is recorded when the
- * count falls. That spares charges the cost, and a request that an ancestor refuses
- * takes back what it added here without leaving a mark. An underflowed count is, as
+ * The highest count is the present one, or one just before a decrease. So the peak is
+ * recorded when the count falls: charges do not pay for it, and a request that an
+ * ancestor refuses is reverted here without changing the peak. An underflowed count is, as
  * u64, above any peak: the next uncharge gets here and warns.
  */
 static __always_inline void ioasids_sub(struct ioasids_cgroup *cg, u32 n)
@@ -122,7 +122,7 @@ static __always_inline void ioasids_sub(struct ioasids_cgroup *cg, u32 n)
 	}
 }
 
-/* Take back what a failed request has added below @end. */
+/* Revert what a failed request has charged below @end. */
 static noinline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgroup *end, u32 n)
 {
 	for (; cg != end; cg = cg->parent)
@@ -189,10 +189,10 @@ static __always_inline int ioasids_climb(struct ioasids_cgroup *cg, u32 n,
 }
 
 /*
- * A request that cannot fit should add nothing anywhere: others would be refused for
- * it, or record it as the peak. A reservation, which can be large, looks at all limits
- * first; a single ID only if the limit that last refused one has none left. Otherwise
- * others can see 1 more for an instant. To exclude that takes a shared lock.
+ * A request that cannot fit should not be charged at any level: other requests would
+ * be refused because of it, or record it in the peak. So a reservation, which can be
+ * large, checks all limits first; a single ID, only if the limit that last refused one
+ * is still full. Else a charge of 1 can show for an instant; only a shared lock avoids it.
  */
 static noinline int ioasids_look(struct ioasids_cgroup *cg, u32 n, struct ioasids_refusal *refusal)
 {
@@ -246,7 +246,7 @@ u32 ioasids_available(struct ioasids_account *acct)
 	return left;
 }
 
-/* Make @to pay for @acct, whatever the limits are. Shared ancestors see no change. */
+/* Make @to pay for @acct, regardless of limits. Shared ancestors see no change. */
 static void ioasids_move(struct ioasids_account *acct, struct ioasids_cgroup *to)
 {
 	struct ioasids_cgroup *from = acct->cg, *src = from, *dst = to;
@@ -346,10 +346,10 @@ void ioasids_account_close(struct ioasids_account *acct)
 	ioasids_owner_free(owner);
 }
 
-/* The first of the threads of a process that migrate together takes its accounts along. */
+/* Of the threads of a process that migrate together, the first one moves its accounts. */
 static void ioasids_attach(struct cgroup_taskset *tset)
 {
-	static u64 migration;	/* under cgroup_mutex, as all of this */
+	static u64 migration;	/* cgroup_mutex is held throughout */
 	struct cgroup_subsys_state *css;
 	struct ioasids_owner *owner;
 	struct hlist_bl_node *pos;
@@ -363,7 +363,7 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 				break;
 			owner->migration = migration;
 			spin_lock_irq(&owner->acct->lock);
-			/* It may have been closed, or got another owner, since. */
+			/* It may have been closed since, or got another owner. */
 			if (owner->acct->owner == owner)
 				ioasids_move(owner->acct, css_payer(css));
 			spin_unlock_irq(&owner->acct->lock);
@@ -394,16 +394,16 @@ struct ioasids_stat {
 	u64 allocated, charged, sets;
 };
 
-/* Removing a cgroup waits for the readers of its files. */
+/* The removal of a cgroup waits for readers of its files: they must stop early. */
 static bool ioasids_must_stop(struct ioasids_stat *stat)
 {
 	return stat && (fatal_signal_pending(current) || READ_ONCE(stat->css->flags) & CSS_DYING);
 }
 
 /*
- * Count the accounts of @cg or, without @stat, have the parent pay for them. Between
- * any two, others get the lock and the CPU: the cursor keeps the place, and accounts
- * that come are put before it. Cursors of others have no payer; it passes 8 at a time.
+ * Count the accounts of @cg or, without @stat, move them to the parent. The lock is
+ * dropped after each account: a cursor keeps the place, and new accounts are added
+ * before it. Other walkers' cursors have no payer; up to 8 are skipped per lock hold.
  */
 static void ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 {
@@ -459,7 +459,7 @@ static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf,
 	struct ioasids_cgroup *cg = css_ioasids(of_css(of));
 	u64 max;
 
-	/* A string may end with its NUL, and only there. */
+	/* A NUL is accepted at the end only. */
 	if (strlen(buf) + 1 < nbytes)
 		return -EINVAL;
 
@@ -469,7 +469,7 @@ static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf,
 	else if (!isdigit(*buf) || kstrtou64(buf, 10, &max) || max > S64_MAX)
 		return -EINVAL;
 
-	/* As in pids: requests under way may still follow the old limit. */
+	/* As in pids, concurrent requests may still see the old limit. */
 	atomic64_set(&cg->max, max);
 	return nbytes;
 }
@@ -505,7 +505,7 @@ static int ioasids_events_show(struct seq_file *m, void *v)
 	return 0;
 }
 
-/* A snapshot: what is taken, given back or moved meanwhile may count or not. */
+/* A snapshot: IDs taken, freed or moved meanwhile may be counted or not. */
 static int ioasids_stat_show(struct seq_file *m, void *v)
 {
 	struct ioasids_stat stat = { .css = seq_css(m) };
@@ -549,12 +549,12 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 	char *buf;
 	int len;
 
-	/* A full buffer is enlarged, and all is shown again. */
+	/* If the buffer is full, seq_file enlarges it and calls again. */
 	size = seq_get_buf(m, &buf);
 	if (!size)
 		return;
 
-	/* css_set_lock keeps the root's hierarchy. One that v1 is mounting has no links yet. */
+	/* css_set_lock pins the root's hierarchy. While v1 mounts it, it has no links yet. */
 	spin_lock_irq(&css_set_lock);
 	spin_lock(&acct->lock);
 	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
@@ -567,7 +567,7 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 	spin_unlock(&acct->lock);
 	spin_unlock_irq(&css_set_lock);
 
-	/* A path that was cut fills the buffer. */
+	/* A truncated path fills the buffer. */
 	seq_commit(m, len < 0 || len + 1 >= size ? -1 : len);
 }
 

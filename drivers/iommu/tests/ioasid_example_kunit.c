@@ -26,7 +26,7 @@ static bool exists(u32 id)
 	return set;
 }
 
-/* What a guest never learns. */
+/* The ID behind @spid, which the guest does not know. */
 static u32 id_of(struct kunit *test, struct example_guest *guest, u32 spid)
 {
 	int id = ioasid_find_by_spid(guest->set, spid);
@@ -79,7 +79,7 @@ static void iommu_finds_what_was_bound_before_it_came(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
 	KUNIT_EXPECT_TRUE(test, exists(id));
 
-	/* An entry that is there when the IOMMU goes holds its ID no longer. */
+	/* iommu_stop() drops the references of the entries that are left. */
 	KUNIT_EXPECT_EQ(test, ioasid_notify(s->own.set, id, IOASID_NOTIFY_BIND), 0);
 	iommu_stop(&s->iommu);
 	KUNIT_ASSERT_EQ(test, iommu_start(&s->iommu, s->own.set), 0);
@@ -134,7 +134,7 @@ static void guest_binds_unbinds_and_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&use->ref), 1);
 	use_put(use);
 
-	/* Once freed it is not translated. When the device is done it is gone. */
+	/* A freed ID is not translated any more, and is gone when the device is done. */
 	KUNIT_EXPECT_EQ(test, guest_bind(&guest, 7), 0);
 	KUNIT_EXPECT_EQ(test, guest_free(&guest, 7), 0);
 	KUNIT_EXPECT_FALSE(test, is_bound(s, id));
@@ -142,7 +142,7 @@ static void guest_binds_unbinds_and_frees(struct kunit *test)
 	flush_work(&guest.drain);
 	KUNIT_EXPECT_FALSE(test, exists(id));
 
-	/* A guest that goes without a word. */
+	/* A guest that ends without freeing its IDs. */
 	KUNIT_ASSERT_EQ(test, guest_alloc(&guest, 7), 0);
 	KUNIT_ASSERT_EQ(test, guest_alloc(&guest, 8), 0);
 	KUNIT_EXPECT_EQ(test, guest_bind(&guest, 8), 0);
@@ -160,7 +160,7 @@ static void process_frees_what_the_device_uses(struct kunit *test)
 	struct mm_struct *mm;
 	int id, other;
 
-	/* As /dev/ioasid does; what it calls is not exported. */
+	/* This does what /dev/ioasid does, with functions that are not exported. */
 	if (IS_MODULE(CONFIG_IOASID_EXAMPLE))
 		kunit_skip(test, "a module cannot make the set of a process");
 
@@ -192,7 +192,7 @@ static void process_frees_what_the_device_uses(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, exists(id));
 	KUNIT_EXPECT_EQ(test, file_bind(&file, id), -ENOENT);
 
-	/* The process ends; then the last copy of the file is closed, elsewhere. */
+	/* The process ends; then another one closes the last copy of the file. */
 	id = ioasid_alloc_user(set, 1, DEVICE_LAST);
 	KUNIT_EXPECT_EQ(test, file_bind(&file, id), 0);
 	ioasid_set_close(set);

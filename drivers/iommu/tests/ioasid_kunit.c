@@ -14,7 +14,7 @@
 #include <linux/random.h>
 #include <linux/sched/mm.h>
 
-/* Above what drivers may have taken at boot. */
+/* Above the IDs that drivers may have taken at boot. */
 #define BASE	0x1000
 
 struct ioasid_test {
@@ -107,7 +107,7 @@ static void ranges_end_at_the_width_of_an_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
-/* Rule 6. */
+/* The kernel's own IDs are charged to nobody. */
 static void kernel_ids_are_counted_as_the_kernels(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -121,7 +121,7 @@ static void kernel_ids_are_counted_as_the_kernels(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, id), 0);
 }
 
-/* Rules 1, 2 and 4. */
+/* A reservation is taken at once, from the capacity too; it is also the upper bound. */
 static void quota_is_taken_at_once_and_is_all_there_is(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -220,7 +220,7 @@ static void mm_has_one_set(struct kunit *test)
 	ioasid_set_close(other);
 }
 
-/* Defect 23. */
+/* Defect 23 of Documentation/admin-guide/ioasids-defects.rst */
 static void ids_belong_to_their_set(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -262,7 +262,7 @@ static void held_id_is_free_after_the_last_put(struct kunit *test)
 	ioasid_set_close(set);
 }
 
-/* Defect 19. */
+/* Defect 19 of Documentation/admin-guide/ioasids-defects.rst */
 static void set_lives_as_long_as_its_ids(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -279,7 +279,7 @@ static void set_lives_as_long_as_its_ids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 
-	/* The last ID takes no more with it than the reference of its own. */
+	/* The last ID drops only the reference that all IDs share. */
 	KUNIT_EXPECT_PTR_EQ(test, ioasid_set_get(t->kernel), t->kernel);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
 	KUNIT_EXPECT_EQ(test, refcount_read(&t->kernel->refs), 3);
@@ -289,7 +289,7 @@ static void set_lives_as_long_as_its_ids(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, info(t->kernel).allocated, 0);
 }
 
-/* Section 1: each mm has at most one set, used by user space and by SVA alike. */
+/* Each mm has at most one set, which user space and SVA share. */
 static void pasid_shares_the_set_of_the_mm(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -326,7 +326,7 @@ static void pasid_shares_the_set_of_the_mm(struct kunit *test)
 	ioasid_set_put(set);
 }
 
-/* Section 7: inside a quota, SVA uses up the reservation like any other. */
+/* With a quota, the PASID is taken from the reservation, as any other ID is. */
 static void pasid_uses_up_the_quota(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -362,7 +362,7 @@ static void refused_pasid_leaves_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
-/* Section 7: the kernel's IDs in the set of an mm are not user space's to free. */
+/* User space cannot free the kernel's IDs in the set of an mm. */
 static void kernel_ids_survive_the_close(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -374,7 +374,7 @@ static void kernel_ids_survive_the_close(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, IOASID_MAX), BASE + 2);
 	KUNIT_EXPECT_EQ(test, ioasid_free_user(set, BASE), -EACCES);
 
-	/* Someone still uses one that user space took. */
+	/* The kernel still holds one that user space took. */
 	KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE + 2), 0);
 	ioasid_set_close(set);
 	KUNIT_EXPECT_EQ(test, taken(test), 2);
@@ -420,7 +420,7 @@ static void set_ends_with_the_address_space(struct kunit *test)
 	ioasid_put(BASE + 2);
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
-	/* Closing it is still the caller's part, and gives nothing back twice. */
+	/* The caller still has to close it, which gives nothing back twice. */
 	KUNIT_EXPECT_EQ(test, refcount_read(&set->refs), 1);
 	ioasid_set_close(set);
 	mmdrop(mm);
@@ -458,7 +458,7 @@ static void kernel_thread_that_borrows_the_mm_does_not_become_the_owner(struct k
 	struct pid *owner;
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
-	/* As if it had been made by a process that has left the mm. */
+	/* As if the process that made the set had left the mm. */
 	owner = set->owner;
 	set->owner = find_get_pid(1);
 	set->owner_exec_id = U64_MAX;
@@ -472,7 +472,7 @@ static void kernel_thread_that_borrows_the_mm_does_not_become_the_owner(struct k
 	ioasid_set_close(set);
 }
 
-/* What DOC: states of an ID says, line by line. */
+/* The table of "DOC: states of an ID" in include/linux/ioasid.h, line by line. */
 
 enum state { FREE, IDLE, ACTIVE, FREE_PENDING, NR_STATES };
 
@@ -567,7 +567,7 @@ static void call_in_state(struct kunit *test, int i, enum state state, struct io
 	struct ioasid_set *set = ((struct ioasid_test *)test->priv)->kernel;
 	const char *name = calls[i].name;
 
-	/* Nobody puts what nobody holds. */
+	/* Only a holder may call ioasid_put(). */
 	if (calls[i].any_set && state < ACTIVE)
 		return;
 	enter_state(test, set, state);
@@ -581,7 +581,7 @@ static void call_in_state(struct kunit *test, int i, enum state state, struct io
 			    "%s in state %d", name, state);
 	KUNIT_EXPECT_EQ_MSG(test, state_of(BASE), calls[i].then[state],
 			    "%s in state %d", name, state);
-	/* It is charged, and nobody else's, until it is free. */
+	/* Until it is free, it is charged and cannot be allocated again. */
 	KUNIT_EXPECT_EQ(test, taken(test), calls[i].then[state] != FREE);
 	leave_state(test, set, calls[i].then[state]);
 }
@@ -642,7 +642,7 @@ static void sets_are_found_by_their_ids_and_mms(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, ioasid_find_mm_set(t->mm), set);
 	KUNIT_EXPECT_EQ(test, state_of(BASE), IDLE);
 
-	/* Closed, it is its mm's no more; the references keep it. */
+	/* A closed set is not found by its mm any more, but the references keep it. */
 	ioasid_set_close(set);
 	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
 	KUNIT_EXPECT_EQ(test, ioasid_free(found, BASE), 0);
@@ -666,7 +666,7 @@ static int visit(u32 id, void *data)
 	v->seen[v->n++ % ARRAY_SIZE(v->seen)] = id;
 	if (v->frees) {
 		ioasid_free(v->set, id);
-		/* And the next one, which is not held. */
+		/* Free the next one as well, which is not held. */
 		ioasid_free(v->set, id + 1);
 	}
 	return v->n == v->end_at ? -EINTR : 0;
@@ -741,7 +741,7 @@ static void data_is_found_until_it_is_detached(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, ioasid_find(NULL, BASE, NULL), (void *)&some_data);
 	KUNIT_EXPECT_NULL(test, ioasid_find(NULL, BASE, too_late));
 
-	/* Those who hold it may still need it. */
+	/* Holders of the ID may still need the data. */
 	KUNIT_EXPECT_EQ(test, ioasid_get(t->kernel, BASE), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
 	KUNIT_EXPECT_PTR_EQ(test, ioasid_find(NULL, BASE, NULL), (void *)&some_data);
@@ -776,7 +776,7 @@ static void spid_names_one_id_of_a_set(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(t->kernel, 5), BASE + 2);
 	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 6), -ENOENT);
 
-	/* What was found is held. */
+	/* ioasid_find_by_spid() takes a reference. */
 	KUNIT_EXPECT_EQ(test, ioasid_free(guest, BASE), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 5), -EBUSY);
 	KUNIT_EXPECT_EQ(test, ioasid_attach_spid(guest, BASE + 1, 5), -EEXIST);
@@ -785,7 +785,7 @@ static void spid_names_one_id_of_a_set(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE));
 	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, 5), -ENOENT);
 
-	/* It goes with its ID. */
+	/* A private ID is detached when its ID is gone. */
 	KUNIT_EXPECT_EQ(test, ioasid_free(guest, BASE + 1), 0);
 	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE + 1));
 	KUNIT_EXPECT_EQ(test, ioasid_find_by_spid(guest, IOASID_MAX), -ENOENT);
@@ -795,7 +795,7 @@ static void spid_names_one_id_of_a_set(struct kunit *test)
 	ioasid_set_put(guest);
 }
 
-/* A notifier that notes what it was told, and does something to the ID. */
+/* A notifier that records the events that it gets, and may act on the ID. */
 struct listener {
 	struct notifier_block	nb;
 	struct ioasid_notification last;
@@ -804,7 +804,7 @@ struct listener {
 	char			name;
 };
 
-/* Who was told of what, in order. */
+/* The names of the listeners and their events, in order of the calls. */
 static char told[64];
 
 static int listen(struct notifier_block *nb, unsigned long event, void *data)
@@ -839,7 +839,7 @@ static void notifiers_are_told_in_the_order_of_priorities(struct kunit *test)
 	bad.nb.priority = -1;
 	KUNIT_EXPECT_EQ(test, ioasid_register_notifier(t->kernel, &bad.nb), -EINVAL);
 
-	/* That of the mm before it has a set. */
+	/* The notifier of the mm is registered before the mm has a set. */
 	KUNIT_ASSERT_EQ(test, ioasid_register_notifier_mm(t->mm, &cpu_mm.nb), 0);
 	KUNIT_EXPECT_NULL(test, ioasid_find_mm_set(t->mm));
 	set = ioasid_set_alloc(t->mm, 0);
@@ -862,13 +862,13 @@ static void notifiers_are_told_in_the_order_of_priorities(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_notify(set, BASE, IOASID_NOTIFY_UNBIND), 0);
 	KUNIT_EXPECT_STREQ(test, told, "cBiBsBdBcUiUsUdU");
 
-	/* Of the ID of another set only those that want to know of all. */
+	/* Events of another set reach only the notifiers of all IDs. */
 	told[0] = '\0';
 	KUNIT_ASSERT_EQ(test, ioasid_alloc(t->kernel, BASE + 1, BASE + 1, NULL), BASE + 1);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE + 1), 0);
 	KUNIT_EXPECT_STREQ(test, told, "iAdAiFdF");
 
-	/* FREE is sent once, not again when it is gone; and none of what failed. */
+	/* FREE is sent once, not again with the last reference, and not if freeing fails. */
 	told[0] = '\0';
 	KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_free(set, BASE), 0);
@@ -877,7 +877,7 @@ static void notifiers_are_told_in_the_order_of_priorities(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, ioasid_put(BASE));
 	KUNIT_EXPECT_STREQ(test, told, "cFiFsFdF");
 
-	/* Nobody is told what nobody wants to know any more. */
+	/* After a notifier was unregistered it is not called any more. */
 	told[0] = '\0';
 	ioasid_unregister_notifier(NULL, &device_all.nb);
 	ioasid_unregister_notifier(set, &iommu_set.nb);
@@ -886,7 +886,7 @@ static void notifiers_are_told_in_the_order_of_priorities(struct kunit *test)
 	ioasid_set_close(set);
 	KUNIT_EXPECT_STREQ(test, told, "cAcF");
 
-	/* That of the mm stays for its next set. */
+	/* The notifier of the mm stays registered for the next set. */
 	set = ioasid_set_alloc(t->mm, 0);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
 	KUNIT_ASSERT_EQ(test, ioasid_alloc_user(set, BASE, BASE), BASE);
@@ -934,18 +934,18 @@ static void notifiers_may_do_anything_to_the_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
 	KUNIT_EXPECT_EQ(test, l.acted, -EBUSY);
 
-	/* Free what was just allocated, and be told of that: it is freed once. */
+	/* On ALLOC and on FREE, the listener frees the ID: it is freed once. */
 	l.act = free_it;
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
 	KUNIT_EXPECT_EQ(test, l.acted, -EBUSY);
 	KUNIT_EXPECT_EQ(test, state_of(BASE), FREE);
 
-	/* User space cannot, by guessing the number. */
+	/* User space cannot free it so early, even if it guesses the number. */
 	l.act = user_frees_it;
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(t->kernel, BASE, BASE), BASE);
 	KUNIT_EXPECT_EQ(test, l.acted, -EACCES);
 
-	/* Let go of what the listener holds, which is what FREE asks for. */
+	/* On FREE the listener drops its reference, as it should. */
 	l.act = put_it;
 	KUNIT_EXPECT_EQ(test, ioasid_get(t->kernel, BASE), 0);
 	KUNIT_EXPECT_EQ(test, ioasid_free_user(t->kernel, BASE), 0);
@@ -955,7 +955,7 @@ static void notifiers_may_do_anything_to_the_id(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, told, "lAlFlAlFlAlF");
 }
 
-/* Also if the first of them frees it before the others have been told. */
+/* Even if the first notifier frees the ID before the others have been told of it. */
 static void all_are_told_of_allocation_before_any_is_of_free(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
@@ -1049,7 +1049,7 @@ static void queued_work_is_done_in_order(struct kunit *test)
 	}
 }
 
-/* As if the IOMMUs of the machine were other ones. */
+/* Pretend that the machine has other IOMMUs. */
 static void reset_capacity(u32 widest, u32 total)
 {
 	capacity_widest = widest;
@@ -1064,7 +1064,7 @@ static void capacity_is_that_of_the_widest_iommu(struct kunit *test)
 	struct ioasid_capacity cap;
 	struct ioasid_set *set;
 
-	/* Without an IOMMU; one without PASIDs, or with PASID 0 alone, is none. */
+	/* An IOMMU without PASIDs, or with PASID 0 only, does not count. */
 	capacity_bound = IOASID_MAX;
 	reset_capacity(0, IOASID_MAX);
 	ioasid_report_iommu(0);
@@ -1072,7 +1072,7 @@ static void capacity_is_that_of_the_widest_iommu(struct kunit *test)
 	ioasid_get_capacity(&cap);
 	KUNIT_EXPECT_EQ(test, cap.total, IOASID_MAX);
 
-	/* IDs that an IOMMU cannot tell apart stay, and nobody gets more of them. */
+	/* IDs above the new total stay until they are freed; none is given out any more. */
 	set = ioasid_set_alloc(NULL, 0x10000);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(set, 0x10000, IOASID_MAX, NULL), 0x10000);
@@ -1091,7 +1091,7 @@ static void capacity_is_that_of_the_widest_iommu(struct kunit *test)
 	ioasid_get_capacity(&cap);
 	KUNIT_EXPECT_EQ(test, cap.available, 0x7fff - used);
 
-	/* The widest counts, up to the bound from the command line. */
+	/* The widest IOMMU counts, up to the bound from the command line. */
 	ioasid_report_iommu(0x10000);
 	ioasid_report_iommu(0x100);
 	ioasid_get_capacity(&cap);
@@ -1109,7 +1109,7 @@ static void capacity_is_that_of_the_widest_iommu(struct kunit *test)
 	reset_capacity(widest, total);
 }
 
-/* What debugfs shows, on one line each. */
+/* The text of the file in debugfs. */
 static char *shown_sets(struct kunit *test)
 {
 	struct seq_file m = { .size = PAGE_SIZE };
@@ -1119,7 +1119,7 @@ static char *shown_sets(struct kunit *test)
 	m.buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m.buf);
 	for (v = sets_start(&m, &pos); v; v = sets_next(&m, v, &pos)) {
-		/* As a reader does who comes back for more. */
+		/* Stop and start again, as between two calls of read(). */
 		sets_stop(&m, v);
 		v = sets_start(&m, &pos);
 		KUNIT_EXPECT_EQ(test, sets_show(&m, v), 0);
@@ -1152,8 +1152,8 @@ static void debugfs_shows_the_sets(struct kunit *test)
 
 #ifdef CONFIG_FAILSLAB
 /*
- * Every allocation of @call fails once, in turn, until it needs no more. The xarray
- * then tries once more, and succeeds; of the others there are @fatal at least.
+ * Call @call again and again; each time, its next allocation fails, until none is left.
+ * The xarray retries and succeeds; at least @fatal other allocations fail for good.
  */
 static void fail_each(struct kunit *test, long (*call)(struct kunit *test), int fatal)
 {
@@ -1242,9 +1242,9 @@ static void want_of_memory_changes_nothing(struct kunit *test)
 {
 	gfp_t mask = gfp_allowed_mask;
 
-	/* Failslab spares the allocations that may sleep: for now, none may. */
+	/* Failslab ignores allocations that may sleep: clear that flag meanwhile. */
 	gfp_allowed_mask &= ~__GFP_DIRECT_RECLAIM;
-	/* The first is what makes the mm known. */
+	/* The first call allocates the ioasid_mm, which stays. */
 	fail_each(test, listen_to_mm, 1);
 	fail_each(test, make_set, 2);
 	fail_each(test, make_pasid, 3);
@@ -1255,7 +1255,7 @@ static void want_of_memory_changes_nothing(struct kunit *test)
 }
 #endif
 
-static void let_go_of_all(void *data)
+static void drop_all_ids(void *data)
 {
 	struct ioasid_set *set = data;
 	u32 id = BASE + info(set).allocated - 1;
@@ -1267,14 +1267,14 @@ static void let_go_of_all(void *data)
 	ioasid_put(BASE);
 }
 
-static void let_go_of_pasid(void *data)
+static void drop_pasid(void *data)
 {
 	struct ioasid_test *t = data;
 
 	ioasid_mm_free(t->mm, t->pasid);
 }
 
-/* Rule 13: the last ID, and with it the set and its account, goes in an interrupt. */
+/* The last ID, and with it the set and its account, can be freed in an interrupt. */
 static void ids_are_let_go_of_in_any_context(struct kunit *test)
 {
 	void (*call_in[])(struct kunit *, void (*)(void *), void *) = {
@@ -1292,12 +1292,12 @@ static void ids_are_let_go_of_in_any_context(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, ioasid_get(set, BASE), 0);
 		ioasid_set_close(set);
 		KUNIT_EXPECT_EQ(test, taken(test), 2);
-		call_in[i](test, let_go_of_all, set);
+		call_in[i](test, drop_all_ids, set);
 		KUNIT_EXPECT_EQ(test, taken(test), 0);
 
 		t->pasid = ioasid_mm_alloc(t->mm, IOASID_MAX);
 		KUNIT_EXPECT_GT(test, t->pasid, 0);
-		call_in[i](test, let_go_of_pasid, t);
+		call_in[i](test, drop_pasid, t);
 		KUNIT_EXPECT_EQ(test, taken(test), 0);
 	}
 }
@@ -1310,7 +1310,7 @@ struct taker {
 	int			errors;
 };
 
-/* Take two IDs of three that both threads fight for, and free what was had. */
+/* Both threads compete for three IDs: try to take two of them, and free what was got. */
 static int take(void *data)
 {
 	struct taker *taker = data;
@@ -1338,7 +1338,7 @@ static void races_never_give_an_id_twice(struct kunit *test)
 	struct taker taker[2] = {};
 	int i;
 
-	/* An ID given to both would not be the second one's to free. */
+	/* If both got the same ID, the second one could not free it. */
 	taker[0].set = t->kernel;
 	taker[1].set = ioasid_set_alloc(t->mm, 0);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, taker[1].set);
@@ -1405,35 +1405,36 @@ static struct kunit_suite ioasid_suite = {
 };
 
 /*
- * Everything at once, on a few IDs of one set and on the sets of one mm. What this
- * does nobody else sees: user space may do its own meanwhile.
+ * All operations concurrently, on a few IDs of one set and on the sets of one mm. No
+ * other set is affected: user space may use the allocator meanwhile.
  */
 
 #define NR_IDS		8
-#define NR_HANDS	5
+#define NR_WORKERS	5
 
-struct hand {
+struct stress_worker {
 	struct ioasid_set	*set;
 	struct mm_struct	*mm;
-	void			(*act)(struct hand *hand);
+	void			(*act)(struct stress_worker *worker);
 	struct completion	done;
 	unsigned long		until;
 	unsigned long		steps;
-	atomic_t		notified;	/* by more than one at a time */
-	atomic_t		*heard;		/* that of who listens */
-	const char		*wrong;		/* the first answer that cannot be */
-	long			answer;
+	atomic_t		notified;	/* calls of its notifier, concurrent ones too */
+	atomic_t		*heard;		/* @notified of the worker with notifiers */
+	const char		*wrong;		/* the call that first returned a wrong value */
+	long			answer;		/* that value */
 };
 
-static void allow(struct hand *hand, const char *what, long answer, long a, long b, long c)
+static void allow(struct stress_worker *worker, const char *what, long answer,
+		  long a, long b, long c)
 {
-	if (answer < 0 && answer != a && answer != b && answer != c && !hand->wrong) {
-		hand->wrong = what;
-		hand->answer = answer;
+	if (answer < 0 && answer != a && answer != b && answer != c && !worker->wrong) {
+		worker->wrong = what;
+		worker->answer = answer;
 	}
 }
 
-static void handle_ids(struct hand *hand)
+static void handle_ids(struct stress_worker *worker)
 {
 	u32 id = BASE + get_random_u32_below(NR_IDS);
 	u32 spid = 1 + get_random_u32_below(NR_IDS);
@@ -1442,188 +1443,191 @@ static void handle_ids(struct hand *hand)
 	switch (get_random_u32_below(8)) {
 	case 0:
 	case 1:
-		ret = ioasid_alloc(hand->set, BASE, BASE + NR_IDS - 1, &some_data);
-		allow(hand, "alloc", ret, -ENOSPC, 0, 0);
+		ret = ioasid_alloc(worker->set, BASE, BASE + NR_IDS - 1, &some_data);
+		allow(worker, "alloc", ret, -ENOSPC, 0, 0);
 		break;
 	case 2:
-		allow(hand, "free", ioasid_free(hand->set, id), -ENOENT, -EBUSY, 0);
+		allow(worker, "free", ioasid_free(worker->set, id), -ENOENT, -EBUSY, 0);
 		break;
 	case 3:
-		ret = ioasid_get(hand->set, id);
-		allow(hand, "get", ret, -ENOENT, -EBUSY, 0);
+		ret = ioasid_get(worker->set, id);
+		allow(worker, "get", ret, -ENOENT, -EBUSY, 0);
 		cond_resched();
 		if (!ret)
 			ioasid_put(id);
 		break;
 	case 4:
-		ret = ioasid_attach_spid(hand->set, id, spid);
-		allow(hand, "attach_spid", ret, -ENOENT, -EBUSY, -EEXIST);
+		ret = ioasid_attach_spid(worker->set, id, spid);
+		allow(worker, "attach_spid", ret, -ENOENT, -EBUSY, -EEXIST);
 		break;
 	case 5:
-		ret = ioasid_find_by_spid(hand->set, spid);
-		allow(hand, "find_by_spid", ret, -ENOENT, -EBUSY, 0);
+		ret = ioasid_find_by_spid(worker->set, spid);
+		allow(worker, "find_by_spid", ret, -ENOENT, -EBUSY, 0);
 		if (ret > 0)
 			ioasid_put(ret);
 		break;
 	case 6:
-		allow(hand, "detach_spid", ioasid_detach_spid(hand->set, id), -ENOENT, 0, 0);
+		allow(worker, "detach_spid", ioasid_detach_spid(worker->set, id), -ENOENT, 0, 0);
 		break;
 	case 7:
-		ret = PTR_ERR_OR_ZERO(ioasid_find(hand->set, id, get_data));
-		allow(hand, "find", ret, -ENOENT, 0, 0);
+		ret = PTR_ERR_OR_ZERO(ioasid_find(worker->set, id, get_data));
+		allow(worker, "find", ret, -ENOENT, 0, 0);
 		if (!get_random_u32_below(64)) {
-			ret = PTR_ERR_OR_ZERO(ioasid_detach_data(hand->set, id));
-			allow(hand, "detach_data", ret, -ENOENT, 0, 0);
+			ret = PTR_ERR_OR_ZERO(ioasid_detach_data(worker->set, id));
+			allow(worker, "detach_data", ret, -ENOENT, 0, 0);
 		}
 		break;
 	}
 }
 
-struct busybody {
+struct stress_notifier {
 	struct notifier_block	nb;
-	struct hand		*hand;
+	struct stress_worker		*worker;
 };
 
-/* Of an ID of user space, too. */
-static int meddle(struct notifier_block *nb, unsigned long event, void *data)
+/* The ID may be one of user space. */
+static int stress_notify(struct notifier_block *nb, unsigned long event, void *data)
 {
-	struct busybody *b = container_of(nb, struct busybody, nb);
+	struct stress_notifier *n = container_of(nb, struct stress_notifier, nb);
 	struct ioasid_notification *what = data;
 	long ret = ioasid_get(what->set, what->id);
 
-	/* A notifier is told while the ID exists. */
-	allow(b->hand, "get by a notifier", ret, -EBUSY, 0, 0);
+	/* The ID exists as long as notifiers are called. */
+	allow(n->worker, "get by a notifier", ret, -EBUSY, 0, 0);
 	if (!ret)
 		ioasid_put(what->id);
-	atomic_inc(&b->hand->notified);
+	atomic_inc(&n->worker->notified);
 	return NOTIFY_OK;
 }
 
-static void handle_notifiers(struct hand *hand)
+static void handle_notifiers(struct stress_worker *worker)
 {
-	struct busybody b = {
-		.nb = { .notifier_call = meddle, .priority = get_random_u32_below(NR_PRIORITIES) },
-		.hand = hand,
+	struct stress_notifier n = {
+		.nb.notifier_call = stress_notify,
+		.nb.priority = get_random_u32_below(NR_PRIORITIES),
+		.worker = worker,
 	};
 
 	switch (get_random_u32_below(3)) {
 	case 0:
-		allow(hand, "register", ioasid_register_notifier(NULL, &b.nb), 0, 0, 0);
+		allow(worker, "register", ioasid_register_notifier(NULL, &n.nb), 0, 0, 0);
 		usleep_range(1000, 2000);
-		ioasid_unregister_notifier(NULL, &b.nb);
+		ioasid_unregister_notifier(NULL, &n.nb);
 		break;
 	case 1:
-		allow(hand, "register", ioasid_register_notifier(hand->set, &b.nb), 0, 0, 0);
+		allow(worker, "register", ioasid_register_notifier(worker->set, &n.nb), 0, 0, 0);
 		usleep_range(1000, 2000);
-		ioasid_unregister_notifier(hand->set, &b.nb);
+		ioasid_unregister_notifier(worker->set, &n.nb);
 		break;
 	case 2:
-		allow(hand, "register", ioasid_register_notifier_mm(hand->mm, &b.nb), 0, 0, 0);
+		allow(worker, "register", ioasid_register_notifier_mm(worker->mm, &n.nb), 0, 0, 0);
 		usleep_range(1000, 2000);
-		ioasid_unregister_notifier_mm(hand->mm, &b.nb);
+		ioasid_unregister_notifier_mm(worker->mm, &n.nb);
 		break;
 	}
 }
 
-static void handle_mm(struct hand *hand)
+static void handle_mm(struct stress_worker *worker)
 {
-	struct ioasid_set *set = ioasid_set_alloc(hand->mm, get_random_u32_below(3)), *found;
+	struct ioasid_set *set = ioasid_set_alloc(worker->mm, get_random_u32_below(3)), *found;
 	int id;
 
-	/* A PASID keeps the last set, with what a notifier still holds in it. */
+	/* A PASID can keep the previous set, with IDs that a notifier still holds. */
 	if (IS_ERR(set)) {
-		allow(hand, "set_alloc", PTR_ERR(set), -ENOSPC, 0, 0);
+		allow(worker, "set_alloc", PTR_ERR(set), -ENOSPC, 0, 0);
 		return;
 	}
 	/* A PASID may have used up the quota. */
 	id = ioasid_alloc_user(set, BASE + NR_IDS, IOASID_MAX);
-	allow(hand, "alloc_user", id, -ENOSPC, 0, 0);
-	found = ioasid_find_mm_set(hand->mm);
+	allow(worker, "alloc_user", id, -ENOSPC, 0, 0);
+	found = ioasid_find_mm_set(worker->mm);
 	if (found != set)
-		allow(hand, "find_mm_set", -1, 0, 0, 0);
+		allow(worker, "find_mm_set", -1, 0, 0, 0);
 	ioasid_set_close(set);
-	/* No notifier holds it for long. */
+	/* A notifier may still hold an ID, but not for long. */
 	if (info(found).allocated)
 		cond_resched();
 	ioasid_set_put(found);
 }
 
-/* In the set that handle_mm() makes, or in one of its own that it joins */
-static void handle_pasid(struct hand *hand)
+/* In the set of handle_mm(), or in one that handle_mm() then shares. */
+static void handle_pasid(struct stress_worker *worker)
 {
-	int id = ioasid_mm_alloc(hand->mm, IOASID_MAX);
+	int id = ioasid_mm_alloc(worker->mm, IOASID_MAX);
 
-	allow(hand, "mm_alloc", id, -ENOSPC, 0, 0);
+	allow(worker, "mm_alloc", id, -ENOSPC, 0, 0);
 	cond_resched();
 	if (id > 0)
-		ioasid_mm_free(hand->mm, id);
+		ioasid_mm_free(worker->mm, id);
 }
 
 static int put_found(u32 id, void *data)
 {
-	struct hand *hand = data;
+	struct stress_worker *worker = data;
 	struct ioasid_set *set = ioasid_find_set(id);
 
-	/* It is held, and so exists. */
-	if (set != hand->set)
-		allow(hand, "find_set", -1, 0, 0, 0);
+	/* The walk holds the ID, so it exists. */
+	if (set != worker->set)
+		allow(worker, "find_set", -1, 0, 0, 0);
 	if (set)
 		ioasid_set_put(set);
 	return 0;
 }
 
-static void walk(struct hand *hand)
+static void walk(struct stress_worker *worker)
 {
-	ioasid_set_for_each_ioasid(hand->set, put_found, hand);
+	ioasid_set_for_each_ioasid(worker->set, put_found, worker);
 	if (!get_random_u32_below(16))
-		ioasid_free_all_in_set(hand->set);
-	handle_ids(hand);
+		ioasid_free_all_in_set(worker->set);
+	handle_ids(worker);
 }
 
-static int be_hand(void *data)
+static int stress_run(void *data)
 {
-	struct hand *hand = data;
+	struct stress_worker *worker = data;
 
-	/* A machine may have so much else to do that a second is not enough. */
+	/* On a busy machine, a second may not suffice for the first notification. */
 	do {
-		hand->act(hand);
-		hand->steps++;
+		worker->act(worker);
+		worker->steps++;
 		cond_resched();
-	} while (time_before(jiffies, hand->until) ||
-		 (!atomic_read(hand->heard) && time_before(jiffies, hand->until + 30 * HZ)));
-	complete(&hand->done);
+	} while (time_before(jiffies, worker->until) ||
+		 (!atomic_read(worker->heard) && time_before(jiffies, worker->until + 30 * HZ)));
+	complete(&worker->done);
 	return 0;
 }
 
 static void everything_at_once(struct kunit *test)
 {
-	static void (* const acts[NR_HANDS])(struct hand *) = {
+	static void (* const acts[NR_WORKERS])(struct stress_worker *) = {
 		handle_ids, handle_notifiers, handle_mm, handle_pasid, walk,
 	};
-	struct hand *hands = kunit_kzalloc(test, sizeof(*hands) * NR_HANDS, GFP_KERNEL);
+	struct stress_worker *workers = kunit_kcalloc(test, NR_WORKERS, sizeof(*workers),
+						      GFP_KERNEL);
 	struct ioasid_set *set = ioasid_set_alloc(NULL, 0);
 	struct mm_struct *mm = mm_alloc();
 	int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, hands);
+	KUNIT_ASSERT_NOT_NULL(test, workers);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, set);
 	KUNIT_ASSERT_NOT_NULL(test, mm);
-	for (i = 0; i < NR_HANDS; i++) {
-		hands[i].set = set;
-		hands[i].mm = mm;
-		hands[i].act = acts[i];
-		hands[i].heard = &hands[1].notified;
-		hands[i].until = jiffies + HZ;
-		init_completion(&hands[i].done);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(be_hand, &hands[i], "hand/%d", i));
+	for (i = 0; i < NR_WORKERS; i++) {
+		workers[i].set = set;
+		workers[i].mm = mm;
+		workers[i].act = acts[i];
+		workers[i].heard = &workers[1].notified;
+		workers[i].until = jiffies + HZ;
+		init_completion(&workers[i].done);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kthread_run(stress_run, &workers[i],
+							       "worker/%d", i));
 	}
-	for (i = 0; i < NR_HANDS; i++) {
-		wait_for_completion(&hands[i].done);
-		KUNIT_EXPECT_GT(test, hands[i].steps, 0);
-		KUNIT_EXPECT_NULL_MSG(test, hands[i].wrong, "%s: %ld", hands[i].wrong,
-				      hands[i].answer);
+	for (i = 0; i < NR_WORKERS; i++) {
+		wait_for_completion(&workers[i].done);
+		KUNIT_EXPECT_GT(test, workers[i].steps, 0);
+		KUNIT_EXPECT_NULL_MSG(test, workers[i].wrong, "%s: %ld", workers[i].wrong,
+				      workers[i].answer);
 	}
-	KUNIT_EXPECT_GT(test, atomic_read(&hands[1].notified), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&workers[1].notified), 0);
 
 	ioasid_free_all_in_set(set);
 	KUNIT_EXPECT_EQ(test, info(set).allocated, 0);

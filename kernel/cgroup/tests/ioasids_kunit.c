@@ -2,8 +2,8 @@
 /*
  * KUnit tests of the ioasids controller, included by ioasids.c.
  *
- * Each test has a tree of cgroups that the cgroup core does not know of: a chain
- * c[0] to c[DEPTH - 1], c[0] the uppermost that counts, and a sibling of c[1].
+ * Each test has a tree of cgroups that the cgroup core does not know: a chain from
+ * c[0], the topmost one that counts, to c[DEPTH - 1], and a sibling of c[1].
  */
 
 #include <kunit/test.h>
@@ -20,7 +20,7 @@
 struct ioasids_tree {
 	struct cgroup_subsys_state	root;
 	struct ioasids_cgroup		*c[DEPTH];
-	struct ioasids_cgroup		*sibling;	/* c[1] and it are c[0]'s */
+	struct ioasids_cgroup		*sibling;	/* a child of c[0], as c[1] is */
 };
 
 static struct ioasids_cgroup *tree_add(struct kunit *test, struct cgroup_subsys_state *parent)
@@ -31,7 +31,7 @@ static struct ioasids_cgroup *tree_add(struct kunit *test, struct cgroup_subsys_
 	css->parent = parent;
 	css->flags = CSS_NO_REF;
 	css->cgroup = &cgrp_dfl_root.cgrp;
-	/* The log of a first refusal is for real cgroups. */
+	/* Only real cgroups log their first refusal. */
 	atomic64_set(&css_ioasids(css)->events_local[IOASIDS_EVENT_ALLOC_FAIL], 1);
 	return css_ioasids(css);
 }
@@ -142,7 +142,7 @@ static void set_max(struct ioasids_cgroup *cg, u64 max)
 	atomic64_set(&cg->max, max);
 }
 
-/* What is charged is counted at each level, and what is given back is not. */
+/* Charges and uncharges change the count of each level. */
 static void charge_counts_at_every_level(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -164,7 +164,7 @@ static void charge_counts_at_every_level(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 0);
 }
 
-/* Whichever level refuses, and however much was asked for, nothing has changed. */
+/* A refused request changes nothing, for any level and any size of the request. */
 static void refusal_at_any_level_changes_nothing(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -223,7 +223,7 @@ static void peak_is_the_highest_count(struct kunit *test)
 	ioasids_account_close(acct);
 }
 
-/* Rule 7, and the table of files: a request that fails later leaves no mark. */
+/* A request that fails after it was charged changes neither the counts nor the peaks. */
 static void cancelled_charge_leaves_no_mark(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -292,7 +292,7 @@ static void available_is_the_least_that_is_left(struct kunit *test)
 	ioasids_account_close(acct);
 }
 
-/* Rule 10: moves are never refused, and what is shared does not see them. */
+/* Moves are never refused, and ancestors of both cgroups see no change. */
 static void move_touches_only_what_differs(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -310,7 +310,7 @@ static void move_touches_only_what_differs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, count(tree->c[i]), 0);
 	KUNIT_EXPECT_EQ(test, peak(tree->c[0]), 6);
 
-	/* Over its limit, the cgroup grants nothing until it fits again. */
+	/* Above its limit, the cgroup grants nothing until it fits again. */
 	uncharge(acct, 4);
 	KUNIT_EXPECT_EQ(test, charge(acct, 1), -EAGAIN);
 	uncharge(acct, 1);
@@ -332,7 +332,7 @@ static void move_through_the_root_keeps_the_charge(struct kunit *test)
 	charge(acct, 3);
 	move(acct, NULL);
 	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 0);
-	/* The root has no limit, and its IDs are known when they leave it. */
+	/* The root counts nothing, but the account's charge is known when it leaves. */
 	charge(acct, 4);
 	move(acct, tree->c[1]);
 	KUNIT_EXPECT_EQ(test, count(tree->c[1]), 7);
@@ -341,7 +341,7 @@ static void move_through_the_root_keeps_the_charge(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(tree->c[0]), 0);
 }
 
-/* Rule 14. */
+/* When a cgroup goes offline, its parent pays for its accounts. */
 static void offline_hands_accounts_to_the_parent(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -400,7 +400,7 @@ static int count_again(void *data)
 }
 
 /*
- * ioasids.stat, while others read it, and move one account: a reader finds that
+ * Several readers of ioasids.stat run while one account is moved: each counts that
  * account once or not at all.
  */
 static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
@@ -435,7 +435,7 @@ static void accounts_are_counted_while_they_come_and_go(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, sets_in(cg), NR_COUNTED);
 
-	/* Readers that have let go of the lock do not keep accounts from moving. */
+	/* Cursors of readers that dropped the lock do not keep accounts from moving. */
 	spin_lock_irq(&cg->lock);
 	list_add(&cursor[0].cg_node, &cg->accounts);
 	list_add_tail(&cursor[1].cg_node, &cg->accounts);
@@ -477,7 +477,7 @@ static void give_all_back(void *data)
 	ioasids_account_close(acct);
 }
 
-/* Rule 13: the last reference may go in an interrupt. */
+/* The last reference may be dropped in an interrupt. */
 static void charge_is_given_back_in_any_context(struct kunit *test)
 {
 	struct ioasids_tree *tree = test->priv;
@@ -526,8 +526,8 @@ static int race(void *data)
 }
 
 /*
- * Two accounts are charged and uncharged, and one of them moved, at once: what
- * the one that stays holds is all that is left, at every level.
+ * Two accounts are charged and uncharged concurrently while one of them is moved: in
+ * the end, only the charge that the first one still holds is left at every level.
  */
 static void races_end_at_zero(struct kunit *test)
 {
@@ -597,7 +597,7 @@ static struct kunit_suite ioasids_suite = {
 
 static struct vfsmount *hierarchy;
 
-/* What the file is left with, or what the kernel made of @text written to it. */
+/* Read @name into @buf, or write @text to it if there is one. */
 static ssize_t file_io(const char *name, char *buf, size_t size, const char *text, size_t len)
 {
 	struct file *file = file_open_root_mnt(hierarchy, name, text ? O_WRONLY : O_RDONLY, 0);
@@ -631,7 +631,7 @@ static const char *text_of(const char *name)
 	return buf;
 }
 
-/* The system calls come with the node active. */
+/* cgroup_mkdir() and cgroup_rmdir() expect an active node, as system calls provide it. */
 static int change_cgroups(const char *path, const char *name)
 {
 	struct cgroup *cgrp = cgroup_get_from_path(path);
@@ -656,7 +656,7 @@ static int remove_cgroup(const char *path)
 	return change_cgroups(path, NULL);
 }
 
-/* Pays for an account as long as the cgroup is there. */
+/* The css is valid as long as the cgroup exists. */
 static struct cgroup_subsys_state *ioasids_of(const char *path)
 {
 	struct cgroup *cgrp = cgroup_get_from_path(path);
@@ -719,7 +719,7 @@ static void limit_reads_as_it_was_written(struct kunit *test)
 				    "\"%s\"", bad[i]);
 		KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.max"), "5\n");
 	}
-	/* A NUL ends the string, and must be its end. */
+	/* A NUL is accepted at the end only. */
 	KUNIT_EXPECT_EQ(test, file_io(TOP "/ioasids.max", NULL, 0, "6\0", 2), 0);
 	KUNIT_EXPECT_EQ(test, file_io(TOP "/ioasids.max", NULL, 0, "7\0008", 3), -EINVAL);
 	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.max"), "6\n");
@@ -735,7 +735,7 @@ static struct ioasids_account *own_account(struct kunit *test)
 	return acct;
 }
 
-/* Rules 9, 10 and 14. */
+/* The cgroup of the opener pays; a move, and the removal of the cgroup, move the account. */
 static void account_goes_where_its_owner_goes(struct kunit *test)
 {
 	struct ioasids_account *acct;
@@ -768,14 +768,14 @@ static void account_goes_where_its_owner_goes(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, m.buf);
 	ioasids_show_cgroup(&m, acct);
 	KUNIT_EXPECT_STREQ(test, m.buf, "/" TOP "/b");
-	/* Where it leaves no room for more, it is shown anew. */
+	/* If the path does not fit, or just fits, the buffer counts as full. */
 	for (left = 0; left < PATH_MAX / 2; left++) {
 		m.count = PATH_MAX - left;
 		ioasids_show_cgroup(&m, acct);
 		KUNIT_EXPECT_EQ(test, seq_has_overflowed(&m), left <= sizeof("/" TOP "/b"));
 	}
 
-	/* Of a process that is gone: this one leaves it behind by closing nothing. */
+	/* As if the owner were gone: the account stays in "b", where it has no process. */
 	KUNIT_EXPECT_EQ(test, write_to("cgroup.procs", "0"), 0);
 	KUNIT_EXPECT_STREQ(test, text_of(TOP "/ioasids.current"), "0\n");
 	move(acct, css_ioasids(ioasids_of("/" TOP "/b")));
@@ -790,7 +790,7 @@ static void account_goes_where_its_owner_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, m.buf[0], '-');
 }
 
-/* Rule 5: by what the allocator returns. */
+/* The allocator returns -EAGAIN for a request that a limit refuses. */
 static void request_over_the_limit_is_eagain(struct kunit *test)
 {
 	struct mm_struct *mm = mm_alloc();
