@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures what it costs to take and give back an ID through /dev/ioasid while
- * others hold few or many.
+ * Measures the cost of taking and giving back an ID through /dev/ioasid while others
+ * hold few or many.
  *
- * Time is what the clock says. In an emulator whose clock counts instructions that
- * is exact, and the same in each run; elsewhere it is noise, and the least of
- * several rounds is taken. No result is good or bad.
+ * It measures time. In an emulator whose clock counts instructions, the result is
+ * exact, and the same in each run; elsewhere it is noisy, so the least of several
+ * rounds is taken. There is no verdict.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -110,7 +110,7 @@ int main(int argc, char **argv)
 
 	if (argc < 2) {
 		fprintf(stderr, "Usage: bench_ioasids HELD...\n"
-			"For each number: what it costs to take and give back an ID while another\n"
+			"For each number: the cost of taking and giving back an ID while another\n"
 			"process holds so many.\n");
 		return 2;
 	}

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Random sequences of what processes can do about IDs: open, take, give back,
- * reserve, close, fork, clone with the memory shared, vfork, exec, exit, pass
+ * Random sequences of the operations of processes that concern IDs: open, take, give
+ * back, reserve, close, fork, clone with the memory shared, vfork, exec, exit, pass
  * descriptors, be moved, and lose their cgroup.
  *
- * The model knows address spaces, sets, processes and cgroups, and what follows from
- * three rules:
+ * The model has address spaces, sets, processes and cgroups, and three rules:
  *
- *	IDs and quota end with the address space that they were taken in, and when
+ *	IDs and quota end with the address space that they were taken in, or when
  *	the last descriptor is closed.
  *
  *	The process that opened the device pays, as long as it lives in that address
  *	space. After that, the next process that asks for an ID or a quota does.
  *
- *	What a process pays is counted where it is, and goes where it goes.
+ *	The charge of a process is counted in its cgroup, and moves with the process.
  *
- * So a process in a cgroup with a limit never takes an ID that its cgroup, or that
- * of the living maker, does not count.
+ * It follows that each ID that a process in a limited cgroup takes is counted in its
+ * own cgroup or in the cgroup of the maker, which is alive.
  */
 #define _GNU_SOURCE
 
@@ -40,7 +39,7 @@
 
 #define FIRST_FD	200	/* the descriptor of the first set, in every process */
 
-#define NOT_TRIED	2	/* what a step returns that cannot be taken now */
+#define NOT_TRIED	2	/* returned by a step that is not possible now */
 
 /* No process, no cgroup */
 #define NONE		-1
@@ -61,10 +60,10 @@ static struct process {
 	struct actor *actor;
 	bool alive;
 	bool has_first_thread;
-	bool may_lose_it;	/* and has not been made by clone() alone */
+	bool may_lose_it;	/* the first thread; not if made by clone() without exec */
 	int mm;
 	int cgroup;
-	bool has[MAX_SETS];	/* a descriptor of */
+	bool has[MAX_SETS];	/* has a descriptor of the set */
 } processes[MAX_PROCESSES];
 
 static struct set {
@@ -173,7 +172,7 @@ static bool is_makers(int set)
 	return owner != NONE && processes[owner].alive && processes[owner].mm == sets[set].mm;
 }
 
-/* The maker lives on in another address space: its moves are nobody's business. */
+/* @p made an account and has left its address space: the model has no rule for its moves. */
 static bool has_left_account(int p)
 {
 	int s;
@@ -184,7 +183,7 @@ static bool has_left_account(int p)
 	return false;
 }
 
-/* @p asks for an ID or a quota; so does a child of it that will be gone. */
+/* @p, or a child of it that then exits, asks for an ID or a quota. */
 static void asks(int p, int set, bool by_child)
 {
 	if (is_makers(set))
@@ -222,7 +221,7 @@ static void has_died(int p)
 	forget_mm(processes[p].mm);
 }
 
-/* What the kernel says */
+/* Comparison with the kernel */
 
 static bool cgroup_is_right(int cgroup)
 {
@@ -260,7 +259,7 @@ static bool all_is_right(void)
 	return true;
 }
 
-/* What a process is asked to do. Each set has a number of its own for descriptors. */
+/* Operations of the processes. Each set has a descriptor number of its own. */
 
 static long open_as(long set, long b)
 {
@@ -345,7 +344,7 @@ static int any_process(void)
 	return chosen;
 }
 
-/* Mostly the one of its address space */
+/* Usually the set of its address space */
 static int any_set_of(int p)
 {
 	bool own = below(5);
@@ -369,7 +368,7 @@ static bool is_shared(int mm)
 	return n > 1;
 }
 
-/* Mostly a maker whose account can pass on */
+/* Usually a maker whose account can get another owner */
 static int any_to_leave(void)
 {
 	int n = 0, s, chosen = NONE;
@@ -595,7 +594,7 @@ static int step_reserve(void)
 	if (processes[p].mm != sets[s].mm) {
 		should = -EPERM;
 	} else {
-		/* Only what asks for more need make the account the asker's. */
+		/* A request for less may or may not make the asker the owner. */
 		if (!is_makers(s) && more <= 0)
 			return NOT_TRIED;
 		asks(p, s, false);
@@ -734,8 +733,8 @@ static int step_look(void)
 
 	if (s == NONE)
 		return NOT_TRIED;
-	note("%d looks at %d", p, s);
-	/* What it tells when the maker has left may make the account the asker's, or not. */
+	note("%d reads the info of %d", p, s);
+	/* If the maker has left, asking for the info may or may not change the owner. */
 	if (processes[p].mm != sets[s].mm || is_makers(s)) {
 		ret = ask(processes[p].actor, info_of, s);
 		if (!right_if(processes[p].mm == sets[s].mm ?
@@ -807,7 +806,7 @@ static bool do_steps(int n)
 			continue;
 		if (history_end != before)
 			note("\n");
-		/* What ends with an address space may take a moment. */
+		/* The end of an address space may take a moment. */
 		if (!ret || !eventually(all_is_right()))
 			return false;
 		seen->steps++;

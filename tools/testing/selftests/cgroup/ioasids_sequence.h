@@ -4,20 +4,20 @@
 
 #include <linux/types.h>
 
-/* How often what is worth trying has happened */
+/* How often the interesting cases have occurred */
 struct sequence_seen {
 	unsigned long steps;
 	unsigned long granted;
 	unsigned long refused;	/* by a limit */
 	unsigned long adopted;	/* the account of a maker that has left */
-	unsigned long ended;	/* with its address space, a copy being open elsewhere */
+	unsigned long ended;	/* sets, with the address space, while a copy was open */
 };
 
 /*
- * Makes the cgroup @tree and processes in it, which do @steps things at random, one
- * after the other; what they are depends on @seed alone. After each of them, what
- * the kernel answers and counts is compared with a model. Returns NULL if all was
- * right; else what was not, and prints the steps until then. Adds to @add_to.
+ * Make the cgroup @tree and processes in it that do @steps random steps, one after the
+ * other, which depend only on @seed. After each step, the answers and counts of the
+ * kernel are compared with a model. Returns NULL if they agree; otherwise, a
+ * description of the difference, and prints the steps until then. Adds to @add_to.
  */
 const char *try_sequence(const char *tree, __u64 seed, int steps, struct sequence_seen *add_to);
 

@@ -20,9 +20,9 @@
 
 #include "ioasids_util.h"
 
-#define ANSWER_S	60	/* how long an actor may take for an answer */
+#define ANSWER_S	60	/* the longest time to wait for an actor's answer */
 
-/* Where linux/ioasid.h is installed, it must agree. */
+/* If linux/ioasid.h is installed, the two must agree. */
 #if __has_include("linux/ioasid.h")
 #include <linux/ioasid.h>
 
@@ -115,8 +115,8 @@ bool remove_tree(void)
 }
 
 /*
- * A test that was killed leaves its cgroups. On v1 there is nothing to enable. The
- * children of an actor that is killed become the test's, which waits for them.
+ * Remove cgroups that a killed test has left. On v1 nothing has to be enabled. As a
+ * subreaper, the test can wait for the children of killed actors.
  */
 bool make_tree(const char *name)
 {
@@ -188,7 +188,7 @@ ssize_t write_bytes(const char *cgroup, const char *file, const char *bytes, siz
 	ssize_t ret;
 	int fd;
 
-	/* Not malloc(): a thread of a process that shared this memory can have died in it. */
+	/* No malloc(): a thread of a process that shared this memory may have died in it. */
 	snprintf(path, sizeof(path), "%s/%s", cgroup, file);
 	fd = open(path, O_WRONLY);
 	if (fd < 0)
@@ -256,7 +256,7 @@ char *numbers(void)
 	return strdup(all_numbers);
 }
 
-/* Descriptors go from one process to another over a socket. */
+/* Descriptors are passed from one process to another over a socket. */
 
 long send_fd(int socket, int fd, unsigned int number)
 {
@@ -297,9 +297,9 @@ long receive_fd(int socket, unsigned int *number, int flags)
 	return fd;
 }
 
-/* What an actor can do */
+/* Operations of actors */
 
-#define CHANNEL		100	/* the descriptor that questions come by */
+#define CHANNEL		100	/* the descriptor from which an actor reads questions */
 
 static int device = -1;
 static int ids[TOTAL + 1];
@@ -533,7 +533,7 @@ static long fetch_bond(long a, long b)
 static struct actor actors[32];
 static int nr_actors;
 
-/* What to do, as OP() makes it */
+/* A request to an actor; @op is from OP() */
 struct question {
 	long op;
 	long arg[2];
@@ -633,7 +633,7 @@ static struct actor *new_actor(int *far)
 	return &actors[nr_actors++];
 }
 
-/* It ends when the test does: nobody else holds the other end of its channel. */
+/* Ends when the test does, which alone holds the other end of the channel. */
 static void act(int channel, long first)
 {
 	dup2(channel, CHANNEL);
@@ -757,7 +757,7 @@ long in_vforked(long (*op)(long a, long b), long arg, int flags)
 	for_child.arg = arg;
 	pid = clone(child_does, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD | flags,
 		    NULL);
-	/* Vfork ends before the child does. */
+	/* The parent resumes before the child is dead: wait for it. */
 	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
 		return -ECHILD;
 	return for_child.ret;
@@ -782,7 +782,7 @@ long exit_leader(long a, long b)
 
 	if (pthread_create(&thread, NULL, outlive_leader, NULL))
 		return -EAGAIN;
-	/* pthread_exit() cannot, after exec: it has not got to main() then. */
+	/* After exec this runs before main(), where pthread_exit() does not work. */
 	return syscall(SYS_exit, 0);
 }
 
@@ -822,7 +822,7 @@ void kill_unreaped(struct actor *actor)
 	close(pfd.fd);
 }
 
-/* It may be another process's child, and then nobody else waits until it is dead. */
+/* kill_unreaped() has waited until it is dead: it may be another process's child. */
 void kill_actor(struct actor *actor)
 {
 	kill_unreaped(actor);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests and the stress of ioasids share: the numbers and structures of
+ * Shared by the tests and the stress of ioasids: the numbers and structures of
  * /dev/ioasid, cgroups, processes that hold IDs, and passing descriptors.
  *
  * Each test is a process of its own, and makes these cgroups:
  *
- *	root			where ioasids is switched on, and stays on
+ *	root			ioasids is switched on here, and stays on
  *	  ioasids_test		top
  *	    left
  *	    right
  *
- * The processes that hold IDs are actors. Each is in a cgroup and does what the
- * test asks of it: ask(actor, take, 3) has the actor call take(3, 0) and returns
- * its result, which is -errno if it failed. ask(me, ...) does it in the test itself.
+ * The processes that hold IDs are actors. Each is in a cgroup and serves requests of
+ * the test: ask(actor, take, 3) makes the actor call take(3, 0) and returns its
+ * result, which is -errno if it failed. ask(me, ...) calls it in the test itself.
  */
 #ifndef IOASIDS_UTIL_H
 #define IOASIDS_UTIL_H
@@ -35,15 +35,15 @@
 #define MOCK		"/dev/ioasid-mock-"
 #define MOCK_TABLE	"/sys/kernel/debug/ioasid_mock"
 
-#define WAIT_MS		5000	/* how long an event may be in coming */
+#define WAIT_MS		5000	/* the longest time to wait for an event */
 
 #define TOTAL		((1 << 20) - 1)
 #define NOBODY		65534
 
 /*
- * The interface of 2021, as programs were written against it, and its extensions.
- * No header of the kernel's is needed: programs that know these numbers and
- * structures, and no more, must work.
+ * The interface of 2021, for which programs were written, and its extensions. No
+ * header of the kernel is used: programs that know these numbers and structures, and
+ * no more, must work.
  */
 #define ABI_GET_API_VERSION	0x6964
 #define ABI_GET_INFO		0x6965
@@ -87,7 +87,7 @@ struct abi_quota {
 long now_us(void);
 void spin_us(long us);
 
-/* True as soon as @cond is, false if it is not within @ms. */
+/* True as soon as @cond is; false if it is still false after @ms. */
 #define within(ms, cond)						\
 ({									\
 	long __end = now_us() + (ms) * 1000;				\
@@ -100,7 +100,7 @@ void spin_us(long us);
 
 #define eventually(cond)	within(WAIT_MS, cond)
 
-/* A CPU keeps the memory of a process that has ended until it runs another. */
+/* An idle CPU keeps the mm of a process that has ended: make each run another. */
 void run_on_every_cpu(void);
 
 /* Cgroups. Functions that write return 0 or -errno. */
@@ -108,10 +108,10 @@ void run_on_every_cpu(void);
 extern char *root, *top, *left, *right;
 
 char *find_root(void);
-/* Makes @name, below the root, with what is in it. */
+/* Make @name below the root, and left and right in it. */
 bool make_tree(const char *name);
 bool remove_tree(void);
-/* Removes @path and the cgroups below it; false if one cannot be removed. */
+/* Remove @path and the cgroups below it; false if one cannot be removed. */
 bool remove_cgroups(const char *path);
 
 bool has_file(const char *cgroup, const char *file);
@@ -136,14 +136,14 @@ long enter(const char *cgroup);
 long move_task(pid_t task, const char *cgroup, const char *file);
 long move_pid(pid_t pid, const char *cgroup);
 
-/* Descriptors go from one process to another over a socket, each with a number. */
+/* Descriptors are passed from one process to another over a socket, with a number. */
 
 /* 0 or -errno */
 long send_fd(int socket, int fd, unsigned int number);
 /* The descriptor, or -errno; -EAGAIN if there is none. @flags are recvmsg()'s. */
 long receive_fd(int socket, unsigned int *number, int flags);
 
-/* Between actors, by the socket that all of them share */
+/* Pass a descriptor between actors, over a socket that all of them share. */
 long post(int fd);
 long fetch(void);
 
@@ -159,15 +159,15 @@ struct actor {
 /* A process in @cgroup that has nothing. */
 struct actor *start(const char *cgroup);
 struct actor *start_with_device(const char *cgroup);
-/* A child of @parent's: with all that fork() passes on, or sharing its memory. */
+/* A child of @parent, made by fork() or, with CLONE_VM in @flags, sharing its memory. */
 struct actor *start_child(struct actor *parent, int flags);
 void kill_actor(struct actor *actor);
-/* Kills it and leaves it to its parent, which need not be the test. */
+/* Kill it, but do not reap it: its parent need not be the test. */
 void kill_unreaped(struct actor *actor);
-/* Also waits for them: a zombie keeps what is left of its cgroup. */
+/* Kill and reap them all: a zombie pins its cgroup. */
 void end_actors(void);
 
-/* Gives @to a copy of @from's descriptor. */
+/* Give @to a copy of @from's descriptor. */
 long pass_device(struct actor *from, struct actor *to);
 long pass_bond(struct actor *from, struct actor *to);
 
@@ -182,12 +182,12 @@ bool has_answered(struct actor *actor);
 long quota_of(struct actor *actor);
 long allocated_of(struct actor *actor);
 long available_to(struct actor *actor);
-/* What @key of the fdinfo of @actor's descriptor says */
+/* The value of @key in the fdinfo of @actor's descriptor */
 char *fdinfo_of(struct actor *actor, const char *key);
 
-/* What an actor can do */
+/* Operations of actors */
 
-/* Whether the actor has been asked to do something else meanwhile */
+/* Whether the next request to this actor is waiting */
 bool is_asked(void);
 
 long result(long ret);
@@ -199,24 +199,24 @@ long take_between(long min, long max);
 long take(long n, long b);
 long open_and_take(long n, long b);
 long give(long id, long b);
-/* The last @n that were taken. */
+/* Give back the last @n IDs that were taken. */
 long give_back(long n, long b);
 long nth_id(long n, long b);
 long reserve(long quota, long b);
 long info(long field, long b);
-/* 0 if all of them do, or one that does not */
+/* 0, or the number of an ioctl that does not */
 long every_ioctl_fails_with(long error, long b);
 
 long become_nobody(long a, long b);
-/* Strings must be from before the fork. */
+/* Strings in the arguments must exist since before the fork. */
 long try_set_max(long cgroup, long max);
 long try_enter(long cgroup, long b);
 long try_create(long cgroup, long b);
 long try_enable_below(long cgroup, long b);
 
 /*
- * The devices behind the mock IOMMU, by number, as names do not outlive exec.
- * Opening one binds the opener's memory to it.
+ * The devices behind the mock IOMMU, by number, as pointers to names are not valid
+ * after exec. Opening one binds the opener's memory to it.
  */
 enum { MOCK_A, MOCK_B, MOCK_NARROW, MOCK_BROKEN, MOCK_KERNEL };
 
@@ -224,18 +224,18 @@ enum { MOCK_A, MOCK_B, MOCK_NARROW, MOCK_BROKEN, MOCK_KERNEL };
 long bind_to(long mock, long b);
 /* -ENOENT if nothing is bound */
 long unbind(long a, long b);
-/* A child that binds, and exits while it is bound: its result */
+/* Bind in a child that exits while it is bound: the result of the bind */
 long bind_in_child(long mock, long b);
 
-/* An operation as an argument: a distance, as an exec'd copy may lie elsewhere */
+/* An operation as an argument: an offset, as exec may load the program elsewhere */
 #define OP(op)			((char *)(op) - (char *)result)
 
 long in_thread(long op, long arg);
-/* In a child by vfork, which has ended and been waited for; @flags are clone()'s. */
+/* Call @op in a vforked child and wait for the child; @flags are those of clone(). */
 long in_vforked(long (*op)(long a, long b), long arg, int flags);
-/* The first thread exits; another goes on serving. */
+/* The first thread exits; another one serves further requests. */
 long exit_leader(long a, long b);
-/* A thread that sleeps: its ID */
+/* Start a thread that sleeps; returns its ID. */
 long start_thread(long a, long b);
 long own_thread(long a, long b);
 long exec_again(long a, long b);
@@ -244,15 +244,15 @@ long exec_again(long a, long b);
 
 bool sets_have(const char *format, ...);
 int open_log(void);
-/* How many new lines have @needle in them */
+/* The number of new lines with @needle */
 int lines_with(int fd, const char *needle);
-/* A kernel that checks itself is slow, and is asked for a tenth. */
+/* A tenth of @n on a slow kernel with debug options, else @n */
 long many(long n);
 
-/* For programs that include kselftest_harness.h before this */
+/* For programs that include kselftest_harness.h first */
 #ifdef __KSELFTEST_HARNESS_H
 
-/* False if the test is to be skipped: for want of the file @needed, say. */
+/* False if the test is skipped, for example because the file @needed is missing. */
 static inline bool setup(struct __test_metadata *_metadata, const char *needed)
 {
 	root = find_root();

@@ -5,8 +5,8 @@
  * is charged, levels, processes that move, share and die, and cgroup v1. See
  * ioasids_util.h for the cgroups and the actors.
  *
- * ioasids.capacity is the whole machine's, and is compared: the tests fail if
- * others take IDs meanwhile.
+ * The tests compare ioasids.capacity, which covers the whole machine: they fail if
+ * other programs take or free IDs meanwhile.
  */
 #define _GNU_SOURCE
 
@@ -28,9 +28,9 @@
 #include "ioasids_sequence.h"
 #include "ioasids_util.h"
 
-/* What an actor can do */
+/* Operations of actors */
 
-/* Until there is something else to do. How often, or -ERANGE if there are too few sets */
+/* Read until the next request: the number of reads, or -ERANGE if sets were missed */
 static long read_stat(long cgroup, long least)
 {
 	long reads = 0;
@@ -44,7 +44,7 @@ static long read_stat(long cgroup, long least)
 	return reads;
 }
 
-/* Refusals are expected, and not what this is about. */
+/* Refusals are expected and ignored. */
 static long try_take(long n, long b)
 {
 	while (n--)
@@ -58,7 +58,7 @@ static long take_after_ms(long ms, long b)
 	return take(1, 0);
 }
 
-/* Until there is something else to do. The rounds, or what went wrong in one */
+/* Repeat until the next request: the number of rounds, or the error of the failed one */
 static long fill_and_empty(long limit, long b)
 {
 	long rounds = 0, ret;
@@ -93,7 +93,7 @@ static long take_and_give(long times, long b)
 	return ret;
 }
 
-/* All sorts of requests, @n of them; a limit or a quota may refuse them. */
+/* @n random requests, which a limit or a quota may refuse */
 static long churn(long n, long seed)
 {
 	unsigned int state = seed;
@@ -232,7 +232,7 @@ TEST_F(limit, bad_write_is_refused_and_changes_nothing)
 	}
 }
 
-/* cgroup does not tell a controller of a write of no bytes, so it is no error. */
+/* The cgroup core does not pass on a write of no bytes, so it is no error. */
 TEST_F(limit, write_of_no_bytes_changes_nothing)
 {
 	ASSERT_EQ(0, set_max(left, "7"));
@@ -296,7 +296,7 @@ TEST_F(limit, limit_takes_nothing_from_the_machine)
 	}
 }
 
-/* On v1 as on v2 */
+/* For v1 and v2 */
 static void expect_files(struct __test_metadata *_metadata)
 {
 	static const char *const files[] = {
@@ -348,7 +348,7 @@ TEST_F(limit, capacity_adds_up)
 
 TEST_F(limit, threaded_cgroup_has_no_controller)
 {
-	/* What is enabled beside threads must be a threaded controller. */
+	/* Only threaded controllers can be enabled beside threaded cgroups. */
 	EXPECT_EQ(-EOPNOTSUPP, set(left, "cgroup.type", "threaded"));
 
 	ASSERT_EQ(0, disable_below(top));
@@ -373,7 +373,7 @@ TEST_F(limit, delegatee_cannot_raise_its_own_limit)
 	EXPECT_STREQ("5", text(left, "ioasids.max"));
 	EXPECT_EQ(-EACCES, ask(nobody, try_enter, (long)right));
 
-	/* It rules what is below. */
+	/* The delegatee controls the cgroups below. */
 	EXPECT_EQ(0, ask(nobody, try_create, (long)below));
 	EXPECT_EQ(0, ask(nobody, try_enter, (long)below));
 	EXPECT_EQ(0, ask(nobody, try_enable_below, (long)left));
@@ -382,7 +382,7 @@ TEST_F(limit, delegatee_cannot_raise_its_own_limit)
 }
 
 /*
- * What is charged, to whom, and what is refused
+ * Charges and refusals
  */
 FIXTURE(charge) {
 	struct actor *holder;	/* in left, has opened the device */
@@ -598,7 +598,7 @@ TEST_F(charge, stat_counts_descendants)
 	EXPECT_EQ(13, current_of(top));
 }
 
-/* What moves may be counted or not; what stays always is. */
+/* Sets that move meanwhile may be counted or not; those that stay always are. */
 TEST_F_TIMEOUT(charge, stat_counts_what_stays_while_others_move_and_read, 300)
 {
 	char *const cgroups[] = { left, left, top };
@@ -783,7 +783,7 @@ TEST_F(charge, peak_of_a_parent_is_that_of_the_sum)
 	EXPECT_EQ(4, peak_of(top));
 }
 
-/* Also when the count falls afterwards. */
+/* The peak must not change either when the count falls afterwards. */
 TEST_F(charge, request_refused_by_its_cgroup_leaves_no_mark_in_peak)
 {
 	ASSERT_EQ(0, set_max(left, "3"));
@@ -841,7 +841,7 @@ TEST_F(charge, moves_between_children_leave_no_mark_in_peak)
 	EXPECT_EQ(5, peak_of(right));
 }
 
-/* Nor can who is at the same limit tell that anybody moves. */
+/* A sibling that uses up the parent's limit is never refused because of a move. */
 TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 900)
 {
 	struct actor *third;
@@ -875,7 +875,7 @@ TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 9
 	EXPECT_EQ(7, current_of(top));
 }
 
-/* All of @who take and give back IDs at the same time. */
+/* All of @who take and give back IDs concurrently. */
 static bool compete(struct actor **who, int n)
 {
 	bool fine = true;
@@ -906,8 +906,8 @@ TEST_F(charge, competing_requests_never_exceed_the_limit)
 	EXPECT_EQ(user, capacity_of("user "));
 }
 
-/* What is refused in the very instant in which something is given back may show. */
-TEST_F(charge, competing_requests_that_are_refused_mark_at_most_what_is_under_way)
+/* A request that is refused while an ID is given back may show in the peak. */
+TEST_F(charge, refused_requests_raise_peak_at_most_by_those_under_way)
 {
 	struct actor *who[] = { self->holder, start_with_device(left), start_with_device(left) };
 
@@ -918,8 +918,8 @@ TEST_F(charge, competing_requests_that_are_refused_mark_at_most_what_is_under_wa
 	EXPECT_GE(10 + ARRAY_SIZE(who) - 1, peak_of(left));
 }
 
-/* There is room for it in left, but not in top. */
-TEST_F(charge, refused_reservation_pushes_nobody_away)
+/* The reservation fits in left, but not in top. */
+TEST_F(charge, refused_reservation_causes_no_other_refusal)
 {
 	struct actor *neighbour = start_with_device(left);
 
@@ -990,7 +990,7 @@ TEST_F(charge, events_add_up)
 	EXPECT_STREQ("max 7 alloc_fail 0", local_events_of(top));
 }
 
-TEST_F(charge, what_no_limit_refused_is_no_event)
+TEST_F(charge, failure_for_another_reason_is_no_event)
 {
 	ASSERT_EQ(0, ask(self->holder, reserve, 1));
 	ASSERT_EQ(1000, ask(self->holder, take_between, 1000, 1000));
@@ -1006,7 +1006,7 @@ TEST_F(charge, what_no_limit_refused_is_no_event)
 	EXPECT_STREQ("max 0 alloc_fail 0", local_events_of(right));
 }
 
-/* What changes when a request from left is refused by the limit of top. */
+/* The files that change when the limit of top refuses a request from left */
 static const struct watched {
 	char **cgroup;
 	const char *file;
@@ -1020,7 +1020,7 @@ static const struct watched {
 	{ &right, "ioasids.events.local", false },
 };
 
-TEST_F(charge, refusal_wakes_who_polls)
+TEST_F(charge, refusal_wakes_poll)
 {
 	struct pollfd pfd[ARRAY_SIZE(watched)];
 	char buf[64];
@@ -1043,7 +1043,7 @@ TEST_F(charge, refusal_wakes_who_polls)
 	EXPECT_EQ(-EAGAIN, answer(self->holder));
 }
 
-TEST_F(charge, refusal_wakes_who_watches_by_inotify)
+TEST_F(charge, refusal_wakes_inotify)
 {
 	bool seen[ARRAY_SIZE(watched)] = {};
 	struct inotify_event event;
@@ -1079,8 +1079,8 @@ TEST_F(charge, refusal_wakes_who_watches_by_inotify)
 }
 
 /*
- * The kernel prints ten lines of a kind in five seconds. Those who wait that long can
- * print ten. A line can come a moment after what it is about.
+ * The rate limit of the message: ten lines in five seconds. A test that needs a line
+ * waits that long first. A line can appear a moment after its cause.
  */
 #define LOG_LINES	10
 #define LOG_S		5
@@ -1092,7 +1092,7 @@ static bool has_line(int log)
 	return poll(&pfd, 1, 0) == 1;
 }
 
-/* How many new lines have @needle in them, up to the one with @last; -1: it is missing */
+/* The number of new lines with @needle, up to the one with @last; -1 if that is missing */
 static int lines_until(int log, const char *needle, const char *last)
 {
 	char buf[8192];
@@ -1148,13 +1148,13 @@ TEST_F(charge, nothing_that_can_be_repeated_prints)
 		ASSERT_EQ(-EBUSY, ask(self->holder, open_device));
 	}
 
-	/* The next line is another cgroup's. */
+	/* The next line is about another cgroup. */
 	ASSERT_EQ(0, set_max(right, "0"));
 	ASSERT_EQ(-EAGAIN, ask(self->other, take, 1));
 	EXPECT_EQ(1, lines_until(log, "ioasid", in_right));
 }
 
-/* Each time, the controller knows nothing of earlier refusals in left. */
+/* Each time, the controller has forgotten the earlier refusals in left. */
 TEST_F_TIMEOUT(charge, switching_the_controller_off_and_on_does_not_flood_the_log, 300)
 {
 	long began, seconds;
@@ -1182,7 +1182,7 @@ TEST_F_TIMEOUT(charge, switching_the_controller_off_and_on_does_not_flood_the_lo
 	ASSERT_EQ(-EAGAIN, ask(third, take, 1));
 	lines = lines_until(log, "refused by " CONTROLLER, last + strlen(root)) - 1;
 	EXPECT_LT(0, lines);
-	/* One interval may have begun before, and one may not have ended. */
+	/* One interval may have begun before, and another one may not have ended. */
 	EXPECT_GE(LOG_LINES * (seconds / LOG_S + 2), lines)
 		TH_LOG("%d lines in %ld s", lines, seconds);
 }
@@ -1333,7 +1333,7 @@ TEST_F(charge, available_inside_a_quota_is_what_is_left_of_it)
 }
 
 /*
- * A limit at each of 8 levels
+ * 8 levels, with a limit at each of them in turn
  */
 FIXTURE(levels) {
 	char *level[8];
@@ -1440,7 +1440,7 @@ TEST_F(levels, available_is_what_the_limit_leaves)
 }
 
 /*
- * Processes that move, die, share, and are born
+ * Processes that move, die, fork, exec and share memory
  */
 FIXTURE(process) {
 	struct actor *holder;	/* in left, has opened the device */
@@ -1551,7 +1551,7 @@ TEST_F_TIMEOUT(process, set_made_during_a_move_is_not_left_behind, 900)
 
 	ASSERT_EQ(0, ask(self->holder, close_device));
 
-	/* Only the first of two moves is slow. Try each instant of the other. */
+	/* The first of two moves is slow, the second one fast: let it hit each instant. */
 	for (i = 0; i < 400; i++) {
 		ASSERT_EQ(0, move_pid(self->holder->pid, from));
 		ASSERT_EQ(0, tell(self->holder, open_and_take, 1));
@@ -1634,7 +1634,7 @@ TEST_F(process, controller_switched_off_and_on_counts_every_id)
 		EXPECT_EQ(5, current_of(top));
 		EXPECT_STREQ("allocated 5 reserved 0 sets 1", stat_of(top));
 
-		/* What lies below a cgroup without the controller is its own. */
+		/* top pays for descendants for which the controller is off. */
 		ASSERT_EQ(0, ask(self->holder, take, 1));
 		EXPECT_EQ(6, current_of(top));
 		ASSERT_EQ(0, ask(self->holder, give_back, 1));
@@ -1674,7 +1674,7 @@ TEST_F(process, that_shares_its_memory_shares_the_set)
 	ASSERT_NE(NULL, child);
 	ASSERT_EQ(0, move_pid(child->pid, right));
 
-	/* Its owner pays, whoever asks. */
+	/* The owner pays, no matter which process asks. */
 	EXPECT_EQ(0, ask(child, take, 3));
 	EXPECT_EQ(5, current_of(left));
 	EXPECT_EQ(0, current_of(right));
@@ -1693,7 +1693,7 @@ TEST_F(process, that_shares_its_memory_shares_the_set)
 	EXPECT_EQ(1, current_of(right));
 }
 
-/* It is dead when all its threads are. */
+/* A process is dead only when all its threads are. */
 TEST_F(process, maker_without_its_first_thread_pays_on)
 {
 	struct actor *child = start_child(self->holder, CLONE_VM);
@@ -1707,7 +1707,7 @@ TEST_F(process, maker_without_its_first_thread_pays_on)
 	EXPECT_EQ(0, current_of(right));
 }
 
-/* Each child keeps a descriptor of its parent's, which is moved away and dies. */
+/* Each child keeps a descriptor of its parent, and the parent is moved away and dies. */
 TEST_F(process, inherited_descriptors_are_no_way_round_a_limit)
 {
 	long user = capacity_of("user ");
@@ -1819,8 +1819,8 @@ TEST_F_TIMEOUT(process, counters_do_not_drift_in_a_storm, 900)
 }
 
 /*
- * The owner of @n IDs has died, and a process in the root, which has not asked for
- * any since, shares its memory.
+ * A process in the root that shares the memory of a dead owner of @n IDs, and has not
+ * asked for any since the owner died.
  */
 static struct actor *survivor(struct actor *holder, int n)
 {
@@ -1835,7 +1835,7 @@ static struct actor *survivor(struct actor *holder, int n)
 	return sharer;
 }
 
-/* Whose memory may begin where the dead owner's did */
+/* The mm of a new process may have the address of the dead owner's mm. */
 TEST_F(process, new_process_is_not_taken_for_a_dead_owner)
 {
 	struct actor *keeper = start(root), *next;
@@ -1863,7 +1863,7 @@ static long enter_new_user_ns(long a, long b)
 	return result(unshare(CLONE_NEWUSER));
 }
 
-/* In the one that the actor is in */
+/* In the user namespace of the actor */
 static long allow_one_user_ns(long a, long b)
 {
 	return set("/proc/sys/user", "max_user_namespaces", "1");
@@ -1876,8 +1876,8 @@ static long kill_child(long pid, long b)
 }
 
 /*
- * A user namespace lives as long as the memory of programs that were started in
- * it. If there may be one at a time, the next shows that the last one is gone.
+ * An mm pins the user namespace that its program was started in. Only one namespace is
+ * allowed at a time, so the next one can be made only after the previous mm is gone.
  */
 TEST_F(process, that_was_refused_the_device_leaves_no_memory_behind)
 {
@@ -1921,7 +1921,7 @@ TEST_F(process, kernel_thread_moves_and_counts_nothing)
 	char *before = numbers();
 	pid_t pid;
 
-	/* Some stay where they are. */
+	/* Some kernel threads cannot be moved. */
 	for (pid = 3; pid < 1000; pid++)
 		if (is_kernel_thread(pid) && !move_pid(pid, right))
 			break;
@@ -1991,7 +1991,7 @@ TEST_F(process, controller_switched_off_leaves_the_charge_of_the_dead_to_the_par
 	EXPECT_EQ(0, current_of(top));
 }
 
-TEST_F(process, removed_cgroups_leave_their_charge_to_who_is_left)
+TEST_F(process, removed_cgroups_leave_their_charge_to_the_nearest_ancestor)
 {
 	struct actor *sharer = survivor(self->holder, 3);
 	long user = capacity_of("user ");
@@ -2009,10 +2009,10 @@ TEST_F(process, removed_cgroups_leave_their_charge_to_who_is_left)
 }
 
 /*
- * A process of many threads, half of which have exited and are kept as zombies by a
- * tracer, the test. The first thread has exited, too, and the first of those that
- * live is in a threaded cgroup below. In what order the threads were started makes no
- * difference to what the controller does.
+ * A process of many threads. Half of them have exited and are kept as zombies by the
+ * test, which traces them. The first thread has exited, too, and the first live one is
+ * in a threaded cgroup below. The work of the controller must not depend on the order
+ * in which the threads were started.
  */
 #define CROWD		4000
 #define CROWD_RATIO	20
@@ -2052,7 +2052,7 @@ static long open_gate(long nr, long b)
 	return result(syscall(SYS_futex, &gates[nr], FUTEX_WAKE, INT_MAX));
 }
 
-/* The shortest that opening the device took, in ns */
+/* The shortest time of opening the device, in ns */
 static long time_opening(long times, long b)
 {
 	struct timespec began, ended;
@@ -2071,7 +2071,7 @@ static long time_opening(long times, long b)
 	return best;
 }
 
-/* The threads of @actor that were started after the first @skip: how many there are */
+/* Store the IDs of the threads of @actor, except for the first @skip; their number */
 static int threads_of(struct actor *actor, int skip, pid_t *tids, int max)
 {
 	char path[32];
@@ -2089,7 +2089,7 @@ static int threads_of(struct actor *actor, int skip, pid_t *tids, int max)
 	return n;
 }
 
-/* @n threads become zombies. */
+/* Start @n threads and make them zombies. */
 static void make_zombies(struct __test_metadata *_metadata, struct actor *actor, int skip, int n)
 {
 	siginfo_t info;
@@ -2213,8 +2213,8 @@ TEST_F_TIMEOUT(crowd, order_of_threads_makes_no_difference, 900)
 
 /*
  * A process that shares the memory of another one that has opened the device: the
- * maker of the account. The account is the maker's as long as the maker lives in that
- * memory; after that it goes to the next process that asks for an ID or a quota.
+ * maker of the account. The maker owns the account until it dies or leaves that
+ * memory; then the next process that asks for an ID or a quota becomes the owner.
  */
 FIXTURE(sharer) {
 	struct actor *maker;	/* in left, has opened the device, holds 3 IDs */
@@ -2301,7 +2301,7 @@ TEST_F(sharer, next_id_is_judged_by_its_cgroup)
 	EXPECT_EQ(4, current_of(right));
 }
 
-/* The account moves as a process does: more may be charged then than is allowed. */
+/* No limit refuses this move either: current may exceed max afterwards. */
 TEST_F(sharer, account_goes_to_it_whatever_the_limit)
 {
 	ASSERT_EQ(0, set_max(right, "1"));
@@ -2364,7 +2364,7 @@ TEST_F(sharer, available_is_what_its_cgroup_leaves)
 	EXPECT_EQ(-EAGAIN, ask(self->sharer, take, 1));
 }
 
-/* The maker is moved away and gone, and so is the cgroup that it was in. */
+/* The maker is moved away and ends, and then its cgroup is removed. */
 TEST_F(sharer, limit_holds_when_the_makers_cgroup_is_gone)
 {
 	char *away = cg_name(top, "away");
@@ -2438,7 +2438,7 @@ TEST_F(sharer, last_one_ends_all_although_a_copy_is_open)
 	EXPECT_EQ(0, ask(keeper, every_ioctl_fails_with, EPERM));
 }
 
-/* The same sequences each time. The stress tries others, for as long as it runs. */
+/* The seeds are fixed. The stress runs other sequences. */
 TEST_F_TIMEOUT(limit, holds_in_any_sequence_of_what_processes_do, 900)
 {
 	struct sequence_seen seen = {};
@@ -2461,7 +2461,7 @@ TEST_F_TIMEOUT(limit, holds_in_any_sequence_of_what_processes_do, 900)
 }
 
 /*
- * All the machine has, in one process
+ * One process takes all IDs of the machine.
  */
 static long slab_kb(void)
 {
@@ -2517,9 +2517,9 @@ TEST_F_TIMEOUT(process, one_process_can_take_all_and_its_death_gives_all_back, 9
 }
 
 /*
- * The same on cgroup v1. The controller is on one hierarchy at a time, so this
- * takes it from v2 and gives it back. It comes last: if it cannot give it back,
- * there is nothing left to test.
+ * The same on cgroup v1. The controller can be on one hierarchy at a time, so this
+ * takes it from v2 and gives it back. It comes last, as no other test can run if v2
+ * does not get it back.
  */
 FIXTURE(v1) {
 	char *v2;
@@ -2538,8 +2538,8 @@ static bool is_on_v2(const char *v2)
 }
 
 /*
- * A hierarchy that is unmounted while a removed cgroup is still dying stays; it
- * goes when it is mounted and unmounted again.
+ * A hierarchy that is unmounted while a removed cgroup is still dying is not destroyed.
+ * Mounting and unmounting it again destroys it.
  */
 static bool give_back_to_v2(const char *v2)
 {
@@ -2647,7 +2647,7 @@ TEST_F(v1, charge_goes_where_a_thread_was_moved_last)
 	EXPECT_EQ(5, current_of(left));
 	EXPECT_EQ(0, current_of(right));
 
-	/* And so does that of the first thread. */
+	/* The first thread is no exception. */
 	ASSERT_EQ(0, move_task(holder, right, "tasks"));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(5, current_of(right));
@@ -2678,7 +2678,7 @@ TEST_F(v1, charge_is_with_the_threads_that_are_left)
 	ASSERT_LT(0, tid);
 	ASSERT_EQ(0, ask(self->holder, take, 5));
 	ASSERT_EQ(0, move_task(tid, right, "tasks"));
-	/* One more thread, which serves on in left */
+	/* Another thread goes on in left. */
 	ASSERT_EQ(0, ask(self->holder, exit_leader));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(5, current_of(right));
@@ -2706,7 +2706,7 @@ TEST_F(v1, charge_is_where_the_opener_is)
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(5, current_of(right));
 
-	/* Also when that thread has exited. */
+	/* This holds after that thread has exited, too. */
 	ASSERT_EQ(0, ask(self->holder, take, 1));
 	EXPECT_EQ(6, current_of(right));
 	ASSERT_EQ(0, move_task(holder, right, "tasks"));
@@ -2716,7 +2716,7 @@ TEST_F(v1, charge_is_where_the_opener_is)
 	EXPECT_EQ(0, current_of(right));
 }
 
-/* The one that asks next, when the maker is dead, is charged where its asker is. */
+/* When the maker is dead, the account moves to the cgroup of the next asker. */
 TEST_F(v1, account_of_a_dead_maker_goes_where_the_next_asker_is)
 {
 	struct actor *sharer;
@@ -2747,7 +2747,7 @@ static void *open_after_a_while(void *unused)
 	return (void *)open_device(0, 0);
 }
 
-/* The first thread moves itself, which no lock keeps another from opening for. */
+/* The first thread moves itself: no lock keeps another one from opening meanwhile. */
 static long open_while_moving(long cgroup, long wait)
 {
 	pthread_t thread;
@@ -2763,7 +2763,7 @@ static long open_while_moving(long cgroup, long wait)
 	return moved ?: (long)opened;
 }
 
-/* The opener is where the first thread was: either of the two cgroups is right. */
+/* The opener stays in the old cgroup: either of the two cgroups may be charged. */
 TEST_F_TIMEOUT(v1, set_made_while_another_thread_moves_is_counted_once, 300)
 {
 	int i;

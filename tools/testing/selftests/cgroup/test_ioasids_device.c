@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Tests of /dev/ioasid, written from what Documentation/userspace-api/ioasid.rst
- * promises: what its ioctls do and refuse, and what it shows. See ioasids_util.h
- * for the cgroups and the actors.
+ * promises: its ioctls and their errors, fdinfo and debugfs. See ioasids_util.h for
+ * the cgroups and the actors.
  */
 #define _GNU_SOURCE
 
@@ -57,7 +57,7 @@ TEST_F(device, version_is_0)
 	EXPECT_EQ(0, device_ioctl(ABI_GET_API_VERSION, (void *)-1));
 }
 
-/* Written with the header and the manual of 2021 at hand. */
+/* Written from the header and the manual of 2021 alone */
 TEST_F(device, program_of_2021_works)
 {
 	struct abi_info_2021 info = { .argsz = sizeof(info) };
@@ -152,7 +152,7 @@ TEST_F(device, range_is_inclusive_and_full_range_is_enospc)
 	EXPECT_EQ(-ENOSPC, ask(me, take_between, 70003, 70003));
 }
 
-/* What they allocated is freed once: else two IDs would be one in memory. */
+/* A failed request must free its memory once: else two IDs would share it later. */
 TEST_F(device, failed_requests_mix_up_no_ids)
 {
 	int i;
@@ -160,7 +160,7 @@ TEST_F(device, failed_requests_mix_up_no_ids)
 	ASSERT_EQ(70000, ask(me, take_between, 70000, 70000));
 	for (i = 0; i < 2000; i++)
 		ASSERT_EQ(-ENOSPC, ask(me, take_between, 70000, 70000));
-	usleep(200000);	/* for RCU; so many do not wait long */
+	usleep(200000);	/* RCU frees the memory of 2000 requests within this time */
 
 	ASSERT_EQ(0, ask(me, take, 100));
 	EXPECT_EQ(101, current_of(left));
@@ -201,7 +201,7 @@ TEST_F(device, highest_id_can_be_had)
 	EXPECT_EQ(0, ask(me, give, TOTAL));
 }
 
-/* What comes after @name on the kernel's command line, or @otherwise */
+/* The value of @name on the kernel's command line, or @otherwise */
 static long parameter(const char *name, long otherwise)
 {
 	char *value = strstr(text("/proc", "cmdline"), name);
@@ -222,7 +222,7 @@ static int nr_iommus(void)
 	return n;
 }
 
-/* The command line can lower it. */
+/* ioasid_capacity= can lower it. */
 TEST_F(device, capacity_is_what_the_widest_iommu_tells_apart)
 {
 	long bits = parameter("ioasid_mock.pasid_bits=", 20);
@@ -364,7 +364,7 @@ TEST_F(device, fdinfo_shows_set_quota_allocated_and_cgroup)
 	EXPECT_STRNE(fdinfo_of(me, "ioasid-set"), fdinfo_of(other, "ioasid-set"));
 }
 
-/* Locks come before it: it may find that the buffer ends anywhere, or has ended. */
+/* fdinfo lists file locks first: vary how much of the buffer is left for the rest. */
 TEST_F(device, fdinfo_is_whole_however_much_comes_before)
 {
 	static char buf[4 * PAGE_SIZE];
@@ -411,7 +411,7 @@ TEST_F(device, fdinfo_shows_the_cgroup_that_pays_after_a_move)
 	EXPECT_STREQ("/", fdinfo_of(me, "ioasid-cgroup"));
 }
 
-/* Whether lockdep has seen @taken being taken with @held as the lock taken before it */
+/* Whether lockdep has recorded that @taken was taken under @held */
 static bool is_taken_in(const char *held, const char *taken)
 {
 	FILE *lockdep = fopen("/proc/lockdep", "r");
@@ -434,9 +434,9 @@ static bool is_taken_in(const char *held, const char *taken)
 }
 
 /*
- * The opening of all misc devices is serialised by misc_mtx, and all binds are by
- * iommu_sva_lock: a wait for a migration in there holds up others. So does a reader
- * that takes cgroup_mutex.
+ * misc_mtx serialises the opening of all misc devices, and iommu_sva_lock all binds: a
+ * wait for a migration under either of them delays others. So does a reader of fdinfo
+ * or debugfs that takes cgroup_mutex.
  */
 TEST_F(device, open_and_show_take_no_lock_of_migrations)
 {
@@ -455,7 +455,7 @@ TEST_F(device, open_and_show_take_no_lock_of_migrations)
 	debug_locks = strstr(debug_locks, "debug_locks:");
 	if (!debug_locks || atoi(debug_locks + strlen("debug_locks:")) != 1)
 		SKIP(return, "lockdep is not in this kernel, or has given up");
-	/* This much it knows of any kernel. */
+	/* Any kernel takes locks in this order: check that the file is understood. */
 	ASSERT_TRUE(is_taken_in("cgroup_mutex", "cgroup_threadgroup_rwsem") ||
 		    is_taken_in("cpu_hotplug_lock", "cgroup_threadgroup_rwsem"));
 
@@ -505,7 +505,7 @@ FIXTURE_VARIANT_ADD(argument, quota) {
 	.words = { 0, 0, 8 },
 };
 
-/* Some memory, and where it ends; what lies beyond cannot be touched. */
+/* Some memory and its end; the page beyond cannot be accessed. */
 static char *memory, *memory_end;
 
 FIXTURE_SETUP(argument)
@@ -528,7 +528,7 @@ FIXTURE_TEARDOWN(argument)
 	teardown(_metadata);
 }
 
-/* The structure @words with @argsz and zeroes beyond, @room bytes from the end. */
+/* Put @words with @argsz, followed by zeroes, @room bytes before the end of the memory. */
 static void *place(const __u32 *words, __u32 argsz, long room)
 {
 	__u32 arg[4] = { argsz, words[1], words[2], words[3] };
@@ -730,7 +730,7 @@ TEST_F(stranger, ids_end_with_their_owner)
 	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
 	EXPECT_EQ(0, ask(self->stranger, every_ioctl_fails_with, EPERM));
 
-	/* Its copy is of no use, and holds up nothing. */
+	/* Its copy of the descriptor does not work, and blocks nothing. */
 	ASSERT_EQ(0, move_pid(self->stranger->pid, right));
 	EXPECT_EQ(0, rmdir(left));
 	EXPECT_EQ(0, ask(self->stranger, close_device));

@@ -3,10 +3,9 @@
  * Tests of the ioasids controller and of /dev/ioasid when the kernel has no memory.
  * See ioasids_util.h for the cgroups and the actors.
  *
- * Allocations in the kernel that fail. Each operation is done again and again:
- * first with its first allocation failing, then with its second, until it has no
- * more. It may fail with ENOMEM, and then nothing has changed, and it works when
- * there is memory again.
+ * Each operation is repeated: first its first allocation in the kernel fails, then its
+ * second, until it has no more. It may fail with ENOMEM; then nothing has changed, and
+ * it works when there is memory again.
  */
 #define _GNU_SOURCE
 
@@ -19,20 +18,23 @@
 
 #define FAILSLAB	"/sys/kernel/debug/failslab"
 
-/* Which allocation of this process fails, and whether more do after it */
+/* Files of this process: which allocation fails, and whether later ones may */
 static int fail_nth, make_it_fail;
 
 FIXTURE(fault) {
 };
 
 FIXTURE_VARIANT(fault) {
-	const char *times;	/* how many fail; for ever would be a hang in a page fault */
+	const char *times;	/* how many fail; without an end, a page fault would hang */
 };
 
 FIXTURE_VARIANT_ADD(fault, alone) { .times = "1" };
 FIXTURE_VARIANT_ADD(fault, with_all_that_follow) { .times = "1000" };
 
-/* In this order nobody else's allocations fail, and in the other one on the way back. */
+/*
+ * Set in this order, and restored in reverse order, so that no allocation of another
+ * process fails.
+ */
 static struct failslab_setting {
 	const char *name;
 	const char *value;
@@ -78,7 +80,7 @@ FIXTURE_TEARDOWN(fault)
 	teardown(_metadata);
 }
 
-/* All that can be read */
+/* All files of the controller */
 static char *everything(void)
 {
 	char *const cgroups[] = { top, left, right };
@@ -100,10 +102,10 @@ struct operation {
 	long (*op)(long a, long b);	/* makes system calls, and little else */
 	long arg[2];
 	long (*undo)(long ret, long b);
-	int allocations;		/* of ours; those of others come on top */
+	int allocations;		/* by this project's code, at least */
 };
 
-/* Whether @o came as far as its @nth allocation, which failed; *@ret is what it says. */
+/* Call @o with its @nth allocation failing: whether it had that many; *@ret: its result */
 static bool do_without_memory(const struct operation *o, int nth, const char *times, long *ret)
 {
 	char left_to_do[16] = "", number[16];
@@ -119,7 +121,7 @@ static bool do_without_memory(const struct operation *o, int nth, const char *ti
 	pwrite(make_it_fail, "0", 1, 0);
 	failed = pread(fail_nth, left_to_do, sizeof(left_to_do) - 1, 0) > 0 && !atoi(left_to_do);
 	pwrite(fail_nth, "0", 1, 0);
-	/* The log shows the first one. */
+	/* Only the first failure is logged. */
 	if (failed)
 		set(FAILSLAB, "verbose", "0");
 	return failed;
@@ -133,7 +135,7 @@ static void fail_allocations_of(struct __test_metadata *_metadata, const char *t
 	char *before;
 	long ret;
 
-	/* What is done for the first time may show in peak, and be kept in caches. */
+	/* The first call may change peak and fill caches. */
 	ret = o->op(o->arg[0], o->arg[1]);
 	ASSERT_LE(0, ret);
 	ASSERT_EQ(0, o->undo(ret, 0));
@@ -158,7 +160,7 @@ static void fail_allocations_of(struct __test_metadata *_metadata, const char *t
 
 	EXPECT_STREQ(before, everything())
 		TH_LOG("%s", o->name);
-	/* What fails alone may be made up for, but not all of it. */
+	/* The kernel may recover from some single failures, but not from all. */
 	EXPECT_LT(0, errors)
 		TH_LOG("%s", o->name);
 	EXPECT_LE(o->allocations, !strcmp(times, "1") ? nth - 1 : errors)
@@ -175,7 +177,7 @@ TEST_F(fault, open_makes_no_set)
 	fail_each_allocation("open", open_device, .undo = close_device, .allocations = 2);
 }
 
-/* The highest ID needs itself, and a node at each height below the root. */
+/* The highest ID needs an object, and an xarray node at each level below the root. */
 TEST_F_TIMEOUT(fault, id_is_not_charged, 300)
 {
 	ASSERT_EQ(0, ask(me, open_device));
@@ -214,7 +216,7 @@ static long give_and_open_in_vforked(long id, long b)
 	return give(id, 0) ?: close_device(0, 0) ?: open_in_vforked(0, 0);
 }
 
-/* Its maker is dead, and the request would make it the test's own. */
+/* The maker of the account is dead; the request would make the test its owner. */
 TEST_F(fault, account_is_not_adopted)
 {
 	ASSERT_EQ(0, ask(me, open_in_vforked));
@@ -223,7 +225,7 @@ TEST_F(fault, account_is_not_adopted)
 			     give_and_open_in_vforked, 1);
 }
 
-/* If anything allocates in these it is the kernel's debugging, which does without. */
+/* Only the kernel's debugging allocates memory in these, and tolerates failures. */
 TEST_F(fault, counting_and_giving_back_need_no_memory)
 {
 	const struct operation *o, operations[] = {
@@ -253,13 +255,13 @@ TEST_F(fault, counting_and_giving_back_need_no_memory)
 	EXPECT_EQ(0, current_of(top));
 	EXPECT_STREQ("allocated 0 reserved 0 sets 0", stat_of(top));
 
-	/* It was not for want of trying. */
+	/* Check that allocations do fail. */
 	EXPECT_TRUE(do_without_memory(&open, 1, variant->times, &ret));
 	EXPECT_EQ(-ENOMEM, ret);
 	EXPECT_EQ(0, ask(me, open_device));
 }
 
-/* A refusal may need memory for the line that it prints, and for nothing else. */
+/* A refusal may need memory only for the line that it prints. */
 TEST_F(fault, first_refusal_is_counted)
 {
 	const struct operation refused = { "a refusal", reserve, { 1 } };
@@ -361,7 +363,7 @@ TEST_F_TIMEOUT(fault, limit_is_not_changed, 300)
 			     limit_left_no_more, 0);
 }
 
-/* open() and read() by themselves need memory; ours adds none. */
+/* open() and read() need memory themselves; the controller adds none. */
 TEST_F_TIMEOUT(fault, file_is_not_read, 300)
 {
 	static const char *const files[] = {

@@ -3,8 +3,8 @@
  * Tests of the PASIDs that drivers take for processes (host SVA), on a mock IOMMU.
  * See ioasids_util.h for the cgroups and the actors.
  *
- * A PASID is given back when the memory of its process is, which can be later than
- * the process's end.
+ * A PASID is released when the mm of its process is freed, which can be later than the
+ * end of the process.
  */
 #define _GNU_SOURCE
 
@@ -17,7 +17,7 @@
 
 #define is_given_back(cond)	eventually((run_on_every_cpu(), cond))
 
-/* How many PASIDs the mock IOMMU has an entry for */
+/* The number of entries in the PASID table of the mock IOMMU */
 static long in_table(void)
 {
 	return atol(text(MOCK_TABLE, "pasids"));
@@ -44,7 +44,7 @@ FIXTURE_SETUP(sva)
 	ASSERT_NE(NULL, self->other);
 }
 
-/* What was bound is always gone in the end, and nothing else is. */
+/* In the end all PASIDs that the test bound are released, and nothing else is. */
 FIXTURE_TEARDOWN(sva)
 {
 	end_actors();
@@ -64,7 +64,7 @@ TEST_F(sva, bind_is_charged_until_the_process_is_gone)
 	EXPECT_STREQ("allocated 1 reserved 0 sets 1", stat_of(left));
 	EXPECT_EQ(1, in_table());
 
-	/* The address space keeps what the device lets go of. */
+	/* The address space keeps the PASID after the device is unbound. */
 	ASSERT_EQ(0, ask(self->user, unbind));
 	EXPECT_EQ(1, current_of(left));
 	EXPECT_EQ(1, in_table());
@@ -105,7 +105,7 @@ TEST_F(sva, pasid_is_of_the_set_of_the_device)
 	EXPECT_EQ(3, allocated_of(self->other));
 	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(right));
 
-	/* It is not the program's to give back. */
+	/* A program cannot give back a PASID. */
 	EXPECT_EQ(-EACCES, ask(self->other, give, pasid));
 	EXPECT_EQ(-EACCES, ask(self->user, give, pasid));
 }
@@ -171,7 +171,7 @@ TEST_F(sva, bind_uses_up_the_reservation)
 	EXPECT_STREQ("max 0 alloc_fail 0", events_of(left));
 	ASSERT_EQ(0, ask(self->user, give_back, 1));
 
-	/* Inside it, no limit can refuse. */
+	/* Inside the reservation, no limit refuses. */
 	ASSERT_EQ(0, set_max(left, "0"));
 	EXPECT_LT(0, ask(self->user, bind_to, MOCK_A));
 	EXPECT_EQ(2, current_of(left));
@@ -179,7 +179,7 @@ TEST_F(sva, bind_uses_up_the_reservation)
 	EXPECT_EQ(-ENOSPC, ask(self->user, take, 1));
 }
 
-/* The low IDs are all that a narrow device can use. */
+/* A narrow device can use only the low IDs. */
 #define NR_NARROW	((1 << 5) - 1)
 
 TEST_F(sva, second_device_may_be_too_narrow_for_the_pasid)
@@ -201,8 +201,8 @@ TEST_F(sva, second_device_may_be_too_narrow_for_the_pasid)
 	EXPECT_GE(NR_NARROW, narrow);
 }
 
-/* The address space has its PASID then, and the next bind takes no other. */
-TEST_F(sva, bind_that_fails_after_all_leaves_the_pasid_with_the_process)
+/* The address space has a PASID by then, and the next bind takes no other. */
+TEST_F(sva, bind_that_fails_last_leaves_the_pasid_with_the_process)
 {
 	EXPECT_EQ(-EIO, ask(self->user, bind_to, MOCK_BROKEN));
 	EXPECT_EQ(1, current_of(left));
@@ -234,7 +234,7 @@ TEST_F(sva, forked_child_inherits_nothing)
 	EXPECT_EQ(2, in_table());
 }
 
-/* The descriptor keeps the memory that it is bound to, and that its PASID. */
+/* The descriptor pins the old mm, which keeps its PASID. */
 TEST_F(sva, exec_with_the_descriptor_kept_holds_two)
 {
 	ASSERT_LT(0, ask(self->user, bind_to, MOCK_A));
@@ -244,7 +244,7 @@ TEST_F(sva, exec_with_the_descriptor_kept_holds_two)
 	EXPECT_EQ(2, current_of(left));
 	EXPECT_STREQ("allocated 2 reserved 0 sets 2", stat_of(left));
 
-	/* Both are this process's. */
+	/* This process owns both sets. */
 	ASSERT_EQ(0, move_pid(self->user->pid, right));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(2, current_of(right));
@@ -267,14 +267,14 @@ TEST_F(sva, process_that_shares_its_memory_leaves_the_pasid_with_it)
 	EXPECT_EQ(1, current_of(left));
 	EXPECT_EQ(pasid, ask(self->user, bind_to, MOCK_B));
 
-	/* The next ID makes the account the asker's. */
+	/* The next process that asks for an ID becomes the owner of the account. */
 	ASSERT_EQ(0, move_pid(self->user->pid, right));
 	ASSERT_EQ(0, ask(self->user, open_and_take, 1));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(2, current_of(right));
 }
 
-/* A PASID is an ID like any other: the account goes to the process that binds. */
+/* A bind counts as a request: the process that binds becomes the owner. */
 TEST_F(sva, bind_makes_the_account_of_a_dead_maker_its_own)
 {
 	struct actor *child = start_child(self->user, CLONE_VM);
@@ -285,7 +285,7 @@ TEST_F(sva, bind_makes_the_account_of_a_dead_maker_its_own)
 	kill_actor(child);
 	EXPECT_TRUE(eventually(!current_of(left)));
 
-	/* Only the child had the descriptor. With a copy, its IDs stay. */
+	/* Only the child had the descriptor. If others have a copy, the IDs stay. */
 	child = start_child(self->user, CLONE_VM);
 	ASSERT_NE(NULL, child);
 	ASSERT_EQ(0, move_pid(child->pid, left));
@@ -307,7 +307,7 @@ TEST_F(sva, bind_makes_the_account_of_a_dead_maker_its_own)
 	EXPECT_EQ(3, current_of(right));
 }
 
-/* The descriptor of the device behind the IOMMU keeps the memory, and the PASID. */
+/* The descriptor of the device behind the IOMMU pins the mm, and so the PASID. */
 TEST_F(sva, end_of_the_address_space_leaves_the_pasid_charged_by_itself)
 {
 	ASSERT_EQ(0, ask(self->user, open_and_take, 2));
@@ -349,7 +349,7 @@ TEST_F(sva, passed_descriptor_keeps_the_binders_pasid)
 	EXPECT_EQ(0, current_of(right));
 	EXPECT_EQ(1, in_table());
 
-	/* And when the cgroup goes, too */
+	/* This holds when the cgroup is removed, too. */
 	ASSERT_EQ(0, rmdir(left));
 	EXPECT_EQ(1, current_of(top));
 	EXPECT_TRUE(eventually(none_dying(top)));
@@ -398,8 +398,8 @@ TEST_F_TIMEOUT(sva, bind_during_a_move_is_not_left_behind, 900)
 	}
 }
 
-/* What the issue is about: one that would take all, and its neighbour */
-TEST_F(sva, who_is_refused_leaves_the_neighbour_its_own)
+/* The purpose of the controller: a cgroup that takes all it can, and its sibling */
+TEST_F(sva, limited_cgroup_leaves_pasids_for_its_sibling)
 {
 	struct actor *greedy[3];
 	int i;
@@ -433,7 +433,7 @@ TEST_F(sva, drivers_own_pasid_is_charged_to_nobody)
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(kernel + 1, capacity_of("kernel "));
 
-	/* One space: nobody else gets it. */
+	/* There is one range of IDs: no process can take this one. */
 	ASSERT_EQ(0, ask(self->other, open_device));
 	EXPECT_EQ(-ENOSPC, ask(self->other, take_between, pasid, pasid));
 	ASSERT_EQ(0, ask(self->user, unbind));
@@ -480,7 +480,7 @@ static long reap(int flags)
 	return 0;
 }
 
-/* They bind, fork, move and die, some of them killed. */
+/* Processes that bind, fork, move and exit or are killed */
 static long live_and_die(long times, long b)
 {
 	long ret = 0;
@@ -508,8 +508,8 @@ static long live_and_die(long times, long b)
 TEST_F_TIMEOUT(sva, ten_thousand_processes_leave_nothing, 900)
 {
 	/*
-	 * For each of the two, who forks as many, each of whom forks once; and in
-	 * each of ten rounds, as all at once would take too long for an answer.
+	 * Ten rounds, as one would take too long for an answer. In each, two actors
+	 * fork @n children, and each child forks once.
 	 */
 	long n = many(10000) / 4 / 10;
 	int i;
@@ -560,7 +560,7 @@ TEST_F(refused_sva, charges_nothing)
 	EXPECT_STREQ(capacity, text(root, "ioasids.capacity"));
 	EXPECT_EQ(0, in_table());
 
-	/* What a driver takes for itself is another matter. */
+	/* PASIDs that a driver takes for itself are not refused. */
 	EXPECT_LT(0, bind_to(MOCK_KERNEL, 0));
 	EXPECT_EQ(0, current_of(left));
 	EXPECT_EQ(0, unbind(0, 0));
