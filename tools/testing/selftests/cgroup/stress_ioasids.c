@@ -1,63 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stresses the ioasids controller and /dev/ioasid, and compares with a model what
- * the kernel answers and counts.
+ * Stresses the ioasids controller and /dev/ioasid, and compares the answers and the
+ * counts of the kernel with a model.
  *
- * Who takes part:
+ * The processes:
  *
  *	main		starts, kills and replaces the workers, and checks
  *	workers		processes of some threads. They take, reserve and give back
  *			IDs, close and open again, bind their memory to devices, fork,
  *			vfork, exec, pass descriptors to each other, move themselves
  *			and each other, lose their leader, exit, and are killed at any
- *			instant. Others share their memory, and may outlive them. They
- *			bind where there is a mock IOMMU
- *			(CONFIG_IOASID_MOCK) and the kernel does not refuse it
+ *			instant. Sharers share their memory, and may outlive them. They
+ *			bind only if there is a mock IOMMU (CONFIG_IOASID_MOCK) and the
+ *			kernel does not refuse SVA
  *	disturbers	one changes limits, one makes and removes subtrees, one
  *			switches the controller off and on, one freezes, one reads, one
- *			has the kernel run its own stress (ioasid_stress of KUnit), one
- *			tries sequences of what processes can do, one step at a time,
- *			in cgroups of its own (ioasids_sequence.c)
+ *			makes the kernel run its own stress (ioasid_stress of KUnit),
+ *			one runs sequences of operations, one step at a time, in
+ *			cgroups of its own (ioasids_sequence.c)
  *
- * and where, with the limits that never change:
+ * The cgroups ("limited": with a limit that never changes):
  *
  *	ioasids_stress		limited
  *	  fixed			limited; workers move between a and b
  *	    a b
- *	    still		limited; nobody moves
+ *	    still		limited; its workers do not move
  *	  wild			workers move anywhere below; limits change
  *	    a b
  *	    switched/{x,y}	with the controller and without
- *	    churn/N/leaf	comes and goes
+ *	    churn/N/leaf	made and removed again and again
  *
- * What random choices a thread makes follows from the seed; how they interleave
- * does not.
+ * The seed determines the random choices of each thread, but not how the threads
+ * interleave.
  *
- * The model is in memory that all share. An account there stands for one open of the
- * device: what it holds, the PASID of its memory included, and has reserved. An
- * account is pending while a request of it is on its way between the kernel and the
- * model. An answer is compared with the model if the request was alone: none other
- * of the account began before it ended. An account is live until just before its
- * owner closes the descriptor, execs, exits or is killed; so whatever the kernel does
- * with the IDs of a live account is wrong.
+ * The model is in shared memory. An account there stands for one open of the device:
+ * the IDs that it holds, the PASID of its memory included, and its reservation. An
+ * account is pending while the kernel has handled a request of it and the model has
+ * not, or the reverse. An answer is compared with the model if the request was alone:
+ * no other request of the account overlapped with it. An account is live until just
+ * before its owner closes the descriptor, execs, exits or is killed. The kernel must
+ * not free, or give to others, an ID that a live account holds.
  *
- * What is checked:
+ * The checks:
  *
- * - Each answer is one that what the caller has allows.
- * - No ID is held twice: who gets an ID that a live account holds has found a fault.
- * - Nobody moves into the limited cgroups from outside and their limit stays, so each
- *   of their charges fitted when it was added: their count is never over the limit,
- *   not even by what a refused request takes back.
- * - With moves and limits at rest, the same holds in all cgroups, but for those that
- *   were over the limit before: they may only fall.
- * - While all are frozen no request is half done. Then each open descriptor is found
- *   in /proc, or on its way in a socket, and a set that only a PASID keeps is found
- *   in debugfs. What each is charged, and where, makes up all counts exactly; the
- *   owner is in the cgroup that pays; and the model agrees. Only now: a charge
- *   climbs, so a child shows it before its parent does.
- * - IDs and quota end with the address space that they were taken in, whoever has a
- *   copy of the descriptor.
- * - In a sequence, all counts are what the model says after each step.
+ * - Each answer is one that the state of the caller allows.
+ * - No ID is held twice: it is an error if one is granted that a live account holds.
+ * - No process moves into the limited cgroups from outside and their limits do not
+ *   change, so each of their charges fitted when it was added: their count never
+ *   exceeds the limit, not even for an instant because of a refused request.
+ * - With moves and limits at rest, the same holds in all cgroups, except for those
+ *   that exceeded the limit before: their counts may only fall.
+ * - With all processes frozen, no request is half done. Each open descriptor is found
+ *   in /proc, or in a message in a socket, and each set that only a PASID keeps, in
+ *   debugfs. Their charges add up to the count of each cgroup exactly; the owner is in
+ *   the cgroup that pays; and the model agrees. This holds only then: a request
+ *   charges one level after the other.
+ * - IDs and quota end with the address space that they were taken in, even if other
+ *   processes have copies of the descriptor.
+ * - In a sequence, all counts agree with the model after each step.
  * - The capacity adds up whenever it is read.
  * - In the end nothing is charged, taken or dying.
  */
@@ -95,19 +95,19 @@
 #define MOCK_PASIDS	MOCK_TABLE "/pasids"
 #define NARROW		31		/* the highest PASID of a narrow device */
 
-#define HANG_S		300		/* no step takes that long, however busy the machine is */
-#define ENOUGH_S	10		/* a run of which everything can be expected, */
-#define PATIENCE_S	300		/* in so much more time */
+#define HANG_S		300		/* a hang: no step takes that long on a busy machine */
+#define ENOUGH_S	10		/* the shortest run in which every operation must occur, */
+#define PATIENCE_S	300		/* within this much more time */
 
 #define PATH_SIZE	512
 #define MAX_WORKERS	64
 #define MAX_THREADS	16
-#define MAX_IDS		24		/* a worker takes no more */
+#define MAX_IDS		24		/* of a worker */
 #define MAX_QUOTA	32
 #define MAX_KEPT	2		/* descriptors of others, for each thread */
 #define MAX_BONDS	3
 #define MAX_SHARERS	2		/* of the memory of a worker */
-#define NR_ACCOUNTS	65536	/* more than are opened in the life of one */
+#define NR_ACCOUNTS	65536	/* more than are opened during the life of one */
 
 #define get(p)		__atomic_load_n(p, __ATOMIC_SEQ_CST)
 #define put(p, v)	__atomic_store_n(p, v, __ATOMIC_SEQ_CST)
@@ -123,12 +123,12 @@ static const char *const check_names[NR_CHECKS] = {
 	[IDS]	   = "no ID is held twice",
 	[LIMITED]  = "where nobody moves in, a limit is never exceeded",
 	[AT_REST]  = "with moves and limits at rest, nothing rises over a limit",
-	[FROZEN]   = "with all frozen, accounts make up the counts, and the model agrees",
-	[SEQUENCE] = "what processes take is counted in their cgroups, in any sequence",
+	[FROZEN]   = "with all frozen, accounts add up to the counts, and the model agrees",
+	[SEQUENCE] = "in any sequence, IDs are counted in the cgroups of their processes",
 	[CAPACITY] = "the capacity adds up",
 	[KERNEL]   = "the kernel's own stress passes beside this one",
 	[END]	   = "in the end nothing is left",
-	[COVERAGE] = "everything has happened",
+	[COVERAGE] = "every operation has occurred",
 	[HANG]	   = "nothing hung",
 };
 
@@ -198,7 +198,7 @@ static const char *const deed_names[NR_DEEDS] = {
 	[DID_BIND_NARROW] = "bind to too narrow a device",
 	[DID_BIND_BROKEN] = "bind to a broken device",
 	[DID_UNBIND] = "unbind",
-	[DID_UNBIND_OLD] = "unbind what exec left",
+	[DID_UNBIND_OLD] = "unbind after exec",
 };
 
 enum place {
@@ -231,26 +231,26 @@ struct account {
 	unsigned int live;
 	int slot;			/* of the worker; -1: a child of one */
 	unsigned int life;		/* the worker's */
-	pid_t owner;			/* whom the charge follows, 0: nobody */
-	long set;			/* the kernel's name for it, 0: not yet known */
+	pid_t owner;			/* the charge follows it; 0: none */
+	long set;			/* its number in fdinfo; 0: not read yet */
 	unsigned int held;
 	unsigned int quota;
 	unsigned int pending;
 	unsigned int begun;
 };
 
-/* A worker's place, in which one follows another. */
+/* The state of one worker after the other: a dead one is replaced. */
 struct slot {
 	pid_t pid;
-	unsigned int life;		/* counts them */
-	unsigned int alive;		/* the same, or 0 as of before it is killed */
+	unsigned int life;		/* counts the workers of the slot */
+	unsigned int alive;		/* @life; 0 from just before it is killed */
 	unsigned int execs;
-	unsigned int moving;		/* how many of its threads move somebody */
+	unsigned int moving;		/* how many of its threads are moving a process */
 	unsigned int account;		/* number; 0: none */
 	unsigned long steps;
 };
 
-/* Those from the reader on change nothing in the tree, and are never paused. */
+/* From READER on, they change nothing in the tree, and are never paused. */
 enum disturber {
 	LIMITER, CHURNER, SWITCHER, FREEZER, READER, STARTER, SEQUENCER, NR_DISTURBERS,
 };
@@ -264,13 +264,13 @@ static struct shared {
 	__u64 seed;
 	int processes, threads;
 	bool has_kunit, has_mock, has_sva;
-	long total;			/* IDs of the machine, */
-	unsigned int bits;		/* and what they take */
+	long total;			/* how many IDs the machine has */
+	unsigned int bits;		/* the width of an ID */
 	unsigned int stop;
-	unsigned int paused;		/* nobody moves, nothing is set */
-	unsigned int hold;		/* workers begin nothing */
-	unsigned int sharers_moving;	/* themselves */
-	unsigned int churn;		/* the subtree of this number is there; 0: none */
+	unsigned int paused;		/* no moves, no changes of settings */
+	unsigned int hold;		/* no new operations of workers */
+	unsigned int sharers_moving;	/* how many are moving themselves */
+	unsigned int churn;		/* the number of the present subtree; 0: none */
 	unsigned int last_mm;
 	unsigned int last_account;
 	struct {
@@ -423,7 +423,7 @@ static void check_capacity(void)
 		     total, kernel, user, available);
 }
 
-/* The charge and the peak where the limit never changes; true at any instant. */
+/* Check charge and peak of a limited cgroup; they hold at any instant. */
 static void check_limited(enum place place)
 {
 	long max = places[place].limit * shared->processes, current, peak;
@@ -473,7 +473,7 @@ static struct account *new_account(int slot, pid_t owner)
 	return a;
 }
 
-/* What an account had when a request began. */
+/* A request, and the account's numbers when it began */
 struct request {
 	struct account *account;
 	unsigned int begun;
@@ -511,8 +511,8 @@ static void wrong(struct request *r, const char *what, long arg, long ret)
 }
 
 /*
- * A grant may be noted late, when the account is closed and the ID another's: so
- * who is not live has nothing to note.
+ * A grant may be noted late, after the account was closed and another one got the ID:
+ * ignore the grant if the account is not live.
  */
 static void note_grant(struct account *a, unsigned int id)
 {
@@ -538,7 +538,7 @@ static void note_free(struct account *a, unsigned int id)
 		fail(IDS, "ID %u of account %u was given to account %u", id, a->number, old);
 }
 
-/* What one can ask of the device */
+/* Requests to the device */
 
 static long fd_ioctl(int fd, unsigned int cmd, void *arg)
 {
@@ -563,7 +563,7 @@ static long take_id(struct account *a, int fd, unsigned int min, unsigned int ma
 			wrong(&r, "take inside the quota", max, ret);
 		did(DID_REFUSAL);
 	} else if (ret == -ENOSPC) {
-		/* The limit of the top keeps all from using up the machine. */
+		/* The limit of the top cgroup is lower than the machine's capacity. */
 		if (alone && max >= TOTAL && !full)
 			wrong(&r, "take up to", max, ret);
 		did(DID_FULL);
@@ -574,7 +574,7 @@ static long take_id(struct account *a, int fd, unsigned int min, unsigned int ma
 	return ret;
 }
 
-/* Give back an ID that nobody else will. */
+/* Give back an ID; no other thread gives back the same one. */
 static void give_id(struct account *a, int fd, int id)
 {
 	struct request r = begin(a);
@@ -636,7 +636,7 @@ struct call {
 	long error;
 };
 
-/* What a call returns that does not fail with its error, or 0 */
+/* 0, or the result of the first call that does not fail with its error */
 static long must_fail(int fd, const struct call *call, int n)
 {
 	for (; n--; call++) {
@@ -668,7 +668,7 @@ static void ask_nonsense(struct thread *self, struct account *a, int fd)
 	end(&r);
 }
 
-/* Whatever another address space asks of it */
+/* Each ioctl of a process in another address space fails. */
 static void expect_eperm(struct thread *self, int fd, const char *who)
 {
 	struct abi_info info = { .argsz = sizeof(info) };
@@ -689,9 +689,8 @@ static void expect_eperm(struct thread *self, int fd, const char *who)
 }
 
 /*
- * A worker. What is here is of one process, and goes with it, the locks too. Who
- * changes which descriptor @device is, or must know that no ID comes or goes, has
- * @lock for writing.
+ * A worker. These variables, the locks included, belong to one process. A thread has
+ * @lock for writing if it changes @device, or if no ID may be taken or freed meanwhile.
  */
 
 static int slot_nr;
@@ -700,22 +699,22 @@ static unsigned int mm_number;
 static int device = -1, old_device = -1;
 static struct account *account;
 static bool exposed;			/* others may have a copy of the descriptor */
-static unsigned int sharers;		/* of this memory: they live, and use @account */
+static unsigned int sharers;		/* how many live in this memory and use @account */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static pthread_mutex_t quota_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t ids_lock = PTHREAD_MUTEX_INITIALIZER;
 static int ids[MAX_IDS + MAX_THREADS], nr_ids;
 
-/* Who binds has @bond_lock inside @lock. */
+/* To bind, a thread takes @lock for reading, then @bond_lock. */
 static pthread_mutex_t bond_lock = PTHREAD_MUTEX_INITIALIZER;
 static int bonds[MAX_BONDS], nr_bonds, old_bond = -1;
 static bool bound;			/* this memory has a PASID */
 static long pasid;			/* 0: not known */
-static pid_t set_owner;			/* whom its set follows, 0: nobody, or not known */
+static pid_t set_owner;			/* the owner of its set; 0: none, or not known */
 
 static void *worker_thread(void *thread);
 
-/* Without the leader, self is a zombie: has no files. */
+/* If the leader has exited, /proc/self is a zombie and has no files: use thread-self. */
 static bool read_fdinfo(const char *task, const char *fd, char *buf)
 {
 	char path[PATH_SIZE];
@@ -764,7 +763,7 @@ static void open_own(pid_t owner)
 	}
 	if (device >= 0)
 		fail(ANSWERS, "opened twice by one address space");
-	/* The last copy of an earlier one is gone. */
+	/* The last copy of the previous descriptor is closed. */
 	put(&exposed, false);
 	if (!bound)
 		set_owner = owner;
@@ -794,7 +793,7 @@ static void do_open(struct thread *self)
 {
 	pthread_rwlock_wrlock(&lock);
 	if (device < 0 && one_in(self, 4)) {
-		/* The charge of this account follows who is dead. */
+		/* The owner of this account will be dead. */
 		vfork_child(self, child_opens, CLONE_FILES);
 		if (device >= 0)
 			did(DID_VFORK_OPEN);
@@ -804,7 +803,7 @@ static void do_open(struct thread *self)
 	if (device >= 0 && !account->set)
 		learn_set();
 	pthread_rwlock_unlock(&lock);
-	/* Others have copies, and may be about to close them. */
+	/* Other processes have copies, and may close them soon. */
 	if (get(&device) < 0)
 		usleep(between(self, 0, 10000));
 }
@@ -874,7 +873,7 @@ static void do_reserve(struct thread *self)
 	pthread_mutex_unlock(&quota_lock);
 }
 
-/* As fast as it goes: whoever gets the last one races with others for it. */
+/* As fast as possible, to race for the last ID below the limit. */
 static void do_burst(struct thread *self)
 {
 	int n = between(self, 1, 20);
@@ -903,7 +902,7 @@ static void do_bad(struct thread *self)
 	ask_nonsense(self, account, device);
 }
 
-/* Nothing comes or goes in this account meanwhile: the ID stays another's. */
+/* No ID of this account is taken or freed meanwhile, so the ID cannot be its own. */
 static void do_free_wrong(struct thread *self)
 {
 	int id, i;
@@ -934,7 +933,7 @@ static long open_mock(const char *name, int *fd)
 	return read(*fd, number, sizeof(number) - 1) > 0 ? atol(number) : -ENODATA;
 }
 
-/* The PASID is the memory's until that is gone, also if the bind fails after all. */
+/* The mm keeps its PASID until it is freed, even if the bind fails in its last step. */
 static void bind_memory(struct account *a, const char *name)
 {
 	bool narrow = !strcmp(name, "narrow"), broken = !strcmp(name, "broken");
@@ -944,7 +943,7 @@ static void bind_memory(struct account *a, const char *name)
 	int fd;
 
 	ret = open_mock(name, &fd);
-	/* Of a set that others keep open, too little is known. */
+	/* The model does not know the numbers of a set that other processes keep open. */
 	alone = was_alone(&r) && (device >= 0 || !get(&exposed));
 	full = r.quota && r.held >= r.quota;
 	if (ret > 0 || (ret == -EIO && broken)) {
@@ -1004,7 +1003,7 @@ static void do_unbind(struct thread *self)
 	pthread_mutex_unlock(&bond_lock);
 }
 
-/* What a driver takes for itself is nobody else's either. */
+/* A PASID that a driver takes for itself must not be held by an account. */
 static void do_kernel(struct thread *self)
 {
 	unsigned int holder;
@@ -1037,13 +1036,13 @@ static int child_takes(void *thread)
 
 static void do_vfork(struct thread *self)
 {
-	/* Vfork ends before the child lets go of its copy. */
+	/* The parent resumes before the child closes its copy. */
 	put(&exposed, true);
 	vfork_child(self, child_takes, 0);
 	did(DID_VFORK);
 }
 
-/* What a child does that may not live long */
+/* Open the device and take some IDs, in a child that may exit soon */
 static struct account *open_in_child(struct thread *self, int *fd)
 {
 	struct account *a;
@@ -1063,7 +1062,7 @@ static struct account *open_in_child(struct thread *self, int *fd)
 	return a;
 }
 
-/* In an address space of its own; it may not use what another thread locks. */
+/* In an address space of its own: other threads may have held locks at the fork. */
 static void be_child(struct thread self)
 {
 	struct account *a;
@@ -1071,7 +1070,7 @@ static void be_child(struct thread self)
 
 	self.state ^= getpid();
 	expect_eperm(&self, device, "a child");
-	/* It has copies of what binds its parent's memory, and none of its PASID. */
+	/* It has copies of its parent's bound descriptors, but no PASID. */
 	bound = false;
 	pasid = 0;
 	nr_bonds = 0;
@@ -1104,14 +1103,14 @@ static void do_fork(struct thread *self)
 	did(DID_FORK);
 }
 
-/* Where the worker of slot @n may go */
+/* A random cgroup that the worker of slot @n may move to */
 static const char *somewhere(struct thread *self, int n, char *path)
 {
 	static const enum place wild[] = { WILD_A, WILD_B, SWITCHED_X, SWITCHED_Y, CHURN };
 	static const enum place fixed[] = { FIXED_A, FIXED_B };
 	enum place place;
 
-	/* Of six, three are wild, two move in fixed, and one stays where it is. */
+	/* Of six workers, three move in wild, two in fixed, and one does not move. */
 	if (n % 6 == 3)
 		return place_path(STILL, path);
 	place = n % 2 ? fixed[next(self) % ARRAY_SIZE(fixed)] : wild[next(self) % ARRAY_SIZE(wild)];
@@ -1126,7 +1125,7 @@ static const char *somewhere(struct thread *self, int n, char *path)
 	return path;
 }
 
-/* A subtree may vanish before somebody gets there. */
+/* A subtree in churn may be removed before it is used. */
 static bool is_gone(const char *path, int error)
 {
 	return strstr(path, "/churn/") && (error == ENOENT || error == ENODEV);
@@ -1154,7 +1153,7 @@ static void do_clone_into(struct thread *self)
 	close(dir);
 }
 
-/* Whether it is allowed now; then the caller has to subtract itself again. */
+/* Whether moves are allowed now; if so, the caller decrements @moving afterwards. */
 static bool begin_move(void)
 {
 	add(&slot->moving, 1);
@@ -1195,7 +1194,7 @@ static void do_move_other(struct thread *self)
 
 /*
  * A process that shares the worker's memory, moves by itself, and goes on when the
- * worker is killed or execs. It may take no lock, as threads die with theirs.
+ * worker is killed or execs. It takes no lock, as a thread may have died with it.
  */
 struct sharer {
 	struct thread self;
@@ -1255,7 +1254,7 @@ static int be_sharer(void *arg)
 	_exit(0);
 }
 
-/* What both would use of the C library is the thread's, which waits for the sharer. */
+/* The sharer uses this thread's state of the C library; the thread waits for it. */
 static void *wait_for_sharer(void *arg)
 {
 	struct sharer *s = arg;
@@ -1271,7 +1270,7 @@ static void do_share(struct thread *self)
 	struct sharer *s;
 	pthread_t thread;
 
-	/* A PASID that a sharer's set has, too, is more than the model knows. */
+	/* The model does not cover a PASID in a set that has sharers. */
 	if (shared->has_sva || get(&sharers) >= MAX_SHARERS)
 		return;
 	s = malloc(sizeof(*s));
@@ -1320,7 +1319,7 @@ static void do_fetch(struct thread *self)
 		return;
 	}
 	if (mm != mm_number)
-		expect_eperm(self, fd, "one to whom it was passed");
+		expect_eperm(self, fd, "a process that received a copy");
 	self->kept[self->nr_kept++] = fd;
 	did(DID_FETCH);
 }
@@ -1377,7 +1376,7 @@ static void spawn_thread(struct thread *self)
 		pthread_detach(thread);
 }
 
-/* Another thread goes on in its place. */
+/* The leader exits, and another thread takes its place. */
 static void do_leader_exit(struct thread *self)
 {
 	if (gettid() != getpid())
@@ -1404,7 +1403,7 @@ enum { ANYHOW, WITH_DEVICE, WITH_LOCK };
 static const struct {
 	void (*act)(struct thread *self);
 	unsigned int weight;
-	int needs;			/* WITH_LOCK: the device, and that it stays */
+	int needs;			/* WITH_LOCK: the device stays open meanwhile */
 } acts[] = {
 	{ do_take, 90, WITH_LOCK },
 	{ do_give, 50, WITH_LOCK },
@@ -1502,15 +1501,14 @@ static int resume(char **args)
 	slot = &shared->slots[atoi(args[1])];
 	slot->execs++;
 	put(&slot->account, 0);
-	/* Threads that were moving somebody are dead. */
+	/* Threads that were moving a process are dead. */
 	put(&slot->moving, 0);
 	worker(atoi(args[1]));
 	return 0;
 }
 
 /*
- * The disturbers. They are outside the tree, and do nothing while main wants them to
- * be quiet.
+ * The disturbers. They are outside the tree, and main can pause them.
  */
 
 static const char *any_place(struct thread *self, enum place from, enum place to, char *path)
@@ -1518,7 +1516,7 @@ static const char *any_place(struct thread *self, enum place from, enum place to
 	return place_path(between(self, from, to), path);
 }
 
-/* What is in switched has the files of the controller or has not. */
+/* Cgroups in switched do not always have the files of the controller. */
 static bool may_be_missing(const char *path)
 {
 	return strstr(path, "/switched/");
@@ -1556,7 +1554,7 @@ static void empty_out(const char *from, const char *to)
 {
 	char buf[16 * PAGE_SIZE], *line, *rest = buf;
 
-	/* A process whose leader has exited is known by its threads. */
+	/* A process whose leader has exited can only be found by its threads. */
 	if (cg_read(from, "cgroup.threads", buf, sizeof(buf)))
 		return;
 	while ((line = strsep(&rest, "\n")) && *line)
@@ -1579,8 +1577,8 @@ static bool has_ended(int fd)
 }
 
 /*
- * A process opens the device, sends the descriptor away, and dies: what it held is
- * gone, however many have the descriptor.
+ * A process opens the device, passes the descriptor on, and dies: its IDs end, even
+ * though other processes have the descriptor.
  */
 static void leave_descriptor(struct thread *self, const char *cgroup)
 {
@@ -1709,7 +1707,7 @@ static void starter(struct thread *self)
 		fail(KERNEL, "the kernel's own stress, as above");
 	}
 	add(&shared->nr_kunit, 1);
-	/* It leaves little to others. */
+	/* It uses much CPU time: leave some to the others. */
 	usleep(between(self, 0, 2000000));
 }
 
@@ -1721,7 +1719,7 @@ static void sequencer(struct thread *self)
 
 	problem = try_sequence(STRESS "_sequence", seed, 60, &seen);
 	if (problem)
-		fail(SEQUENCE, "sequence 0x%llx, the steps of which are above: %s", seed, problem);
+		fail(SEQUENCE, "sequence 0x%llx (its steps are above): %s", seed, problem);
 	did(DID_SEQUENCE);
 	add(&shared->done[DID_SEQUENCE_ADOPT], seen.adopted);
 	add(&shared->done[DID_SEQUENCE_END], seen.ended);
@@ -1746,7 +1744,7 @@ static void disturb(enum disturber who)
 	_exit(0);
 }
 
-/* Main: what is going on, and what to say if it does not go on */
+/* Main. @doing is the present step, printed if it hangs. */
 
 static const char *doing;
 static bool interrupted;
@@ -1764,10 +1762,10 @@ static void kill_tree(void)
 	set(place_path(TOP, path), "cgroup.kill", "1");
 }
 
-/* Main itself hangs: nothing can be done but to say so. */
+/* Main itself hangs: report it and end. */
 static void on_alarm(int signal)
 {
-	static const char line[] = "not ok - main hangs\n# it was to ";
+	static const char line[] = "not ok - main hangs\n# its step: ";
 
 	kill_tree();
 	write(STDOUT_FILENO, line, sizeof(line) - 1);
@@ -1781,7 +1779,7 @@ static void on_interrupt(int signal)
 	put(&interrupted, true);
 }
 
-/* It is for main to say when they end, also if they are interrupted together. */
+/* Only main ends them, also when an interrupt goes to the whole process group. */
 static void belong_to_main(void)
 {
 	signal(SIGINT, SIG_IGN);
@@ -1801,7 +1799,7 @@ static void start_worker(struct thread *self, int n)
 	s->execs = 0;
 	put(&s->life, s->life + 1);
 	put(&s->alive, s->life);
-	/* It may be gone until it is needed, if it is in a subtree that goes. */
+	/* A cgroup in churn may be removed meanwhile: choose another one. */
 	do {
 		if (dir >= 0)
 			close(dir);
@@ -1810,7 +1808,7 @@ static void start_worker(struct thread *self, int n)
 	} while (pid < 0 && is_gone(path, errno));
 	if (!pid) {
 		belong_to_main();
-		/* Who checks or disturbs need not wait for those who never rest. */
+		/* Workers never sleep for long: let main and the disturbers run first. */
 		setpriority(PRIO_PROCESS, 0, 10);
 		worker(n);
 	}
@@ -1855,14 +1853,14 @@ static void kill_worker(int n)
 	did(DID_KILL);
 }
 
-/* False if somebody does not come to rest. Those who wait for a lock get it in turn. */
+/* Wait until all moves and changes have ended; false if one hangs. */
 static bool pause_others(void)
 {
 	long end = now_ms() + HANG_S * 1000;
 	unsigned int moving = 0, now;
 	int i;
 
-	going_to("let the others come to rest");
+	going_to("wait until moves and changes have ended");
 	put(&shared->paused, 1);
 	for (i = 0; i < READER; i++)
 		while (get(&shared->disturbers[i].busy)) {
@@ -1876,7 +1874,7 @@ static bool pause_others(void)
 		if (now != moving) {
 			moving = now;
 			end = now_ms() + HANG_S * 1000;
-			going_to("let processes that move themselves come to rest");
+			going_to("wait until sharers have moved");
 		}
 		if (now_ms() > end) {
 			fail(HANG, "a process that moves itself");
@@ -1887,7 +1885,7 @@ static bool pause_others(void)
 	for (i = 0; i < shared->processes; i++)
 		while (get(&shared->slots[i].moving)) {
 			if (now_ms() > end) {
-				fail(HANG, "worker %d moves somebody", i);
+				fail(HANG, "worker %d, moving a process", i);
 				return false;
 			}
 			reap(NULL);
@@ -1901,7 +1899,7 @@ static void resume_others(void)
 	put(&shared->paused, 0);
 }
 
-/* Requests go on, and nothing else. */
+/* With moves and changes paused; requests go on. */
 static void check_at_rest(void)
 {
 	long bound[NR_PLACES], end, current;
@@ -1910,7 +1908,7 @@ static void check_at_rest(void)
 
 	if (!pause_others())
 		return;
-	going_to("look at the counts with moves and limits at rest");
+	going_to("check the counts with moves and limits at rest");
 	for (i = 0; i < NR_PLACES; i++)
 		bound[i] = LONG_MAX;
 	for (end = now_ms() + 150; now_ms() < end;) {
@@ -1923,7 +1921,7 @@ static void check_at_rest(void)
 			if (current < 0 || current > bound[i])
 				fail(AT_REST, "%s: current %ld over max %ld rose from %ld at most",
 				     path, current, max, bound[i]);
-			/* Once it fits, it always will. */
+			/* A count that is within the limit must stay there. */
 			bound[i] = current > max ? current : max;
 		}
 	}
@@ -1931,7 +1929,7 @@ static void check_at_rest(void)
 	resume_others();
 }
 
-/* With all frozen: what is there, found without the controller's counts */
+/* With all frozen: the sets and cgroups, found without the controller's counts */
 
 struct seen_account {
 	long set;
@@ -1986,8 +1984,8 @@ static bool is_in_tree(const char *path)
 }
 
 /*
- * Who owns which set. With SVA, there are also sets that only the PASID of an address
- * space keeps, which nobody has open.
+ * Read the owners of all sets. With SVA, there are also sets without an open
+ * descriptor, which only the PASID of an address space keeps.
  */
 static void see_sets(void)
 {
@@ -2008,7 +2006,7 @@ static void see_sets(void)
 		    sscanf(line, "%ld\tprocess\t%u\t%u\t-\t-\t%255[^\n]", &a->set, &a->quota,
 			   &a->allocated, a->path) != 4)
 			continue;
-		/* Nobody pays for a set that has ended. */
+		/* A set that has ended is not charged. */
 		nr_owned += a->owner && strcmp(a->path, "-");
 		for (i = 0; i < nr_seen && seen[i].set != a->set; i++)
 			;
@@ -2065,7 +2063,7 @@ static int see_cgroup(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-/* The cgroup that counts for @path: it, or the nearest above with the controller */
+/* The cgroup that pays for @path: itself, or the nearest ancestor with the controller */
 static int payer_of(const char *path)
 {
 	int best = -1, i;
@@ -2131,7 +2129,7 @@ static void check_counts(struct seen_cgroup *c)
 		     c->path, events[0], events[1], local[0], local[1]);
 }
 
-/* In fixed no cgroup comes or goes: what they refused is what it shows. */
+/* No cgroup in fixed is removed: its events are the sum of the local ones. */
 static void check_events(const char *key)
 {
 	static const enum place parts[] = { FIXED, FIXED_A, FIXED_B, STILL };
@@ -2188,8 +2186,8 @@ static void compare(int n, unsigned int number)
 		check_payer(s->pid, seen[i].path);
 }
 
-/* Until the memory of the dead, with its PASIDs, is gone */
-static void see_the_dead_off(void)
+/* Wait until the mms of dead processes, with their PASIDs, are freed. */
+static void wait_for_dead_mms(void)
 {
 	char before[PAGE_SIZE] = "", now[PAGE_SIZE] = "";
 	long end = now_ms() + 10000;
@@ -2210,7 +2208,7 @@ static bool freeze_all(void)
 	long end = now_ms() + HANG_S * 1000;
 	char path[PATH_SIZE];
 
-	going_to("freeze all");
+	going_to("freeze all processes");
 	must(set(place_path(TOP, path), "cgroup.freeze", "1"), "freeze", path);
 	while (number_of(path, "cgroup.events", "frozen ") != 1) {
 		if (now_ms() > end) {
@@ -2230,15 +2228,15 @@ static void check_frozen(struct thread *self)
 
 	if (!pause_others())
 		return;
-	/* An account that is caught in a request is compared less closely: try both. */
+	/* A pending account is compared less closely: in half of the checks, avoid these. */
 	if (one_in(self, 2)) {
 		put(&shared->hold, 1);
 		usleep(100000);
 	}
 	if (!freeze_all())
 		goto out;
-	going_to("look at all that is frozen");
-	see_the_dead_off();
+	going_to("check the frozen processes");
+	wait_for_dead_mms();
 	nr_seen = 0;
 	nr_owned = 0;
 	nr_cgroups = 0;
@@ -2269,7 +2267,7 @@ out:
 	resume_others();
 }
 
-/* Who has not done anything for long? */
+/* Fail if a disturber or a worker has made no progress for long. */
 static void check_progress(void)
 {
 	static unsigned long disturbed[NR_DISTURBERS], worked[MAX_WORKERS];
@@ -2297,7 +2295,7 @@ static void check_progress(void)
 	}
 }
 
-/* Waits for what may take a moment. */
+/* Dying processes may keep a cgroup busy for a moment. */
 static bool remove_places(void)
 {
 	long end = now_ms() + 10000;
@@ -2358,14 +2356,14 @@ static long nr_dying(void)
 	return number_of(shared->root, "cgroup.stat", "nr_dying_subsys_" CONTROLLER " ");
 }
 
-/* Ends all, and checks that nothing is left of it. */
+/* End all processes, and check that nothing is left. */
 static void finish(const pid_t *pids, long user, long dying)
 {
 	char path[PATH_SIZE];
 	long end;
 	int i;
 
-	going_to("end all");
+	going_to("end all processes");
 	put(&shared->stop, 1);
 	put(&shared->paused, 0);
 	for (i = 0; i < shared->processes; i++)
@@ -2378,12 +2376,12 @@ static void finish(const pid_t *pids, long user, long dying)
 	close(mailbox[0]);
 	close(mailbox[1]);
 
-	going_to("see what is left");
-	see_the_dead_off();
+	going_to("check that nothing is left");
+	wait_for_dead_mms();
 	if (shared->has_mock && number_of_file(MOCK_PASIDS))
 		fail(END, "the mock IOMMU has entries for %ld PASIDs", number_of_file(MOCK_PASIDS));
 	nftw(place_path(TOP, path), expect_nothing, 16, FTW_PHYS);
-	/* What others have, if there are any, comes and goes. */
+	/* Other programs may take and free IDs meanwhile. */
 	for (end = now_ms() + 10000; user_of_capacity() > user && now_ms() < end; )
 		usleep(10000);
 	if (user_of_capacity() > user)
@@ -2406,7 +2404,7 @@ static bool can_happen(enum deed deed)
 	return deed == DID_KERNEL ? shared->has_mock : shared->has_sva;
 }
 
-static bool has_everything_happened(void)
+static bool has_every_operation_occurred(void)
 {
 	int i;
 
@@ -2435,7 +2433,7 @@ static void print_failures(void)
 		ksft_print_msg("WRONG: %s\n", shared->failures[n].text);
 }
 
-/* On a machine with other things to do, later: when everything has happened. */
+/* On a busy machine the run is longer: until every operation has occurred. */
 static bool is_over(long duration, long now)
 {
 	if (get(&interrupted) || get(&shared->nr_failures))
@@ -2443,7 +2441,7 @@ static bool is_over(long duration, long now)
 	if (now < duration * 1000)
 		return false;
 	return duration < ENOUGH_S || now > (duration + PATIENCE_S) * 1000 ||
-	       has_everything_happened();
+	       has_every_operation_occurred();
 }
 
 static void run(long duration)
@@ -2453,7 +2451,7 @@ static void run(long duration)
 	bool frozen = false;
 
 	while (!is_over(duration, now - start)) {
-		going_to("go round");
+		going_to("replace dead workers, and choose the next check");
 		reap(&self);
 		check_progress();
 		now = now_ms();
@@ -2483,11 +2481,11 @@ static void run(long duration)
 static void print_usage(FILE *to)
 {
 	fprintf(to, "Usage: stress_ioasids [-d SECONDS] [-s SEED] [-p PROCESSES] [-t THREADS]\n"
-		"  -d, --duration   how long, 1 or more (30), or until everything has happened\n"
-		"  -s, --seed       what the random choices follow from (the kernel's choice)\n"
-		"  -p, --processes  how many workers, 4 to %d (6)\n"
-		"  -t, --threads    how many threads in each, 1 to %d (2)\n"
-		"Exits with 0 if all was right, 1 if not, 4 if it could not be tried.\n",
+		"  -d, --duration   in s, 1 or more (30); longer until every operation occurred\n"
+		"  -s, --seed       of the random choices (default: random)\n"
+		"  -p, --processes  number of workers, 4 to %d (6)\n"
+		"  -t, --threads    number of threads in each, 1 to %d (2)\n"
+		"Exits with 0 if all checks passed, 1 if not, 4 if it cannot run here.\n",
 		MAX_WORKERS, MAX_THREADS);
 }
 
@@ -2509,7 +2507,7 @@ static unsigned long parse(const char *option, const char *arg, unsigned long mi
 
 static void share(void)
 {
-	/* Numbers that are known after exec, too */
+	/* Fixed numbers, which are still valid after exec */
 	int fd = memfd_create("stress_ioasids", 0);
 
 	shared_fd = fcntl(fd, F_DUPFD, 100);
@@ -2607,16 +2605,16 @@ int main(int argc, char **argv)
 	shared->has_mock = !access(MOCK "kernel", F_OK);
 	shared->has_sva = shared->has_mock && try_sva();
 	if (!shared->has_sva)
-		ksft_print_msg("without SVA: there is no mock IOMMU, or the kernel refuses it\n");
+		ksft_print_msg("without SVA: there is no mock IOMMU, or the kernel refuses SVA\n");
 
 	signal(SIGALRM, on_alarm);
 	signal(SIGINT, on_interrupt);
 	signal(SIGTERM, on_interrupt);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	/* One that was killed leaves its own. */
+	/* Remove the processes and cgroups that a killed run has left. */
 	kill_tree();
 	if (!remove_places())
-		ksft_exit_fail_msg("What another run has left cannot be removed\n");
+		ksft_exit_fail_msg("The cgroups of an earlier run cannot be removed\n");
 	user = user_of_capacity();
 	dying = nr_dying();
 	make_places();
