@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Atomic operations of the compiler, in place of the kernel's: the sanitizers
- * understand these, and they are no more ordered than the kernel's. An operation
- * that returns a value is fully ordered, unless its name says otherwise; the
- * others are not ordered.
+ * understand these. They are ordered as the kernel's, no more: an operation that
+ * returns a value is fully ordered, unless its name says otherwise; the others are
+ * not ordered.
  */
 #ifndef _IOASIDS_TEST_ATOMIC_H
 #define _IOASIDS_TEST_ATOMIC_H
 
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
-/* ThreadSanitizer knows no fences. */
+/* ThreadSanitizer does not support fences. */
 #define smp_mb() \
 	do { static int all; __atomic_fetch_add(&all, 0, __ATOMIC_SEQ_CST); } while (0)
 #define smp_rmb()		smp_mb()
@@ -43,7 +43,7 @@ typedef struct {
 #define ATOMIC64_INIT(i)	{ (i) }
 #define ATOMIC_LONG_INIT(i)	{ (i) }
 
-/* @suffix says how the operations of one name are ordered. */
+/* The ordering belongs to @suffix. */
 #define KERNEL_ATOMIC_ORDERED(name, type, suffix, order)		\
 static inline type name##_add_return##suffix(type i, name##_t *v)	\
 {									\
@@ -191,7 +191,7 @@ static inline bool refcount_sub_and_test(int n, refcount_t *r)
 		WARN_ON_ONCE(old <= n);
 		return false;
 	}
-	/* The kernel has a barrier here; ThreadSanitizer knows this form. */
+	/* The kernel has a barrier here; ThreadSanitizer supports this form. */
 	(void)smp_load_acquire(&r->refs.counter);
 	return true;
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Measures the cost of the controller, the allocator and the device, beside that of
- * other controllers and of the kernel's own allocator of PASIDs.
+ * Measures the cost of the controller, the allocator and the device, and compares it
+ * with other controllers and with the kernel's present allocator of PASIDs.
  *
- *   bench count		under callgrind, which counts instructions and dumps
- *				them for each case
- *   bench time			on the clock, in turns
+ *   bench count		instructions; run under callgrind, which dumps a count
+ *				for each case
+ *   bench time			time, with the subjects in turns
  *   bench size			bytes for each cgroup
  *
  * A line has the name of the measurement, the subject, x and, for time and size, the
- * value. Times are medians in nanoseconds, and the quartiles follow.
+ * value. Times are medians in nanoseconds, followed by the quartiles.
  */
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -25,15 +25,15 @@
 
 #define ROUNDS		101
 #define PAIRS		1000		/* in each round */
-#define BATCHES		20000		/* of each thread, when there are several, at most */
-#define RUN		30e6		/* ns, that threads run at least */
+#define BATCHES		20000		/* the most for each thread, if there are several */
+#define RUN		30e6		/* ns, the shortest run of several threads */
 #define BATCH		64		/* pairs */
 #define ENOUGH		300		/* batches, in each round */
-#define NOT_RUNNING	500e3		/* the thread, if a batch takes so many ns */
+#define NOT_RUNNING	500e3		/* ns: in a longer batch the thread did not run */
 #define THREAD_ROUNDS	31
-#define MOST_TIME	40e9		/* ns, for all rounds, on a machine that is busy */
+#define MOST_TIME	40e9		/* ns for all rounds, on a busy machine */
 #define MOST_THREADS	64
-#define TIMES		20		/* that a case is counted */
+#define TIMES		20		/* how often a case is counted */
 #define MANY		100000		/* sets */
 
 static const struct controller *const controllers[] = {
@@ -48,7 +48,7 @@ static const int depths[] = { 1, 4, 8, 32 };
 enum limits {
 	TOP,		/* the topmost cgroup below the root */
 	ALL,
-	REFUSING,	/* the topmost, and nothing is left of it */
+	REFUSING,	/* the topmost, with the limit reached */
 };
 
 static void *chain_below(const struct controller *c, void *user, int depth, enum limits limits)
@@ -118,7 +118,7 @@ static struct process *holder(int n)
 	return p;
 }
 
-/* Processes that each have a set, in one cgroup. */
+/* @n processes in one cgroup, each with a set */
 static struct cgroup_subsys_state *many_sets(struct process *all, int n)
 {
 	struct cgroup_subsys_state *root = css_make(&ioasids_cgrp_subsys, NULL, 0);
@@ -130,7 +130,7 @@ static struct cgroup_subsys_state *many_sets(struct process *all, int n)
 		process_start(&all[i], css, i);
 		WARN_ON(device_open(&all[i]));
 		WARN_ON(device_alloc(&all[i], 1, U32_MAX) < 0);
-		/* The hash tables grow. */
+		/* Let hash tables grow. */
 		if (!(i % 1024))
 			kernel_rcu_barrier();
 	}
@@ -203,7 +203,7 @@ static void count_as(const char *what, int depth, enum limits limits, void (*fn)
 
 	enter(counted, user);
 	count(what, counted->name, depth, fn, user);
-	/* An account must not be closed by those that only charge. */
+	/* The cases that only charge must not close the account. */
 	if (fn == do_charge)
 		return;
 	leave(counted, user);
@@ -238,7 +238,7 @@ static noinline void do_alloc(void *set)
 
 static DEFINE_IDA(ida);
 
-/* As iommu_alloc_global_pasid() and iommu_free_global_pasid() do it. */
+/* As iommu_alloc_global_pasid() and iommu_free_global_pasid() do */
 static noinline void do_ida(void *a)
 {
 	ida_free(&ida, ida_alloc_range(&ida, 1, IOASID_MAX, GFP_KERNEL));
@@ -356,7 +356,7 @@ static void pin(int processor)
 	cpu_set_t set, now;
 	int i, n = 0;
 
-	/* The n-th of those that this may run on. */
+	/* The n-th processor that this process may run on */
 	sched_getaffinity(0, sizeof(now), &now);
 	for (i = 0; i < CPU_SETSIZE; i++) {
 		if (CPU_ISSET(i, &now) && n++ == processor)
@@ -368,8 +368,8 @@ static void pin(int processor)
 }
 
 /*
- * Measures all subjects in turns, so that a disturbance hits all of them. Prints the time
- * of each, and the median ratio of the first to each of the others, round by round.
+ * Measure all subjects in turns, so that a disturbance affects all of them. Print the
+ * time of each, and the median over all rounds of the ratio of the first to each other.
  */
 struct turn {
 	const char *whose;
@@ -457,7 +457,7 @@ static void time_depths(const char *what, enum limits limits, void (*fn)(void *a
 	}
 }
 
-/* Cgroups that are in no cache: more chains than fit, in no particular order. */
+/* Cgroups that are in no cache: more chains than fit into one, in scattered order */
 static void time_cold(void)
 {
 	enum { CHAINS = 20000, DEPTH = 8 };
@@ -475,7 +475,7 @@ static void time_cold(void)
 			if (!(j % 1024))
 				kernel_rcu_barrier();
 		}
-		/* 7919 is prime, so each chain gets its turn. */
+		/* 7919 is prime, so all chains are visited. */
 		for (j = 0, n = 0; n < CHAINS; n++, j = (j + 7919) % CHAINS) {
 			double from;
 
@@ -492,9 +492,9 @@ static void time_cold(void)
 }
 
 /*
- * Several threads, each on a processor of its own. A batch counts if all others were
- * in a batch of theirs meanwhile, and none of these took so long that its thread
- * was not running.
+ * Several threads, each on a processor of its own. A batch counts only if all other
+ * threads were running meanwhile: each was in a batch, and none of those batches took
+ * longer than NOT_RUNNING.
  */
 struct worker {
 	const struct controller *c;
@@ -527,7 +527,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Whether @w ran all the time; asked for later and later times. */
+/* Whether @w ran all the time; @from never decreases. */
 static bool ran(struct worker *w, double from, double to)
 {
 	int i;
@@ -543,7 +543,7 @@ static bool ran(struct worker *w, double from, double to)
 	return true;
 }
 
-/* Adds up the batches of all threads that count: a lock may be unfair to one of them. */
+/* Add up the valid batches of all threads, as a lock may be unfair to one of them. */
 static void run_threads(struct worker *workers, int threads, double *took, int *n)
 {
 	pthread_barrier_t start;
@@ -655,7 +655,7 @@ static void time_shared(const char *what, int shared, int threads)
 	}
 }
 
-/* The allocator, and what the kernel has today. */
+/* The allocator and the kernel's present one, an IDA */
 static void time_allocator(int held)
 {
 	struct process *other = holder(held), *p[3];
@@ -677,7 +677,7 @@ static void time_allocator(int held)
 	}
 	turns[3] = (struct turn){ "kernel", do_alloc, kernels };
 	turns[4] = (struct turn){ "ida", do_ida };
-	/* Twice, as only the first is compared with the others. */
+	/* Again, as only the first is compared with the others. */
 	take_turns("allocator", held, turns, 5, 200);
 	swap(turns[0], turns[1]);
 	take_turns("allocator_limited", held, turns, 5, 200);
@@ -716,7 +716,7 @@ static void time_syscall(void)
 	close(null);
 }
 
-/* The part of the controller in moving a process that has no IDs. */
+/* The controller's part of moving a process without IDs */
 static void do_attach(void *task)
 {
 	struct task_struct *t = task;
@@ -765,7 +765,7 @@ static void time_sets(int sets)
 	free(all);
 }
 
-/* The part of each controller in mkdir and rmdir. */
+/* Each controller's part of mkdir and rmdir */
 static void time_cgroups(void)
 {
 	enum { CGROUPS = 200 };

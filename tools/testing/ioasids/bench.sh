@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# bench.sh: measures what the controller costs beside others, on this machine:
+# bench.sh: compares the cost of the controller with others, on this machine:
 # instructions by callgrind, twice, and time on its processors. Prints tables. Fails
-# if the measure itself is wrong: if a second run counts other instructions, or if a
+# if the measurement is not valid: if a second run counts other instructions, or if a
 # level takes other instructions here than in objects that are compiled for a kernel.
 
 CDPATH='' cd "$(dirname "$0")/../../.." || exit
@@ -111,7 +111,7 @@ awk '
 		}
 	}
 	END {
-		printf "%-60s %8s %-3s %6s\n", "What is to be reached", "ours", "", "ratio"
+		printf "%-60s %8s %-3s %6s\n", "Goal", "ours", "", "ratio"
 		instructions("pair to pids, the top limited", "pair", "1.00 0.90 0.85")
 		instructions("pair to pids, a limit at each level", "pair_all_limited", "1.10 1.10 1.10")
 		split("1 4 8 32", d, " ")

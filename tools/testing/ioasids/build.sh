@@ -6,14 +6,14 @@
 MORE_PACKAGES="clang libclang-rt-14-dev liburcu-dev ${MORE_PACKAGES:-}"
 . lab/lib.sh
 
-# Only to fetch it takes the lock of the lab's trees.
+# The lock of the lab's trees is taken only to fetch the source.
 newest() { find "$CACHE/source" -maxdepth 1 -name "linux-source-${KERNEL}_*" 2>/dev/null | sort -V | tail -n 1; }
 [ "$(newest)" ] || bash -c '. lab/tree.sh'
 source=$(newest)
 
 build=$CACHE/build/${source##*_}-native-$(pwd | sha256sum | cut -c1-8)
 
-# native TARGET...: a directory for each checkout, in which make does what it must.
+# native TARGET...: builds in a directory of its own for each checkout.
 native() {
 	local targets=("$@")
 	[ "$1" = all ] || targets=("${@/#/$build/}")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The controllers of the kernel that are compared, and ours: controllers.h. Each
- * is entered where the kernel enters it: pids by fork() and the end of a task, which
- * call the functions of its subsystem; ours with the lock of the account, which the
- * allocator takes around it; the others by the functions that they export.
+ * The controllers that are compared: see controllers.h. Each is called as the kernel
+ * calls it: pids by the functions of its subsystem that fork() and the end of a task
+ * call; ioasids with the lock of the account, as by the allocator; the others by the
+ * functions that they export.
  */
 #include <linux/cgroup_rdma.h>
 #include <linux/misc_cgroup.h>
@@ -103,8 +103,8 @@ const struct controller misc_controller = {
 };
 
 /*
- * rdma, which charges the cgroup of the task that is running. A cgroup without a limit
- * would have a pool made and freed for each charge, so each has one.
+ * rdma, which charges the cgroup of the current task. Without a limit, each charge would
+ * allocate and free a pool; so each cgroup has a limit.
  */
 
 static struct rdmacg_device rdma_device = { .name = "rdma" };
@@ -162,7 +162,7 @@ const struct controller rdma_controller = {
 	&rdma_cgrp_subsys,
 };
 
-/* page_counter, as memcg and hugetlb have it */
+/* page_counter, as memcg and hugetlb use it */
 
 static void *page_counter_make(void *above)
 {
@@ -276,7 +276,7 @@ static void ioasids_one_less(void *user)
 	spin_unlock_irqrestore(&acct->lock, flags);
 }
 
-/* The calls without the lock, which the allocator takes for its own counts, too. */
+/* The calls without the lock, which the allocator needs anyway for its own counts */
 static int ioasids_one_more_alone(void *user)
 {
 	struct ioasids_refusal refusal;

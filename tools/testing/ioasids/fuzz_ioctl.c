@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sequences of ioctls. Each has a byte that says which one and who calls it, a byte that
- * says how long the argument is, and the argument; the memory behind it is not mapped.
- * Errors must be those of include/uapi/linux/ioasid.h, no ID may be given out twice, and
- * nothing may be left in the end.
+ * Sequences of ioctls. Each has a byte for the ioctl and the caller, a byte for the size
+ * of the argument, and the argument; the memory behind it is not mapped. The errors must
+ * be those of include/uapi/linux/ioasid.h, no ID may be given out twice, and nothing may
+ * be left in the end.
  */
 #include "harness.h"
 
@@ -13,8 +13,8 @@
 
 static const struct {
 	unsigned int number;
-	u32 least;	/* the size of the first structure; 0: there is none */
-	u32 known;
+	u32 least;	/* the size of the structure's first version; 0: there is none */
+	u32 size;	/* of its present version */
 } ioctls[] = {
 	{ IOASID_GET_API_VERSION },
 	{ IOASID_GET_INFO, 12, sizeof(struct ioasid_info) },
@@ -23,8 +23,8 @@ static const struct {
 	{ IOASID_SET_QUOTA, sizeof(struct ioasid_quota), sizeof(struct ioasid_quota) },
 };
 
-/* The error for a structure that is not well formed, or 0. */
-static int should_be(const u8 *arg, size_t size, u32 least, u32 known)
+/* The error for a malformed structure, or 0 */
+static int should_be(const u8 *arg, size_t size, u32 least, u32 kernel_size)
 {
 	u32 argsz, flags, i;
 
@@ -37,7 +37,7 @@ static int should_be(const u8 *arg, size_t size, u32 least, u32 known)
 		return -E2BIG;
 	if (argsz > size)
 		return -EFAULT;
-	for (i = known; i < argsz; i++) {
+	for (i = kernel_size; i < argsz; i++) {
 		if (arg[i])
 			return -E2BIG;
 	}
@@ -61,7 +61,7 @@ static bool may_be(unsigned int number, int ret)
 	}
 }
 
-/* The n-th number that is not in the table. */
+/* The n-th number that is not in the table */
 static unsigned int unknown_number(unsigned int n)
 {
 	unsigned int i, last = 0;
@@ -107,11 +107,11 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		else if (data[0] & STRANGER)
 			should = -EPERM;
 		else if (ioctls[i].least)
-			should = should_be(data + 2, n, ioctls[i].least, ioctls[i].known);
+			should = should_be(data + 2, n, ioctls[i].least, ioctls[i].size);
 		WARN_ON(should ? ret != should : !may_be(number, ret));
 
 		if (!should && number == IOASID_REQUEST_ALLOC && ret > 0) {
-			/* The lowest that is free, and all are this one's. */
+			/* No other process takes IDs, so the limit bounds the numbers, too. */
 			WARN_ON(css_number(css, "current") > LIMIT);
 			WARN_ON(ret <= LIMIT && taken[ret]);
 			if (ret <= LIMIT)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writes anything to ioasids.max. It takes "max" or a decimal number from 0, and ignores
- * white space around it. Anything else is EINVAL, and changes nothing.
+ * Writes arbitrary bytes to ioasids.max. The file accepts "max" or a decimal number from
+ * 0, and ignores white space around it. Anything else is EINVAL and changes nothing.
  */
 #include "harness.h"
 
@@ -15,7 +15,7 @@ static ssize_t should_be(const char *text, size_t size, u64 *limit)
 
 	memcpy(buf, text, size);
 	buf[size] = '\0';
-	if (size && !buf[size - 1])	/* a string with its end */
+	if (size && !buf[size - 1])	/* one NUL at the end is accepted */
 		size--;
 	if (strlen(buf) < size)
 		return -EINVAL;
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		rcu_register_thread();
 		css = css_make(&ioasids_cgrp_subsys, css_make(&ioasids_cgrp_subsys, NULL, 0), 1);
 	}
-	/* kernfs passes on neither more than a page nor nothing. */
+	/* kernfs passes on no empty write, and none longer than a page. */
 	if (!size || size > PAGE_SIZE)
 		return 0;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The part of the kernel's core in what the tests do: harness.h. */
+/* Stand-in for the kernel's core: see harness.h */
 #include <linux/rculist.h>
 
 #include "harness.h"
@@ -80,7 +80,7 @@ ssize_t css_write(struct cgroup_subsys_state *css, const char *name, const char 
 	char *buf = malloc(n + 1);
 	ssize_t ret;
 
-	/* As kernfs does: exactly so long, and with a NUL behind it. */
+	/* As from kernfs: a buffer of exactly this size, with a NUL at the end */
 	memcpy(buf, text, n);
 	buf[n] = '\0';
 	ret = find_file(css->ss, name)->write(&of, buf, n, 0);
@@ -204,7 +204,7 @@ void task_reap(struct task_struct *leader)
 	release_task(leader);
 }
 
-/* The thread that is left has the number of the leader, and is that from now on. */
+/* The thread that calls exec takes the place and the PID of the leader. */
 void task_exec(struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader, *t, *next;

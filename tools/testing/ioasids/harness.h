@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Does to the controller, the allocator and the device what the kernel's core does:
- * makes and removes cgroups, starts, moves and ends processes, and opens, uses and closes
- * files. It calls the same tables of functions.
+ * Stands in for the kernel's core: makes and removes cgroups, starts, moves and ends
+ * processes, and opens, uses and closes files. It calls the controller, the allocator and
+ * the device by the same tables of functions.
  */
 #ifndef _IOASIDS_TEST_HARNESS_H
 #define _IOASIDS_TEST_HARNESS_H
@@ -23,7 +23,7 @@ const char *css_read(struct cgroup_subsys_state *css, const char *name);
 s64 css_number(struct cgroup_subsys_state *css, const char *name);
 ssize_t css_write(struct cgroup_subsys_state *css, const char *name, const char *text, size_t n);
 
-/* A task that is alive, and a file that it uses. */
+/* A live task, and the file that it uses */
 struct process {
 	struct task_struct	*task;
 	struct file		*file;	/* NULL: the device is not open */
@@ -32,13 +32,13 @@ struct process {
 /* A process with a new address space, or that of @mm. */
 struct task_struct *task_new(struct cgroup_subsys_state *css, int nr, struct mm_struct *mm);
 struct task_struct *task_new_thread(struct task_struct *task);
-/* Ends the other threads, and has a new address space. */
+/* End the other threads, and get a new address space. */
 void task_exec(struct task_struct *task);
-/* A leader becomes a zombie, any other thread is gone. The caller closes the files. */
+/* A leader becomes a zombie, another thread is released. The caller closes the files. */
 void task_exit(struct task_struct *task);
-/* The last of a process whose threads have all exited. */
+/* Reap a process whose threads have all exited. */
 void task_reap(struct task_struct *leader);
-/* The thread alone, as v1 has it, or the whole process. */
+/* Move the whole process or, as v1 can, the thread @alone. */
 void task_move(struct task_struct *task, struct cgroup_subsys_state *css, bool alone);
 
 static inline struct cgroup_subsys_state *task_ioasids(struct task_struct *task)
@@ -46,9 +46,9 @@ static inline struct cgroup_subsys_state *task_ioasids(struct task_struct *task)
 	return task->cgroups->subsys[ioasids_cgrp_id];
 }
 
-/* A process of one thread, for tests that need no more. */
+/* Shorter calls for a process of one thread */
 void process_start(struct process *p, struct cgroup_subsys_state *css, int nr);
-/* The file stays open, as if another process had a copy of the descriptor. */
+/* The file stays open, as if another process had a copy of its descriptor. */
 void process_exit(struct process *p);
 void process_move(struct process *p, struct cgroup_subsys_state *css);
 

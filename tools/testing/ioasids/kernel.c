@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Stand-ins for the kernel that are not inline: kernel.h.
+ * Stand-ins for the kernel that are not inline: see kernel.h
  */
 #include <sched.h>
 #include <unistd.h>
@@ -51,7 +51,7 @@ void refcount_warn_saturate(refcount_t *r, enum refcount_saturation_type t)
 }
 #endif
 
-/* With fewer processors than threads, the thread that holds the lock may have to run first. */
+/* With more threads than processors, the holder of the lock may be waiting for this one. */
 void kernel_spin(spinlock_t *lock)
 {
 	int i = 0;
@@ -95,7 +95,7 @@ void kernel_rcu_barrier(void)
 {
 	struct rcu_head *head;
 
-	/* A callback may be the last that holds something else. */
+	/* A callback can drop a last reference, and so add callbacks. */
 	while ((head = __atomic_exchange_n(&rcu_callbacks, NULL, __ATOMIC_ACQUIRE))) {
 		synchronize_rcu();
 		__tsan_acquire(&rcu_order);
@@ -118,7 +118,7 @@ __thread size_t kernel_allocated;
 
 #ifdef KERNEL_DEBUG
 
-/* Exactly so many bytes, so that AddressSanitizer sees where they end. */
+/* Of the exact size, so that AddressSanitizer detects accesses beyond it. */
 static void *get_memory(size_t size)
 {
 	void *p;
@@ -134,9 +134,9 @@ void kernel_free(void *p)
 #else
 
 /*
- * As kmalloc() and kfree() do it: objects of a class of sizes, aligned as they are
- * there, come from a list of this thread and go to one. Each is in a chunk that
- * begins with the class.
+ * As kmalloc() and kfree(): objects are of a class of sizes, aligned as in the kernel,
+ * and kept in lists for each thread. Each object is in a chunk that begins with the
+ * number of the class.
  */
 #define CHUNK_SIZE	(64UL << 10)
 #define CLASSES		14
@@ -158,7 +158,7 @@ static size_t class_size(unsigned int class)
 	return class == 1 ? 96 : class == 2 ? 192 : 1UL << class;
 }
 
-/* The first object of a chunk makes room for the class. */
+/* The place of the first object of a chunk has the number of the class. */
 static void *get_chunk(size_t size, unsigned int class)
 {
 	unsigned int *chunk;
@@ -283,7 +283,7 @@ int match_int(substring_t *s, int *result)
 	return 0;
 }
 
-/* Numbers without a unit. */
+/* Only numbers without a unit */
 unsigned long long memparse(const char *s, char **end)
 {
 	return strtoull(s, end, 0);
@@ -383,7 +383,7 @@ void kernel_css_release(struct cgroup_subsys_state *css)
 	call_rcu(&css->rcu, css_free_rcu);
 }
 
-/* The one after @css below @parent. Numbers rise, so @css need not be there any more. */
+/* The next child of @parent after @css, by number; @css may have been removed. */
 static struct cgroup_subsys_state *css_next_child(struct cgroup_subsys_state *css,
 						  struct cgroup_subsys_state *parent)
 {
@@ -431,7 +431,7 @@ struct task_struct *cgroup_taskset_next(struct task_struct *task, struct cgroup_
 
 static DEFINE_SPINLOCK(cgroup_files_lock);
 
-/* In the kernel, too, all files share a lock. */
+/* All files share a lock, as in the kernel. */
 void cgroup_file_notify(struct cgroup_file *file)
 {
 	spin_lock(&cgroup_files_lock);
@@ -486,7 +486,7 @@ int copy_struct_from_user(void *to, size_t to_size, const void *from, size_t fro
 	return 0;
 }
 
-/* Notifiers: the one that was registered last is called first. */
+/* Notifiers: the last one registered is called first. */
 
 int atomic_notifier_chain_register(struct atomic_notifier_head *head, struct notifier_block *nb)
 {

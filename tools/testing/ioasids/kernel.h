@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Stand-ins for the kernel when its sources run in user space. The command line includes
- * this before each of them. Headers that they include are the kernel's or the C library's;
- * all others are empty.
+ * Stand-ins for the kernel, whose sources are compiled here for user space. The compiler
+ * includes this file before each of them. The headers that they include are the
+ * kernel's or the C library's, and otherwise empty.
  *
- * Code that is measured must cost as much as in the kernel: atomics are one instruction,
- * a spinlock has four bytes, and inline functions are inline. For ThreadSanitizer, atomics
- * are the compiler's, and no more ordered than the kernel's.
+ * Measured code must cost as much as in the kernel: an atomic operation is one
+ * instruction, a spinlock has four bytes, and inline functions are inline. For
+ * ThreadSanitizer, atomics are the compiler's, and ordered as the kernel's, no more.
  */
 #ifndef _IOASIDS_TEST_KERNEL_H
 #define _IOASIDS_TEST_KERNEL_H
@@ -158,7 +158,7 @@ void __printf(1, 2) kernel_print(const char *format, ...);
 #define printk_deferred(...)	kernel_print(__VA_ARGS__)
 #define pr_err(...)		kernel_print(__VA_ARGS__)
 #define pr_warn(...)		kernel_print(__VA_ARGS__)
-#define pr_cont(...)		do { } while (0)	/* goes on with a line */
+#define pr_cont(...)		do { } while (0)	/* continues a counted line */
 #define pr_cont_cgroup_path(cgroup)	((void)(cgroup))
 
 #define MAX_ERRNO		4095
@@ -192,8 +192,8 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 #define ERR_CAST(p)		((void *)(p))
 
 /*
- * Atomics. KERNEL_ATOMICS: the kernel's own for this architecture, so that what is
- * measured takes the instructions that it takes there.
+ * Atomics. With KERNEL_ATOMICS, the kernel's own for this architecture, so that measured
+ * code has the same instructions.
  */
 #ifdef KERNEL_ATOMICS
 #undef __CONCAT
@@ -279,7 +279,7 @@ static inline void spin_unlock(spinlock_t *lock)
 #define spin_unlock_irqrestore(lock, flags)	do { (void)(flags); spin_unlock(lock); } while (0)
 #define lockdep_is_held(lock)			kernel_is_locked(lock)
 
-/* Of a mutex, too. */
+/* For a mutex, too */
 static inline bool kernel_is_locked(const void *lock)
 {
 	return atomic_read(&((const spinlock_t *)lock)->locked);
@@ -311,7 +311,7 @@ struct mutex {
 
 #define rcu_head urcu_rcu_head
 #ifndef __SANITIZE_THREAD__
-#define _LGPL_SOURCE			/* inline; ThreadSanitizer would look into it */
+#define _LGPL_SOURCE			/* inline; not where ThreadSanitizer would check it */
 #endif
 #include <urcu.h>
 #undef rcu_head
@@ -330,7 +330,7 @@ void kernel_free_rcu(struct rcu_head *head, void *object);
 void kernel_rcu_barrier(void);
 
 #ifdef __SANITIZE_THREAD__
-/* Tells ThreadSanitizer that reads before this come before the memory is freed. */
+/* Tell ThreadSanitizer that reads before this happen before the memory is freed. */
 #undef rcu_read_unlock
 void kernel_rcu_read_unlock(void);
 #define rcu_read_unlock()		kernel_rcu_read_unlock()
@@ -374,7 +374,7 @@ struct kmem_cache {
 /* Counts down to the allocation that fails, in this thread; 0: none does. */
 extern __thread unsigned long kernel_failing_allocation;
 
-/* Bytes that this thread has got so far. */
+/* The bytes that this thread has allocated so far */
 extern __thread size_t kernel_allocated;
 
 void *kernel_malloc(size_t size, bool zero);
@@ -428,7 +428,7 @@ static inline int match_string(const char * const *strings, size_t n, const char
 
 #define div_u64(a, b)		((u64)(a) / (b))
 
-/* As much of <linux/parser.h> as rdma.c takes. */
+/* The part of <linux/parser.h> that rdma.c uses */
 typedef struct {
 	char *from;
 	char *to;
@@ -437,7 +437,7 @@ typedef struct {
 int match_int(substring_t *s, int *result);
 unsigned long long memparse(const char *s, char **end);
 
-/* Bits, as the xarray and the IDA take them, and locks that are a bit */
+/* Bit operations for the xarray and the IDA, and bit locks */
 
 #define BITS_TO_LONGS(n)	(((n) + BITS_PER_LONG - 1) / BITS_PER_LONG)
 #define DECLARE_BITMAP(n, bits)	unsigned long n[BITS_TO_LONGS(bits)]
@@ -452,7 +452,7 @@ void kernel_bit_spin(int bit, unsigned long *word);
 
 static inline bool bit_spin_trylock(int bit, unsigned long *word)
 {
-	/* Under the lock the word is read as usual: ThreadSanitizer wants this ordered. */
+	/* Acquire: under the lock, the word is read without atomics. */
 	unsigned long old = smp_load_acquire(word);
 
 	return !(old & BIT(bit)) && try_cmpxchg(word, &old, old | BIT(bit));
@@ -472,7 +472,7 @@ static inline void bit_spin_unlock(int bit, unsigned long *word)
 #define __bit_spin_unlock(bit, word)	bit_spin_unlock(bit, word)
 #define bit_spin_is_locked(bit, word)	test_bit(bit, word)
 
-/* Of <linux/radix-tree.h>, which idr.h asks for; the IDA does without. */
+/* For <linux/radix-tree.h>, which idr.h includes; the IDA does not use it. */
 typedef struct {
 } local_lock_t;
 
@@ -507,7 +507,7 @@ static inline bool __test_and_clear_bit(unsigned long bit, unsigned long *map)
 	return was;
 }
 
-/* Where a bit of @map is, or where it is not if @invert is ~0. */
+/* The first bit from @from on that is set or, if @invert is ~0, that is not */
 static inline unsigned long kernel_find_bit(const unsigned long *map, unsigned long size,
 					    unsigned long from, unsigned long invert)
 {
@@ -552,12 +552,12 @@ static inline void bitmap_clear(unsigned long *map, unsigned int from, unsigned 
 		__test_and_clear_bit(from++, map);
 }
 
-/* The kernel's headers from here on show what they have to itself only. */
+/* From here on, headers define what they have for the kernel only. */
 #define __KERNEL__
 
 #include <linux/list_bl.h>
 
-/* Tasks. A test makes them, and says which of them is running. */
+/* Tasks. A test makes them, and sets "current". */
 
 enum cgroup_subsys_id {
 	ioasids_cgrp_id,
@@ -589,7 +589,7 @@ struct pid {
 struct mm_struct {
 	refcount_t mm_count;
 	refcount_t mm_users;
-	int pasid;			/* iommu_mm_data, as far as it matters here */
+	int pasid;			/* stands in for iommu_mm_data */
 	struct ioasid_mm *ioasid_mm;
 };
 
@@ -680,7 +680,7 @@ static inline bool mmget_not_zero(struct mm_struct *mm)
 	return refcount_inc_not_zero(&mm->mm_users);
 }
 
-/* Ends the address space with its last user; the mm itself ends with mmdrop(). */
+/* The last mmput() ends the address space; the last mmdrop() frees the mm. */
 void mmput(struct mm_struct *mm);
 void mmdrop(struct mm_struct *mm);
 
@@ -693,9 +693,9 @@ struct kernfs_node;
 
 struct cgroup {
 	struct kernfs_node *kn;
-	struct list_head cset_links;	/* empty: is being mounted */
-	struct list_head link;		/* the one in that list */
-	int number;			/* what the test calls it */
+	struct list_head cset_links;	/* empty: being mounted */
+	struct list_head link;		/* the entry in @cset_links */
+	int number;			/* used by the test */
 };
 
 struct cgroup_root {
@@ -708,8 +708,8 @@ extern struct cgroup_root cgrp_dfl_root;
 #define CGRP_ROOT_PIDS_LOCAL_EVENTS	1
 
 /*
- * The size of the kernel's, and what is used on paths that are measured at the
- * same place, so that counters share cache lines as they do there.
+ * It has the size of the kernel's, and the fields that measured code uses are at the
+ * same offsets, so that counters share cache lines as in the kernel.
  */
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
@@ -750,7 +750,7 @@ struct cftype {
 #define CFTYPE_NOT_ON_ROOT	1
 #define CFTYPE_ONLY_ON_ROOT	2
 
-/* Those threads of one process that move, in the order in which they were made. */
+/* The threads of one process that move, in the order in which they were made */
 struct cgroup_taskset {
 	struct cgroup_subsys_state *css;
 	struct list_head *threads;
@@ -817,7 +817,7 @@ static inline struct cgroup_subsys_state *task_get_css(struct task_struct *task,
 struct cgroup_subsys_state *kernel_css_next(struct cgroup_subsys_state *css,
 					    struct cgroup_subsys_state *root);
 
-/* Under rcu_read_lock(), which can be left while there is a reference to @css. */
+/* Under rcu_read_lock(); it may be dropped while the caller has a reference to @css. */
 #define css_for_each_descendant_pre(css, root) \
 	for ((css) = kernel_css_next(NULL, root); (css); (css) = kernel_css_next(css, root))
 
@@ -874,7 +874,7 @@ struct kernfs_open_file {
 
 #define of_css(of)			((of)->css)
 
-/* Into @buf; what does not fit is lost, and @count is @size then. */
+/* Output that does not fit into @buf is lost; then @count is @size. */
 struct seq_file {
 	char *buf;
 	size_t size;
@@ -914,7 +914,7 @@ extern const struct file_operations *kernel_debugfs_file;
 #define debugfs_create_file(name, mode, dir, data, fops) \
 	((void)(dir), kernel_debugfs_file = (fops))
 
-/* Here ends the memory that user space has mapped, as far as copy_from_user() knows. */
+/* The end of the mapped user memory, for copy_from_user() and copy_to_user() */
 extern __thread const char *kernel_user_end;
 
 int copy_from_user(void *to, const void *from, size_t n);

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # levels.sh: compares the loops over the levels of the hierarchy, in the controllers
-# that bench measures, with those in objects that are compiled for a kernel: its own
-# headers and flags, -O2. They must have as many instructions. Configures a small
-# kernel for it, once.
+# that bench measures, with those in objects that are compiled for a kernel, with the
+# kernel's headers and flags, -O2. They must have the same number of instructions. It
+# configures a small kernel for that, once.
 
 cd "$(dirname "$0")/../../.." || exit
 . tools/testing/ioasids/build.sh
@@ -31,7 +31,7 @@ if [ ! -e "$dir/ready" ]; then
 	touch "$dir/ready"
 fi
 
-# The headers that our patches change, and what else they change.
+# All files that our patches change, the headers among them
 patched=$dir/patched
 rm -rf "$patched"
 mkdir "$patched"
@@ -50,8 +50,8 @@ command=$(sed -n 's/^savedcmd_[^ ]* := //p' "$dir/kernel/cgroup/.pids.o.cmd" |
 	-c -o ioasids.o '$OLDPWD/kernel/cgroup/ioasids.c'") >&8 2>&8 ||
 	die "The controller cannot be compiled for a kernel"
 
-# turns FILE FUNCTION: the shortest way from each atomic operation round to itself. Rare
-# code, a warning for example, is not on it, wherever the compiler has put it.
+# turns FILE FUNCTION: the length of the shortest loop through each atomic operation.
+# Rare code, a warning for example, is not part of it, wherever the compiler puts it.
 turns() {
 	objdump -d --no-show-raw-insn --disassemble="$2" "$1" | awk '
 		$1 ~ /^[0-9a-f]+:$/ { sub(":", "", $1); number[$1] = ++n; op[n] = $2; to[n] = $3 }

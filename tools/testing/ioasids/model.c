@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Random operations on cgroups, processes and the device. After each of them every
- * file of the controller must say what a simple model says, which knows which set has
- * which IDs and adds them up.
+ * Random operations on cgroups, processes and the device. After each of them, all files
+ * of the controller are compared with a simple model, which tracks the IDs of each set
+ * and adds them up.
  *
  *   model [-n OPERATIONS] [-s SEED] [FILE...]
  *
- * runs the sequences in the files first. A sequence that fails is shortened, and
- * printed in the form that the files in sequences/ have: keep it there.
+ * runs the sequences in the files first. A sequence that fails is shortened and printed
+ * in the format of the files in sequences/: add it there.
  *
- * A process has up to two threads: those of process 1 are the tasks 2, which is its
- * leader, and 3. An address space can have several processes (clone), a process
- * several address spaces one after the other (exec), and each process can have any
- * file (fork, clone, pass).
+ * A process has up to two threads: process 1 has the tasks 2, its leader, and 3. An
+ * address space can have several processes (clone), a process several address spaces
+ * one after the other (exec), and each process can have any file (fork, clone, pass).
  */
 #include <malloc.h>
 #include <sanitizer/asan_interface.h>
@@ -34,7 +33,7 @@
 #define NONE		-1
 
 enum kind {
-	V1,						/* from here on */
+	V1,						/* use v1 from now on */
 	MKDIR, RMDIR, ENABLE, DISABLE, LIMIT,		/* cgroups */
 	START, FORK, CLONE, THREAD,			/* processes */
 	EXEC, EXIT, REAP, MOVE, MOVE_THREAD,
@@ -44,7 +43,7 @@ enum kind {
 	KINDS,
 };
 
-/* How often, of 1000; and each argument is less than what @below has. */
+/* The frequency, of 1000, and for each argument the bound that it is below */
 static const struct {
 	const char *name;
 	unsigned int weight;
@@ -88,7 +87,7 @@ struct op {
 /* The model */
 
 struct set {
-	int payer;		/* a cgroup that the controller is switched on in */
+	int payer;		/* a cgroup for which the controller is on */
 	int owner;		/* a process that is not reaped, or NONE */
 	bool open;		/* there is a file */
 	bool bound;		/* its mm has a PASID */
@@ -109,7 +108,7 @@ static bool set_exists[SETS];
 static struct cgroup_model {
 	bool exists;
 	int parent;
-	bool subtree;		/* the controller is on for those below */
+	bool subtree;		/* the controller is on for the children */
 	struct cgroup_subsys_state *css;
 	u64 limit;
 	s64 peak;
@@ -127,7 +126,7 @@ static struct mm_model {
 static struct file_model {
 	struct file *file;	/* NULL: there is none */
 	int copies;
-	struct mm_model *mm;	/* that opened it; NULL: it has ended */
+	struct mm_model *mm;	/* of the opener; NULL: it has ended */
 } files[FILES];
 
 /* Two for each process. */
@@ -144,7 +143,7 @@ static struct process_model {
 
 static bool is_v1;
 
-/* Of the operation that is running. */
+/* The number of the operation that is running */
 static int number;
 
 static void __printf(1, 2) differ(const char *format, ...)
@@ -168,7 +167,7 @@ static bool is_below(int cgroup, int ancestor)
 	return true;
 }
 
-/* The nearest cgroup from @cgroup on up that the controller is switched on in. */
+/* @cgroup or its nearest ancestor for which the controller is on */
 static int counting(int cgroup)
 {
 	while (!cgroups[cgroup].css)
@@ -263,20 +262,20 @@ static void set_check_end(struct set *set)
 		set_exists[set - sets] = false;
 }
 
-/* Whether the process that is charged for @set is alive in the address space. */
+/* Whether the owner of @set is alive and in the address space */
 static bool owner_is_there(const struct set *set, const struct mm_model *mm)
 {
 	return set->owner != NONE && processes[set->owner].mm == mm;
 }
 
-/* Where an ID is counted that @task takes. */
+/* The cgroup that pays for an ID that @task takes */
 static int payer_for(const struct set *set, int task)
 {
 	return owner_is_there(set, processes[task / 2].mm) ? set->payer :
 							     counting(tasks[task].cgroup);
 }
 
-/* @task asks for an ID or a quota: an account without its owner is this process's now. */
+/* @task asks for an ID or a quota: if the owner has left, it becomes the owner. */
 static void adopt(struct set *set, int task, bool failing)
 {
 	int cgroup;
@@ -285,7 +284,7 @@ static void adopt(struct set *set, int task, bool failing)
 		return;
 	set->payer = counting(tasks[task].cgroup);
 	set->owner = task / 2;
-	/* The charge moves as it is, even if the request gives some of it back. */
+	/* The whole charge moves first, even if the request gives back some of it. */
 	for (cgroup = set->payer; cgroup != ROOT; cgroup = cgroups[cgroup].parent)
 		cgroups[cgroup].peak = max_t(s64, cgroups[cgroup].peak, current_of(cgroup));
 }
@@ -307,7 +306,7 @@ static void id_free(u32 id)
 	id_drop(id);
 }
 
-/* The lowest ID that @set gets, or why it gets none. */
+/* The lowest ID that @set gets, or the error */
 static int id_new(const struct set *set, u32 low, u32 high)
 {
 	int ret = 0;
@@ -346,7 +345,7 @@ static void expect(const char *what, s64 is, s64 should)
 		differ("%s is %lld, should be %lld", what, (long long)is, (long long)should);
 }
 
-/* Like expect(), but there may have been no memory; then nothing has changed. */
+/* Like expect(), but if an allocation failed: -ENOMEM, and nothing has changed */
 static bool expect_or_enomem(const char *what, s64 is, s64 should, bool failing)
 {
 	bool failed = failing && !kernel_failing_allocation && is == -ENOMEM;
@@ -425,7 +424,7 @@ static void check_files(void)
 		    CAPACITY - left, left);
 }
 
-/* Operations. One that makes no sense in the present state does nothing. */
+/* Operations. One that is not possible in the present state does nothing. */
 
 static bool is_alive(int process)
 {
@@ -454,7 +453,7 @@ static void process_attach(int process)
 	}
 }
 
-/* On v2 all threads of a process are in one cgroup, as far as this controller sees. */
+/* On v2 the controller sees all threads of a process in one cgroup. */
 static void cgroup_attach(int cgroup)
 {
 	int i;
@@ -478,7 +477,7 @@ static void controller_on(int cgroup)
 	c->alloc_fail_local = 0;
 }
 
-/* The parent takes over accounts that no process moves any more. */
+/* The parent pays for accounts whose owners are dead. */
 static void controller_off(int cgroup)
 {
 	struct cgroup_subsys_state *css = cgroups[cgroup].css;
@@ -559,7 +558,7 @@ static void do_disable(int cgroup)
 	}
 }
 
-/* Every second number is no limit. */
+/* Every second value of @n means "max". */
 static void do_limit(int cgroup, u32 n)
 {
 	struct cgroup_model *c = &cgroups[cgroup];
@@ -601,7 +600,7 @@ static struct mm_model *mm_add(void)
 	return NULL;
 }
 
-/* Task @task is that of a process that has just begun. */
+/* Add a process that was just started, with @task as its leader. */
 static void process_add(int process, struct task_struct *task, int cgroup, struct mm_model *mm)
 {
 	mm->mm = task->mm;
@@ -624,7 +623,7 @@ static void do_start(int process, int cgroup)
 			    cgroup, mm);
 }
 
-/* All that a child inherits here is where it is, and the files. */
+/* A child inherits only the cgroup and the files. */
 static void do_fork(int task, int child, bool same_mm)
 {
 	struct process_model *p = &processes[task / 2];
@@ -685,7 +684,7 @@ static void mm_leave(struct mm_model *mm)
 	}
 }
 
-/* The kernel says when an mm goes; with it goes the PASID. */
+/* Called by the kernel when an mm is freed: its PASID is released. */
 static void mm_pasid_drop(struct mm_struct *mm)
 {
 	struct mm_model *m;
@@ -698,7 +697,7 @@ static void mm_pasid_drop(struct mm_struct *mm)
 	m->mm = NULL;
 }
 
-/* After the operation in which they went. */
+/* Called after the operation in which they were freed. */
 static void forget_mms(void)
 {
 	struct mm_model *mm;
@@ -847,8 +846,8 @@ static void do_close(int process, int file)
 }
 
 /*
- * The file that @task uses: that of its address space or, if it has none, any; with
- * that it may do nothing.
+ * The file that @task uses: that of its address space or, if it has none, any other,
+ * with which all ioctls fail.
  */
 static bool find_file(int task, struct process *with)
 {
@@ -879,9 +878,9 @@ static bool find_file(int task, struct process *with)
 }
 
 /*
- * A reservation is charged already: allocating and freeing inside it touches no cgroup,
- * unless the account is adopted first. Until show_cgroups(), AddressSanitizer takes the
- * cgroups for freed memory.
+ * A reservation is charged already: allocating and freeing inside it must not access
+ * any cgroup, unless the account gets another owner first. Until show_cgroups(),
+ * AddressSanitizer treats the cgroups as freed memory.
  */
 static void hide_cgroups(const struct set *set)
 {
@@ -905,7 +904,7 @@ static void show_cgroups(void)
 	}
 }
 
-/* The count of @cgroup, from its own file. */
+/* The count of @cgroup, as its file shows it */
 static s64 counted(int cgroup)
 {
 	return cgroup == ROOT ? 0 : css_number(cgroups[cgroup].css, "current");
@@ -932,7 +931,7 @@ static void do_alloc(int task, u32 low, u32 high, bool failing)
 	is_there = owner_is_there(set, processes[task / 2].mm);
 	payer = payer_for(set, task);
 	before = counted(payer) + (is_below(set->payer, payer) ? 0 : charge_of(set));
-	/* It asks for nothing. */
+	/* A request with an empty range does not change the owner. */
 	if ((low ?: 1) <= high)
 		adopt(set, task, failing);
 	should = id_new(set, low, high);
@@ -1053,7 +1052,7 @@ static void do_bind(int task, bool failing)
 	id_add(set, is, true);
 }
 
-/* An idle processor keeps an mm, so that it lives longer than its address space. */
+/* As an idle processor does: pin an mm, so that it outlives its address space. */
 static void do_pin(int task)
 {
 	if (!tasks[task].alive)
@@ -1124,7 +1123,7 @@ static void do_op(const struct op *op, bool failing)
 	case UNPIN:	return do_unpin(arg[0]);
 	case HOLD:	return do_hold(arg[0]);
 	case PUT:	return do_put(arg[0]);
-	case FAIL:	/* of the next operation */
+	case FAIL:	/* an allocation of the next operation */
 	case KINDS:
 		break;
 	}
@@ -1160,7 +1159,7 @@ static void __noreturn run(const struct op *ops, int n)
 		kernel_failing_allocation = 0;
 		if (failing && can_fail(&ops[number]))
 			kernel_failing_allocation = ops[number - 1].arg[0] + 1;
-		/* Only the ID and the adoption: what comes after leaves the account adopted. */
+		/* Later allocations would fail after the owner has changed: leave them out. */
 		if (kernel_failing_allocation && adopts(&ops[number]))
 			kernel_failing_allocation = min(kernel_failing_allocation, 2UL);
 		do_op(&ops[number], failing);
@@ -1175,7 +1174,7 @@ static void __noreturn run(const struct op *ops, int n)
 		}
 	}
 
-	/* All is given back, and all memory with it. */
+	/* Give back everything, so that LeakSanitizer finds no memory left. */
 	for (i = 0; i <= CAPACITY; i++) {
 		while (i && ids[i].set && ids[i].holders)
 			do_put(i);
@@ -1204,11 +1203,11 @@ static void __noreturn run(const struct op *ops, int n)
 	kernel_rcu_barrier();
 	memset(cgroups, 0, sizeof(cgroups));
 	init_css_set.subsys[ioasids_cgrp_id] = NULL;
-	/* A sanitizer that finds something, lost memory included, changes the exit status. */
+	/* A report of a sanitizer, of a leak too, changes the exit status. */
 	exit(0);
 }
 
-/* Whether @ops fail; they are run in a process of their own. */
+/* Run @ops in a child process: whether they fail */
 static bool fails(const struct op *ops, int n, bool quiet)
 {
 	int status;
@@ -1226,7 +1225,7 @@ static bool fails(const struct op *ops, int n, bool quiet)
 	return status;
 }
 
-/* Leave out what can be left out, in ever smaller pieces. */
+/* Remove operations that the failure does not need, in ever smaller blocks. */
 static int shorten(struct op *ops, int n)
 {
 	struct op fewer[LENGTH];
@@ -1288,7 +1287,7 @@ static int read_sequence(const char *name, struct op *ops)
 				op->kind = KINDS;
 		}
 		if (op->kind >= KINDS) {
-			fprintf(stderr, "%s: what is this: %s", name, line);
+			fprintf(stderr, "%s: not an operation: %s", name, line);
 			exit(2);
 		}
 		n++;
@@ -1357,7 +1356,7 @@ int main(int argc, char **argv)
 		random_ops(ops);
 		if (fails(ops, LENGTH, false)) {
 			n = shorten(ops, LENGTH);
-			printf("# With seed %llu this is what fails:\n", (unsigned long long)seed);
+			printf("# With seed %llu this sequence fails:\n", (unsigned long long)seed);
 			print(ops, n);
 			fails(ops, n, false);
 			status = 1;

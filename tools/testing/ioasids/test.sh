@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # test.sh [SECONDS]: builds the native tests and runs them: the model, each fuzzer for
-# so long (60 s), and the threads for half of that. Reports as the guests do.
+# SECONDS (60), and the threads for half of that. Reports in the format of the guests.
 
 CDPATH='' cd "$(dirname "$0")/../../.." || exit
 . tools/testing/ioasids/build.sh
@@ -14,7 +14,7 @@ work=$(mktemp -d "$CACHE/native.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export ASAN_OPTIONS=detect_leaks=1 TSAN_OPTIONS=halt_on_error=1
 
-# fuzz TARGET: the corpus in the tree is where it starts, and is not changed.
+# fuzz TARGET: starts from the corpus in the tree, which it does not change.
 fuzz() {
 	mkdir "$work/$1"
 	"$build/fuzz_$1" -max_total_time="$seconds" -max_len=512 -verbosity=0 -artifact_prefix="$work/$1." \

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads that do what the model does, at once, for ThreadSanitizer to look at: each
- * has a process with the device, which another thread moves, whose limits another
- * changes, and whose IDs another holds. Or all have processes of one address space and
- * copies of one descriptor, and processes take the place of others. All are below a
- * cgroup that they fill. Its files are right at any instant, and nothing is left at
- * the end.
+ * Concurrent operations, under ThreadSanitizer. Each thread has a process that uses the
+ * device, while other threads move that process, change its limits and hold its IDs. In
+ * a second test, all processes share one address space and one descriptor, and are
+ * replaced by children. All are below a cgroup whose limit they reach. The files of that
+ * cgroup must be right at any instant, and nothing may be left in the end.
  *
- *   threads [-t SECONDS]		in all
+ *   threads [-t SECONDS]		the total time
  */
 #include <stdlib.h>
 #include <time.h>
@@ -102,7 +101,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Makes one more place, moves processes through it, and removes it, again and again. */
+/* Make another cgroup, move processes through it, and remove it, again and again. */
 static void administer(int threads, int seconds)
 {
 	time_t end = time(NULL) + seconds;
@@ -124,7 +123,7 @@ static void administer(int threads, int seconds)
 		check(css_number(top, "current") >= 0 && css_number(top, "current") <= LIMIT &&
 		      css_number(top, "peak") <= LIMIT, "the limit did not hold");
 		process_move(&processes[who], places[rand_r(&seed) % PLACES]);
-		/* Its file stays open. That must not keep the place from being removed. */
+		/* The guest's file stays open, and must not pin the cgroup. */
 		process_exit(&guest);
 		css_remove(place);
 		device_close(&guest);
@@ -143,13 +142,13 @@ static void *reserve(void *arg)
 		ret = device_quota(arg, asked);
 		check(ret == -ENOSPC || (!ret && asked <= CAPACITY), "reserving failed");
 		if (!ret)
-			check(!device_quota(arg, 0), "what was reserved cannot be given back");
+			check(!device_quota(arg, 0), "a reservation cannot be withdrawn");
 	}
 	rcu_unregister_thread();
 	return NULL;
 }
 
-/* One takes an ID and gives it back; another reserves @n. Returns the peak of both. */
+/* One process takes and frees an ID while another reserves @n: their cgroup's peak */
 static s64 reserve_while_another_allocates(u32 n)
 {
 	struct cgroup_subsys_state *cgroup = css_make(&ioasids_cgrp_subsys, root, 20);
@@ -189,13 +188,13 @@ static s64 reserve_while_another_allocates(u32 n)
 #define SHARED_TURNS	300
 
 static struct shared {
-	pthread_mutex_t lock;		/* against the end of the process that is moved */
+	pthread_mutex_t lock;		/* keeps the process alive while it is moved */
 	struct process process;
 } shared[THREADS];
 
 static int copies;			/* of the descriptor */
 
-/* A child has the place of its parent, which dies. */
+/* A child takes the place of its parent, which dies. */
 static void replace(struct process *p)
 {
 	struct task_struct *old = p->task;
@@ -229,7 +228,7 @@ static void *work_shared(void *arg)
 			check(ret > 0 || ret == -EAGAIN || ret == -ENOSPC, "allocating failed");
 			break;
 		case 3 ... 4:
-			/* Of any of them. */
+			/* An ID that any of them may have taken */
 			id = 1 + rand_r(&seed) % LIMIT;
 			ret = device_free(p, id);
 			check(!ret || ret == -ENOENT || ret == -EBUSY, "freeing failed");
@@ -249,7 +248,7 @@ static void *work_shared(void *arg)
 			break;
 		}
 	}
-	/* The last process to die and the last descriptor end the set: both may be first. */
+	/* The end of the last process and of the last descriptor race to end the set. */
 	close_first = rand_r(&seed) % 2;
 	if (close_first)
 		close_copy(p);
@@ -264,7 +263,7 @@ static void *work_shared(void *arg)
 	return NULL;
 }
 
-/* Moves one process after the other until all are dead. */
+/* Move one process after the other until all are dead. */
 static void administer_shared(int threads)
 {
 	unsigned int seed = threads;
@@ -342,7 +341,7 @@ int main(int argc, char **argv)
 		places[i] = css_make(&ioasids_cgrp_subsys, i ? places[i / 2] : top, i + 2);
 
 	ioasid_report_iommu(CAPACITY + 1);
-	check(reserve_while_another_allocates(CAPACITY + 1) == 1, "what is refused leaves a mark");
+	check(reserve_while_another_allocates(CAPACITY + 1) == 1, "a refusal shows in the peak");
 	puts("ok - threads.more_than_there_is_leaves_no_mark");
 	reserve_while_another_allocates(CAPACITY);
 	puts("ok - threads.two_want_the_last");
