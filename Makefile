@@ -6,17 +6,17 @@ unexport CDPATH
 
 # T=NAME: one kselftest, or one case of any KUnit suite
 ONLY = $(if $(T),only=$(T) kunit.filter_glob=$(if $(findstring .,$(T)),,*.)$(T))
-# With KCSAN, all KUnit suites run before the stress; other kernels have run them before.
+# With KCSAN, all KUnit suites run before the stress: no other lane boots that kernel.
 STRESS = stress $(1) duration=$(DURATION) seed=$(SEED) $(if $(findstring kcsan,$(1)),,kunit.filter_glob=ioasid_stress)
 DURATION ?= 30
 ON ?= debug
 
-# make ARCH=arm64 chooses the guest; kernel developers export ARCH for other builds.
+# make ARCH=arm64 chooses the guest. An ARCH in the environment is for other builds.
 ifeq ($(origin ARCH),environment)
 unexport ARCH
 endif
 
-# The report of a guest: the arguments of lab/boot.sh, and its environment.
+# $(call guest,ARGUMENTS,ENVIRONMENT): runs lab/boot.sh and prints the guest's report.
 guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 2700)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
 
 # A lane prints test results and does not fail itself.
@@ -48,7 +48,7 @@ run: ## boot a kernel with the controller and show an administrator's session
 shell: ## boot it and give a shell; leave with exit, or Ctrl-A X
 	@lab/boot.sh shell
 
-shell-debian: ## the same in a Debian guest with container runtimes and the tools
+shell-debian: ## give a shell in a Debian guest with the tools and container runtimes
 	@lab/clients.sh shell
 
 test: ## the quick checks, the native tests, and KUnit and kselftests in a guest
@@ -61,10 +61,11 @@ endif
 test-all: ## everything: all lanes below, on all kernels
 	@$(call run-lanes,disk $(LANES:%=lane-%))
 
-# Two lanes run at a time, the longest first. The last has two guests of its own.
+# Two lanes run at a time, the longest first. The lane of the clients runs alone, as it
+# has two guests.
 lane-clients: | disk $(filter-out lane-clients,$(LANES:%=lane-%))
 
-# Mostly waits for the network. If it fails, lane-clients reports it.
+# This mostly waits for the network. If it fails, lane-clients reports that.
 disk:
 	-@lab/debian.sh >/dev/null
 
@@ -81,10 +82,10 @@ test-native: ## the same source in user space: a model, sanitizers, fuzzers
 test-guest: ## KUnit, then kselftests, in the small guest
 	@$(lane.guest) | .ci/count $(T)
 
-test-debug: ## the same on a kernel with KASAN, lockdep, kmemleak and more
+test-debug: ## KUnit and kselftests with KASAN, lockdep, kmemleak and more
 	@$(lane.debug) | .ci/count $(T)
 
-test-stress: ## 30 s of stress on that kernel, and on one with KCSAN
+test-stress: ## 30 s of stress, on the kernel of test-debug and with KCSAN
 	@{ $(lane.stress); } | .ci/count
 
 test-arm64: ## KUnit, the tests of SVA and the stress on arm64
@@ -96,29 +97,29 @@ test-others: ## the kernel's own cgroup tests, with the project and without
 test-clients: ## systemd, podman, LXC and others with limits, in Debian guests
 	@{ $(lane.clients); } | .ci/count
 
-stress: ## the stress for DURATION s with SEED on the kernel ON: debug, kcsan or nothing
+stress: ## run the stress: DURATION=seconds, SEED=number, ON=debug or kcsan or empty
 	@$(call guest,$(call STRESS,'$(ON)')) | .ci/count
 
-coverage: ## print which lines of the controller and the allocator KUnit runs
+coverage: ## print the lines of controller and allocator that KUnit does not run
 	@lab/coverage.sh
 
-bench: ## compare the costs with those of pids, misc, rdma and page_counter
+bench: ## compare the costs with pids, misc, rdma and page_counter
 	@tools/testing/ioasids/bench.sh
 
-kernel: ## build the kernel only, and print where it is
+kernel: ## build only the kernel, and print its directory
 	@lab/kernel.sh
 
-deb: ## build the Debian package of the tools, and print where it is
+deb: ## build the Debian package of the tools, and print its path
 	@lab/deb.sh
 
 install: ## build and install the tools, below DESTDIR and PREFIX
 	@O=$$(mktemp -d) && trap 'rm -r "$$O"' EXIT && $(MAKE) -C tools/ioasids O="$$O" $${DESTDIR:+DESTDIR="$$(realpath -m "$$DESTDIR")"} install
 
-uninstall: ## remove what install has installed
+uninstall: ## remove the installed tools
 	@$(MAKE) -C tools/ioasids $${DESTDIR:+DESTDIR="$$(realpath -m "$$DESTDIR")"} uninstall
 
-clean: ## nothing to do: nothing is built in the checkout
-	@echo 'Nothing is built in the checkout; make clean-cache removes the rest'
+clean: ## do nothing: nothing is built in the checkout
+	@echo 'Nothing is built in the checkout; make clean-cache removes the cache'
 
 clean-cache: ## remove everything downloaded and built
 	@. lab/lib.sh && rm -rf "$$CACHE" && echo "$$CACHE is removed"

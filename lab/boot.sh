@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # boot.sh MODE [VARIANT [NAME=VALUE...]]: boots a kernel of the lab with lab=MODE and
-# prints the guest's report. Fails if the guest fails, sends no verdict, or shows a fault
+# prints the guest's report. Fails if the guest fails, sends no verdict, or prints a fault
 # on its console. The guest is the small one of lab/initramfs.sh; or, if DISKS is set, a
 # Debian guest with these disks: the first is its root, the last is read-only.
 
@@ -13,7 +13,7 @@ mode=$1 variant=${2:-}
 shift $(($# < 2 ? $# : 2))
 kernel=$(lab/kernel.sh "$variant")
 
-# A /dev/kvm that exists may not work: a guest tries it, once after each start of the host.
+# An existing /dev/kvm may not work: try it with a guest, once per boot of the host.
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)
 if [ -z "${ACCEL:-}" ] && [ -w /dev/kvm ] && [ ! -e "$kvm" ]; then
 	rm -f "$CACHE/kvm-$ARCH-"*
@@ -37,7 +37,7 @@ fi
 qemu=("${QEMU[@]}" -accel "$ACCEL" -smp "2,sockets=2" -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
 	-kernel "$kernel/image" "${root[@]}")
 [ "$ACCEL" != kvm ] || qemu+=(-cpu host)
-# A clock that counts instructions makes measurements exact.
+# With a clock that counts instructions, measurements are exact.
 [ "$mode" != bench ] || qemu+=(-accel tcg -icount "shift=0,sleep=off" -smp 1)
 parameters="lab=$mode console=$CONSOLE $BOOT panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 $*"
 if [ "$mode" = shell ]; then
@@ -59,8 +59,8 @@ wait $guest || status=$?
 fault='WARNING:|BUG:|kernel BUG|Oops|Kernel panic|general protection|blocked for more than|soft lockup'
 fault+='|self-detected stall|detected stalls|expedited stalls|lock held when returning|suspicious RCU usage'
 fault+='|(circular|recursive) locking|inconsistent lock state|(UBSAN|KASAN|KCSAN):|unreferenced object'
-# KCSAN also reports races in other parts of the kernel: those are only counted. What
-# an interrupt has interrupted has no part in its race.
+# KCSAN also reports races in other parts of the kernel: those are only counted. In a
+# stack trace, the functions that were interrupted have no part in the race.
 awk '/^======/ { open = !open; if (!open && report ~ /KCSAN:/ && stacks !~ /ioasid/) { others++; report = "" } }
 	!open { printf "%s", report; report = stacks = ""; print; next }
 	{ report = report $0 "\n" } /^$/ { below = 0 } /asm_sysvec_|asm_common_interrupt|el1h_64_irq/ { below = 1 }

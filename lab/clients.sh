@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # clients.sh: tests the package of the tools with its clients (systemd, podman, ...) in
-# two Debian guests at a time. One of them is then restarted, to see what lasts, and once
-# more without the controller. Which of the two a test in lab/debian/clients/ runs in, it
-# says itself. clients.sh NAME runs one of them; clients.sh shell gives a shell in such a
-# guest; clients.sh recording prints what ioasidctl shows on a busy machine, and makes
-# the picture of it in Documentation/.
+# two Debian guests at a time. One of them is then restarted, to test that limits last,
+# and once more without the controller. The head of each test in lab/debian/clients/ says
+# in which guest it runs. clients.sh NAME runs one test; clients.sh shell gives a shell in
+# such a guest; clients.sh recording prints the output of ioasidctl on a busy machine, and
+# makes the picture in Documentation/.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
@@ -15,7 +15,7 @@ CDPATH='' cd "$(dirname "$0")/.." || exit
 in_guest() { grep -lx "# Guest: $1" lab/debian/clients/*.sh | sed 's,.*/,,; s,\.sh$,,' | paste -sd ,; }
 
 for client in lab/debian/clients/*.sh; do
-	grep -qxE '# Guest: (restarted|other)' "$client" || die "$client does not say which guest it runs in"
+	grep -qxE '# Guest: (restarted|other)' "$client" || die "$client needs a line '# Guest: restarted' or '# Guest: other'"
 done
 case ${1:-} in
 ''|shell|recording) ;;
@@ -31,7 +31,7 @@ mkdir "$work/handed"
 cp -r lab/debian/* "$deb" "$work/handed"
 chmod -R u+w "$work/handed"
 gcc -O2 -shared -fPIC -o "$work/handed/hide.so" lab/debian/clients/hide.c
-# The same in other directories; and what is installed can be uninstalled.
+# Also install the tools into other directories; uninstall must leave no file.
 mkdir "$work/objects"
 other=(make -s -C tools/ioasids O="$work/objects" DESTDIR="$work/handed/elsewhere" PREFIX=/opt SYSCONFDIR=/opt/etc
 	HOOKSDIR=/opt/share/hooks)
@@ -40,7 +40,7 @@ cp -r "$work/handed/elsewhere" "$work/uninstalled"
 "${other[@]}" DESTDIR="$work/uninstalled" uninstall
 left=$(find "$work/uninstalled" ! -type d)
 [ ! "$left" ] && echo 'ok - make uninstall' || echo "not ok - make uninstall leaves $left"
-# It has to run in containers that have no libraries.
+# Static, to run in containers without libraries
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
 tar -C "$work/handed" -cf "$work/archive" .
 cp --reflink=auto --sparse=always "$disk" "$work/root"

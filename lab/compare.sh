@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs the kernel's own cgroup selftests on the lab's kernel and, at the same time, on
-# one without the project, and compares the results. Some of them depend on timing:
-# programs in which a case differs are run again, at most ten times, and a case that
-# passes once passes.
+# one without the project, and compares the results. Some cases depend on timing: a
+# program with a case that differs is run again, at most ten times, and a case that
+# passed once counts as passed.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
@@ -46,7 +46,7 @@ for round in {1..11}; do
 	programs=$(sed -n 's/^not ok - \([^:]*\):.*/ \1/p' "$work/result" | sort -u | tr -d '\n')
 	[ "$programs" ] || break
 done
-# Children print again what their parents had not flushed: each line is shown once.
+# A forked child prints unflushed lines of its parent again: show each line once.
 awk '!shown[$0]++ { print "# without: " $0 }' "$work/without"
 awk '!shown[$0]++ { print "# with: " $0 }' "$work/with"
 cat "$work/result"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Prints how many lines of the controller and of the allocator the KUnit suites run,
-# and each that they do not, with the reason. Fails for a line without a known reason.
+# Prints how many lines of the controller and of the allocator the KUnit suites run, and
+# each line that they do not run, with the reason. Fails if a line has no reason below.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
@@ -32,15 +32,15 @@ awk -F "['/:%]" -v measured=" ${measured[*]##*/} " '/^File/ { name = $(NF - 1) }
 # Functions with lines that KUnit does not run, and the reasons
 reasons='
 ioasid_set_bound        the command line is parsed before KUnit: .ci/check boots with it
-set_charge              another may take the last after the look: threads.two_want_the_last, natively
+set_charge              another request may take the last ID first: threads.two_want_the_last, natively
 ioasid_set_show_cgroup  for fdinfo: device.fdinfo_shows_set_quota_allocated_and_cgroup
 DEFINE_SEQ_ATTRIBUTE    opening debugfs takes a process: device.debugfs_shows_the_set_to_root
-set_make                the xarray asks for memory twice, and one n-th fails: fault.with_all_that_follow.open_makes_no_set
-ioasid_mm_free          SVA frees only what it has
-ioasid_init             there is memory when the machine boots
-__ioasid_alloc          a capacity would have to be installed at that very moment
-ioasids_try_charge      another may be faster after the look: races_end_at_zero, in some runs
-ioasids_attach          on v1 threads move alone: v1.charge_stays_when_one_thread_moves
+set_make                the xarray retries a failed allocation: fault.with_all_that_follow.open_makes_no_set
+ioasid_mm_free          SVA frees only PASIDs that it has
+ioasid_init             memory does not run out at boot
+__ioasid_alloc          the capacity would have to change at that very moment
+ioasids_try_charge      a concurrent charge must win the race: races_end_at_zero, in some runs
+ioasids_attach          only on v1 threads move alone: v1.charge_goes_where_a_thread_was_moved_last
 '
 awk -F : -v reasons="$reasons" '
 	BEGIN {
@@ -54,7 +54,7 @@ awk -F : -v reasons="$reasons" '
 	$1 ~ /#####/ {
 		printf "%s:%d: %s\n", name, $2, text
 		if (in_ in why) missed[in_] = 1
-		else { print "no reason is known, in " in_; bad = 1 }
+		else { print "no reason is given for " in_; bad = 1 }
 	}
 	END { for (f in missed) print f ": " why[f]; exit bad }
 ' "${reports[@]}" || status=1

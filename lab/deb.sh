@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Builds the Debian package of the tools, checks it with lintian, and prints its name. It is
-# built from the source package, so that nothing can be missing there. rpmbuild must be able
-# to build a package, too.
+# built from the source package, which shows that no file is missing there. An RPM package
+# is built as a test.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="debhelper dpkg-dev lintian rpm $(grep -oE 'lib[a-z0-9-]+-dev' tools/ioasids/debian/control | xargs)"
@@ -26,7 +26,7 @@ if [ ! -d "$result" ]; then
 	# The maintainer has no address yet, and there is no bug to close.
 	lintian --allow-root --fail-on error,warning,info --suppress-tags \
 		bogus-mail-host,bogus-mail-host-in-debian-changelog,initial-upload-closes-no-bugs "$work"/*.changes >&2
-	# The same tarball is a source for others: the packages of rpmbuild are not kept.
+	# The RPM packages are a test of the source tarball, and are not kept.
 	make -s -C tools/ioasids O="$work" dist
 	rpmbuild -tb --nodeps --define "_topdir $work/rpm" "$work"/*.tar.gz >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 	mkdir "$work/result"

@@ -7,8 +7,8 @@
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
 
-# busybox-static of another architecture, fetched beside the package lists of this
-# machine. Debian calls the architecture what kbuild does.
+# busybox-static of another architecture, fetched with package lists of its own. Debian
+# and kbuild have the same name for the architecture.
 fetch_busybox() (
 	say "Fetching busybox-static for $ARCH"
 	mkdir -p "$CACHE/initramfs"

@@ -3,12 +3,12 @@
 #
 # kernel.sh [VARIANT]: builds a kernel of lab/config/kernel.config and
 # lab/config/arch/$ARCH.config, with lab/config/variants/VARIANT.config over them, and
-# prints the directory that it is in. The variant "stock" is built from the package's
-# source, without the project.
+# prints its directory. The variant "stock" is built from the package's source, without
+# the project.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 variant=${1:-}
-# pahole, for the types that BPF programs need
+# dwarves has pahole, which makes the type information for BPF programs.
 [ "$variant" != debian ] || MORE_PACKAGES=dwarves
 . lab/source.sh
 
@@ -31,7 +31,7 @@ if [ ! -d "$result" ]; then
 fi
 if [ ! -d "$result" ]; then
 	say "Building a kernel${variant:+ ($variant)}; every 100th step is shown"
-	# Variants that differ in few objects share a directory: make rebuilds those.
+	# Variants that differ in few objects share a directory, in which make rebuilds those.
 	case $variant in
 	''|coverage|no-device) build_in kernel ;;
 	no-*) build_in kernel-without ;;
@@ -40,7 +40,7 @@ if [ ! -d "$result" ]; then
 	kmake -s tinyconfig >/dev/null
 	cat "${fragments[@]}" >>"$build/.config"
 	kmake -s olddefconfig 2>&1 | { grep -v 'warning: override:' >&2 || true; }
-	# kconfig ignores a line whose dependencies are not met.
+	# kconfig silently ignores a line whose dependencies are not met.
 	awk -F= '!/^CONFIG_/ { next } FILENAME == ARGV[ARGC - 1] { is[$1] = $2; next } { want[$1] = $2 }
 		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {
 			print s " is not " want[s] ": its dependencies are not met"; bad = 1 } exit bad }' \

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# Every script of the lab starts by sourcing this: settings, packages, messages.
+# Settings, packages and messages, for all scripts of the lab.
 
 set -euo pipefail
 shopt -s nullglob
@@ -42,13 +42,13 @@ TMPDIR=$CACHE/tmp
 export XDG_CACHE_HOME TMPDIR
 mkdir -p "$TMPDIR"
 
-# want_space MIB: stops a step that would fail half-way.
+# want_space MIB: ends the script before a step for which the disk has too little space.
 want_space() {
 	local left
 	left=$(($(df -k --output=avail "$CACHE" | tail -n 1) / 1024))
 	[ "$left" -ge "$1" ] || die "The disk is full: $left MiB are left for $CACHE, and this step needs $1"
 }
-# A command that fails may have filled the disk.
+# If a command fails, the reason may be a full disk: say so.
 set -o errtrace
 trap 'want_space 200' ERR
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# Says which source kernels are built from ($source, which tree.sh fetches), and
-# names what is built from it and from this checkout. It takes no lock: a result
-# that exists is found while others build.
+# Sets the kernel source to build from ($source, which tree.sh fetches), and names the
+# results that are built from it and from this checkout. It takes no lock, so that an
+# existing result is found while others build.
 
 . lab/lib.sh
 
@@ -15,12 +15,12 @@ export LAB_SOURCE_VERSION
 version=$LAB_SOURCE_VERSION
 source=$CACHE/source/${package}_$version
 
-# Sources of the project that are built into a kernel, and the two of them whose
-# executed lines lab/coverage.sh counts.
+# Sources of the project that are built into a kernel, and the two files that
+# lab/coverage.sh measures.
 parts=("patches/$KERNEL" drivers include kernel)
 measured=(drivers/iommu/ioasid.c kernel/cgroup/ioasids.c)
 
-# A name for what is built from these files and directories.
+# key_of PATH...: a key for a result that is built from these files and directories.
 key_of() {
 	{
 		echo "$version $ARCH"

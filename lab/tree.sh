@@ -46,9 +46,10 @@ cp -r --parents Documentation drivers include kernel tools/testing "$ours"
 # The checkout may be read-only.
 chmod -R u+w "$ours"
 
-# Hard links, except for the files that $tree.files lists: every file that was ever
-# laid over them. One that is no longer changed becomes the package's again, or is
-# removed. Only what differs is written, so that make rebuilds no more than it must.
+# $tree consists of hard links, except for the files in the list $tree.files: all that
+# were ever laid over it. A file that the checkout no longer has becomes the package's
+# again, or is removed. Only changed files are written, so that make rebuilds no more
+# than necessary.
 tree=$CACHE/tree/$version
 if [ ! -d "$tree" ]; then
 	rm -rf "$tree".*
@@ -70,8 +71,8 @@ while read -r file; do
 	fi
 done <"$tree.files"
 
-# Chooses a build directory. One in which make was interrupted, or ran out of space,
-# is thrown away.
+# build_in NAME: chooses a build directory. If make was interrupted there, or ran out of
+# space, it is removed first.
 build_in() {
 	want_space 500
 	build=$CACHE/build/$version-$ARCH-$1
@@ -79,8 +80,8 @@ build_in() {
 	mkdir -p "$build"
 }
 
-# In depend mode ccache does not preprocess what it then compiles: an empty cache
-# costs next to nothing.
+# In depend mode ccache does not run the preprocessor: an empty cache costs almost no
+# time.
 export CCACHE_DIR=$CACHE/ccache CCACHE_DEPEND=1 KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HOST=ioasids}
 mapfile -t gcov < <(printf 'GCOV_PROFILE_%s.o=y\n' "${measured[@]##*/}" | sed 's/\.c\././')
 kmake() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# After a restart of the guest: limits last, and charges do not.
+# After a restart of the guest: limits are set again, and nothing is charged.
 
 from_the_start() {
 	is 'active' systemctl is-active ioasids-enable.service
@@ -44,5 +44,5 @@ a_container() {
 check 'after a restart: the controller is on from the start' from_the_start
 check 'after a restart: a slice has its limit' a_slice
 check 'after a restart: a service has its limit' a_service
-check 'after a restart: a user who lingers has his limit' a_user
+check 'after a restart: a user with lingering has the limit' a_user
 check 'after a restart: the first container' a_container

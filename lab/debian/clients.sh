@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# Installs the package of the tools and runs the tests in clients/ that clients= on the
-# kernel's command line names.
+# Installs the package of the tools and runs the tests in clients/ that are listed by
+# clients= on the kernel's command line.
 
 is_installed() {
 	install_package
@@ -13,11 +13,11 @@ is_installed() {
 	eventually is 'root:ioasid 660' stat -c '%U:%G %a' /dev/ioasid
 }
 
-# BPF programs that are built for any kernel need them to read the controller's counters.
+# Portable BPF programs need these types to read the controller's counters.
 has_types() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep "STRUCT 'ioasids_cgroup'"; }
 
 check 'the package: is installed, and switches the controller on' is_installed
-check 'bpftool: finds the types of the controller' has_types
+check "bpftool: the controller's types are in the kernel's BTF" has_types
 clients=$(sed -n 's/.*\<clients=\([^ ]*\).*/\1/p' /proc/cmdline)
 for client in ${clients//,/ }; do
 	started=$SECONDS

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A Debian guest does what lab= on the kernel's command line says. systemd runs this
-# when all else has started, in the directory that the lab handed over. It reports over a
-# virtio serial port, as lab/guest/guest.sh does.
+# Runs in a Debian guest. lab= on the kernel's command line chooses the mode. systemd
+# starts this after everything else, in a directory with the files that the lab passed
+# on. The report goes to a virtio serial port, as that of lab/guest/guest.sh.
 
 lab=$(sed -n 's/.*\<lab=\([^ ]*\).*/\1/p' /proc/cmdline)
 export LC_ALL=C.UTF-8 PATH=$PWD:$PATH
-# Without libraries, the programs that are run most often start three times as fast.
+# Static programs start three times as fast: use them for the most frequent commands.
 ln -sf /bin/busybox cat
 ln -sf /bin/busybox sleep
 # shellcheck source=lab/debian/lib.sh

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034
 #
-# Functions for the tests of clients. A test is a function; it fails with the first
-# command in it that fails.
+# Functions for the tests of clients. A test is a function. It fails if a command in it
+# fails.
 
 root=/sys/fs/cgroup
 log=/run/lab.log
@@ -18,10 +18,10 @@ check() {
 	[ $((SECONDS - started)) -lt 10 ] || echo "# It took $((SECONDS - started)) s"
 }
 
-# not COMMAND...: COMMAND fails. With ! alone, set -e would ignore that it does not.
+# not COMMAND...: COMMAND fails. set -e would ignore the status of "! COMMAND".
 not() { ! "$@"; }
 
-# is PATTERN COMMAND...: COMMAND prints PATTERN, when all white space is a single space.
+# is PATTERN COMMAND...: COMMAND prints PATTERN, with all white space as single spaces.
 is() {
 	local expected=$1 words
 	shift
@@ -52,15 +52,15 @@ eventually() {
 	done
 }
 
-# The program of a container or a service: it asks for one ID more than its limit, which
-# is refused, and then holds as many as the limit.
+# The program of a container or a service: it asks for one ID more than its limit $0,
+# which must be refused, and then holds $0 IDs.
 # shellcheck disable=SC2016
 inside='ioasid-hold --alloc=$(($0 + 1)) 2>&1 | grep -q EAGAIN && exec ioasid-hold --alloc=$0 --hold'
 
-# limit FILE UNIT N: writes the file of two lines that limits UNIT to N.
+# limit FILE UNIT N: writes a file that limits UNIT to N.
 limit() { printf 'Unit=%s\nMax=%s\n' "$2" "$3" >"/etc/ioasids.d/$1.conf"; }
 
-# limited CGROUP N: its processes hold N IDs, and its limit has refused more.
+# limited CGROUP N: its processes hold N IDs, and its limit N has refused a request.
 limited() {
 	eventually is "$2" cat "$root/$1/ioasids.current"
 	is "$2" cat "$root/$1/ioasids.max"
@@ -85,7 +85,7 @@ make_box() {
 	ln -sf busybox "$1/bin/grep"
 }
 
-# The guest has no documents, but an example of the package is used.
+# The guest installs no documents by default, but a test uses an example of the package.
 install_package() {
 	DEBIAN_FRONTEND=noninteractive dpkg -i --path-include='/usr/share/doc/ioasids-tools/*' ./*.deb
 }
@@ -106,7 +106,7 @@ make_user() {
 as_user() { runuser -u user -- env XDG_RUNTIME_DIR=/run/user/1000 PATH="$PATH" "$@"; }
 manager=user.slice/user-1000.slice/user@1000.service
 
-# import_box [as_user]: makes an image, localhost/box, of such a root.
+# import_box [as_user]: makes the image localhost/box with make_box.
 import_box() {
 	make_box /run/image
 	tar -C /run/image -cf /run/image.tar .

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# What ioasidctl shows on a busy machine, for the README.
+# Records the output of ioasidctl on a busy machine, for the README.
 
 install_package >/dev/null
 use_example

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# The same guest without the controller: nothing fails because of that, and ioasidctl
+# The restarted guest without the controller: units start all the same, and ioasidctl
 # tells the reason.
 
 nothing_fails() {
@@ -13,7 +13,7 @@ nothing_fails() {
 	is 'active' systemctl is-active idle
 	systemctl stop idle
 	systemd-run --slice=web.slice --wait true
-	# This user lingers, and the user's manager has a limit.
+	# A user with lingering, whose manager has a limit
 	eventually is 'active' systemctl is-active user@1000.service
 	eventually is '*ioasidctl*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u user@1000.service
 	eventually is '*cgroup.controllers does not have ioasids: nothing is limited*' journalctl --no-pager -u ioasids-limit@web.slice.service
@@ -27,7 +27,7 @@ is_told() {
 	done
 	fails 0 '*nothing is limited' ioasidctl set --create --try new.slice 5
 	[ ! -e $root/new.slice ]
-	# IDs can be allocated all the same.
+	# IDs can still be allocated.
 	is 1 ioasid-hold --alloc=1
 }
 

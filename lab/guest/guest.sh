@@ -3,8 +3,8 @@
 #
 # shellcheck disable=SC2154,SC2164
 #
-# The small guest does what lab= on the kernel's command line says. It reports over a
-# virtio serial port; the last line, "end STATUS", shows that it got there.
+# Runs in the small guest. lab= on the kernel's command line chooses the mode. The report
+# goes to a virtio serial port; its last line, "end STATUS", shows that it is complete.
 
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -20,26 +20,26 @@ for port in /sys/class/virtio-ports/*; do
 done
 trap 'echo "end $?"' EXIT
 
-# Has the debug kernel found memory that was lost?
+# Report memory leaks that the debug kernel has found.
 ask_kmemleak() {
 	[ -e "$leaks" ] || return 0
-	# Nothing younger than 5 s is called a leak.
+	# kmemleak does not report memory that is younger than 5 s.
 	sleep 6
 	if ! echo scan >"$leaks" || ! echo scan >"$leaks"; then
-		echo "not ok - kmemleak has given up"
+		echo "not ok - kmemleak has disabled itself"
 	elif [ "$(cat "$leaks")" ]; then
 		sed 's/^/# /' "$leaks"
-		echo "not ok - kmemleak: this was lost"
+		echo "not ok - kmemleak: the memory above is leaked"
 	else
-		echo "ok - kmemleak: nothing was lost"
+		echo "ok - kmemleak: no memory is leaked"
 	fi
 }
 
-# Each lock must have been used as the comments in the code say: "-", also in interrupts
-# or softirqs; "+", only where they are enabled.
+# Each lock must have been used as the comments in the code say. "-": also in interrupts
+# or softirqs; "+": only with these enabled.
 ask_lockdep() {
 	[ -e /proc/lockdep ] || return 0
-	grep -q 'debug_locks: *1$' /proc/lockdep_stats || echo "not ok - lockdep has given up"
+	grep -q 'debug_locks: *1$' /proc/lockdep_stats || echo "not ok - lockdep has disabled itself"
 	while read -r lock usage; do
 		seen=$(sed -n "s/.* \(....\): $lock\$/\1/p" /proc/lockdep)
 		if [ "$seen" = "$usage" ]; then
@@ -58,7 +58,7 @@ ask_lockdep() {
 	EOF
 }
 
-# The programs in /tests, or those of them that $programs lists, with commas between.
+# The programs in /tests, or those in $programs, a list with commas.
 chosen() {
 	for test in /tests/*; do
 		case ,${programs:-${test##*/}}, in
@@ -71,7 +71,7 @@ case $lab in
 session)
 	sh /session.sh
 	;;
-probe)	# which of the project's interfaces does this kernel have?
+probe)	# the interfaces of the project that this kernel has
 	! grep -q '^ioasids.*1$' /proc/cgroups || echo CONFIG_CGROUP_IOASIDS=y
 	[ ! -e /dev/ioasid ] || echo CONFIG_IOASID_USER=y
 	;;
@@ -94,16 +94,16 @@ test)	# all tests, or those called $only; of the selftests, those in the program
 	taint=$(($(cat /proc/sys/kernel/tainted) & ~(1 << 18)))	# 18: KUnit ran
 	[ $taint = 0 ] || echo "not ok - the kernel is tainted: $taint"
 	;;
-stress)	# the stress of user space; KUnit has run the kernel's before
+stress)	# the stress in user space; KUnit ran the kernel's own stress at boot
 	stress_ioasids --duration "$duration" ${seed:+--seed "$seed"}
 	case $(cat /sys/fs/cgroup/ioasids.capacity) in
 	*"kernel 0"*"user 0"*) echo "ok - all IDs have been given back" ;;
 	*) echo "not ok - not all IDs have been given back" ;;
 	esac
-	[ -e /sys/kernel/debug/kunit/ioasid_stress ] || echo "not ok - the kernel's own stress is not there"
+	[ -e /sys/kernel/debug/kunit/ioasid_stress ] || echo "not ok - the kernel has no stress of its own"
 	ask_kmemleak
 	;;
-bench)	# the cost of a pair, by depth if there is the controller, and while others hold IDs
+bench)	# the cost of taking and freeing an ID: by depth, with the controller; and by IDs held
 	cd /sys/fs/cgroup
 	for depth in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
 		[ -e ioasids.capacity ] || [ -e ioasids.max ] || break
@@ -114,7 +114,7 @@ bench)	# the cost of a pair, by depth if there is the controller, and while othe
 		case $depth in 1|8|16) ;; *) continue ;; esac
 		echo "depth $depth"
 		sh -c 'echo $$ >cgroup.procs; exec bench_ioasids 0'
-		# A process that has ended stays in its cgroup for a moment.
+		# A dead process may stay in its cgroup for a moment.
 		sleep 1
 	done
 	echo root
@@ -124,7 +124,7 @@ bench)	# the cost of a pair, by depth if there is the controller, and while othe
 capacity)
 	head -n 1 /sys/fs/cgroup/ioasids.capacity
 	;;
-coverage) # how often KUnit has run each line, as counted by the compiler's code
+coverage) # gcov's counts of the lines that KUnit has run
 	cd /sys/kernel/debug/gcov
 	find . -name 'ioasid*.gcda' | while read -r counts; do
 		echo "file ${counts##*/}"

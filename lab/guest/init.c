@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The first program in a lab guest: mounts what is needed, runs guest.sh, and
- * ends the guest.
+ * The first program in the small guest: mounts file systems, runs guest.sh, and ends
+ * the guest.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ int main(void)
 	}
 	while (wait(NULL) != pid)
 		;
-	/* With -no-reboot, this ends QEMU; power off would take ACPI. */
+	/* With -no-reboot, this ends QEMU; to power off would need ACPI. */
 	reboot(RB_AUTOBOOT);
 	return 1;
 }

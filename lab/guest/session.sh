@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2016,SC2254
 #
-# An administrator's session with the controller in the small guest: the commands, what
-# they print, and whether that is what they should print.
+# An administrator's session with the controller, in the small guest. Prints each command
+# and its output, and compares that with the expected output.
 
 steps=0 wrong=0
 
 printed() { case $(tr -s '\n' ' ' </tmp/printed) in ${1:+$1 }) ;; *) false ;; esac }
 
 # try PATTERN COMMAND: runs COMMAND and compares its output, joined to one line, with
-# PATTERN. A command in the background is given a minute for it, and a file is read
-# again for as long.
+# PATTERN. The output of a command in the background may take up to a minute, and so
+# may the expected content of a file.
 try() {
 	eval "$2" >/tmp/printed 2>&1
 	for _ in $(seq 600); do

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A library that hides files, to be preloaded: those whose names HIDDEN has, separated by
- * colons, do not exist.
+ * A library to be preloaded that hides files: the environment variable HIDDEN has their
+ * names, separated by colons.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -5,7 +5,7 @@
 #
 # ioasidctl: each subcommand, with right and with wrong arguments.
 
-# A tree: /job may have 10 and holds 4, /job/part may have 4 and holds them all.
+# A tree: /job has the limit 10 and holds 4 IDs, /job/part has the limit 4 and holds 4.
 plant() {
 	ioasidctl set -c /job 10
 	ioasidctl set -c /job/part 4
@@ -27,7 +27,7 @@ shows_the_tree() {
 	rmdir $root/job/all
 }
 
-# Names that a shell, a terminal or JSON would change, or a look at all would miss.
+# Names that a shell, a terminal or JSON would change, or that are hidden
 shows_names() {
 	local unit='a\x2db.slice' escape=$'esc\e[2J' latin=$'lat\xe9n' name holder
 	for name in .hidden "$unit" "$escape" "$latin"; do
@@ -78,7 +78,7 @@ shows_who() {
 	shows_a_holder_called $'a\r/s\t\\' 'a\\x0d/s\\x09\\ '
 }
 
-# Whoever holds IDs can be called anything.
+# The name of a process can be any text.
 shows_a_holder_called() {
 	local holder
 	(
@@ -95,7 +95,7 @@ shows_a_holder_called() {
 	wait $holder || true
 }
 
-# More levels than a process can have open files, if it asks for no more.
+# More levels than a process can have open files by default
 shows_any_depth() {
 	local path
 	path=/deep$(printf '/d%.0s' {1..300})
@@ -117,7 +117,7 @@ sets() {
 	is 10 cat $root/job/ioasids.max
 }
 
-# However a path is written, it is that cgroup, and only those above it are switched on.
+# All spellings of a path mean the same cgroup; only its ancestors are switched on.
 takes_any_path() {
 	ioasidctl set -c job/by/path/ 3
 	is 3 cat $root/job/by/path/ioasids.max
@@ -135,7 +135,7 @@ takes_any_path() {
 	rmdir $root/job/a..b
 }
 
-# in_cgroup CGROUP COMMAND...: it is in the cgroup before it begins.
+# in_cgroup CGROUP COMMAND...: runs COMMAND in the cgroup.
 in_cgroup() {
 	(echo $BASHPID >"$root/$1/cgroup.procs" && shift && exec "$@")
 }
@@ -145,7 +145,7 @@ limits_where_it_is() {
 	in_cgroup here/unit ioasidctl set --here --create 3
 	is 3 cat $root/here/unit/ioasids.max
 	is '' cat $root/here/unit/cgroup.subtree_control
-	# Where systemd starts ExecStartPre= of a service whose main process goes elsewhere.
+	# systemd starts ExecStartPre= there if the main process is in another cgroup.
 	in_cgroup here/unit/.control ioasidctl set --here 4
 	is 4 cat $root/here/unit/ioasids.max
 	ioasidctl disable /here/unit
@@ -156,7 +156,7 @@ limits_where_it_is() {
 	rmdir $root/here/unit/.control $root/here/unit $root/here
 }
 
-# Who has a part of the hierarchy can call a cgroup as he likes.
+# The owner of a delegated subtree can choose any names.
 is_not_misled_by_names() {
 	mkdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
 	fails 3 "*'twin' can be /twin or /job/twin: say which" ioasidctl set twin 5
@@ -166,7 +166,7 @@ is_not_misled_by_names() {
 	rmdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
 }
 
-# It is given no capacity, and its root is a cgroup that has a limit.
+# In a cgroup namespace the root has a limit, and no ioasids.capacity.
 works_in_a_namespace() {
 	mkdir -p $root/job/ns/me
 	ioasidctl set /job/ns 7
@@ -183,7 +183,7 @@ works_in_a_namespace() {
 		is '/ 7 0 /lab.slice 2 0 /me max 0 /new max 0 /new/er 3 0' ioasidctl ls -n -o PATH,MAX,CURRENT
 		is '*/ 7 0 * Room for 7 more; limited by /.' ioasidctl show /
 		fails 1 "*cannot write 5 to $root/ioasids.max: Operation not permitted" ioasidctl set / 5
-		# What is above is outside.
+		# Ancestors of the namespace's root cannot be reached.
 		for command in 'show 1' 'set --create 1 7' 'enable 1' 'disable 1'; do
 			fails 3 '*process 1 is outside of this cgroup namespace, in /../*' ioasidctl $command
 		done
@@ -200,7 +200,7 @@ works_in_a_namespace() {
 	END
 	ioasidctl set /job 10
 	rmdir $root/job/ns/me $root/job/ns
-	# Whoever made this one has not switched it on.
+	# A namespace without the controller
 	mkdir -p $root/bare/ns
 	fails 4 'MISSING: the controller ioasids: this cgroup namespace does not have it*' \
 		in_cgroup bare/ns unshare --cgroup --mount sh -c "umount $root && mount -t cgroup2 none $root && exec ioasidctl check"
@@ -218,13 +218,13 @@ switches_on_and_off() {
 	ioasidctl disable -c /deep
 	[ ! -e $root/deep/er/ioasids.max ]
 	rmdir $root/deep/er/est $root/deep/er $root/deep
-	# A leaf with processes in it is left alone.
+	# A leaf that has processes is not changed.
 	mkdir $root/job/part/below
 	fails 1 '*/job/part has processes of its own*move them*' ioasidctl enable /job/part/below
 	rmdir $root/job/part/below
 }
 
-# follow CGROUP: what comes after this is told in /run/events, by $follower.
+# follow CGROUP: starts $follower, which writes later events to /run/events.
 follow() {
 	ioasidctl events -f "$1" >/run/events &
 	follower=$!
@@ -232,11 +232,11 @@ follow() {
 	eventually watches $follower
 }
 
-# It has looked at what was there before.
+# watches PID: its watches are set up.
 watches() { grep -q '^inotify wd' /proc/$1/fdinfo/*; }
 
-# told PATTERN: how many refusals and failures in such cgroups. Each is counted by itself,
-# so that one request can be told in two lines.
+# told PATTERN: prints how many refusals and failures were reported for matching cgroups.
+# Both are counted separately, so that one request may be reported in two lines.
 told() {
 	sed -n "s,^..:..:.. $1 max +\([0-9]*\) alloc_fail +,\1 ,p" /run/events |
 		awk '{ refusals += $1; failures += $2 } END { print refusals + 0, failures + 0 }'
@@ -247,7 +247,7 @@ tells_of_events() {
 	follow /job
 	(echo $BASHPID >$root/job/part/cgroup.procs && ! ioasid-hold --alloc=1)
 	eventually is '1 1' told /job/part
-	# Those that are made and gone between two looks, or during one.
+	# Cgroups that exist only between two scans, or during one
 	for _ in {1..20}; do
 		refuse_in short 1
 		rmdir $root/job/short
@@ -266,7 +266,7 @@ refuse_in() {
 	done
 }
 
-# The same path, and less than before: that is another cgroup.
+# If a counter has decreased, it is a new cgroup with the same path.
 tells_of_a_restart() {
 	follow /job
 	refuse_in again 3
@@ -288,7 +288,7 @@ tells_of_a_restart() {
 
 screen() { tmux capture-pane -p -t top; }
 
-# in_terminal COMMAND: it has one of its own, of which screen shows what is seen.
+# in_terminal COMMAND: runs COMMAND in a terminal; screen prints its content.
 in_terminal() {
 	tmux kill-server || true
 	eventually not tmux list-sessions
@@ -320,7 +320,7 @@ runs() {
 	status=0
 	ioasidctl run -m 2 -- sh -c 'exit 42' || status=$?
 	[ $status = 42 ]
-	# Where the hierarchy is, the command in the scope is told.
+	# --root is passed on to the command in the scope.
 	mkdir -p /run/other
 	mount -t cgroup2 none /run/other
 	is 'refused' unshare --mount sh -c "mount -t tmpfs none $root &&
@@ -342,7 +342,7 @@ refuses_what_is_wrong() {
 	for command in ls 'who /' check 'set -c a.slice 5' 'enable /' apply; do
 		fails 1 '*/tmp is not a cgroup v2*' ioasidctl --root /tmp $command
 	done
-	# Units with a limit start there all the same.
+	# Units with a limit start even without the controller.
 	for command in 'set -ct a.slice 5' 'set --here --try 5' 'enable -t /' 'apply -t a.slice'; do
 		fails 0 '*/tmp/cgroup.controllers does not have ioasids: nothing is limited' ioasidctl --root /tmp $command
 	done
@@ -396,7 +396,7 @@ checks() {
 	is '*WRONG: podman with crun: --cgroup-conf=ioasids.max=MAX fails: annotations of *containers* in /etc/containers/containers.conf should have "run.oci.systemd.subgroup="*' ioasidctl check
 	use_example
 	ioasidctl check
-	# Of two lists podman takes the last.
+	# podman uses the last of several lists.
 	printf '[containers]\nannotations = [\n\t"own=1",\n#\t"run.oci.systemd.subgroup=",\n]\n' >/etc/containers/containers.conf.d/90-own.conf
 	is '*WRONG: podman with crun*' ioasidctl check
 	sed -i 's/^#//' /etc/containers/containers.conf.d/90-own.conf
@@ -418,7 +418,7 @@ checks() {
 		printf 'Unit=%s\nMax=1\n' "$name" >/etc/ioasids.d/checked.conf
 		is "*WRONG: /etc/ioasids.d/checked.conf:1: Unit is '$name'; it should *" ioasidctl check
 	done
-	# The last limit of a unit counts, and nobody misses the first.
+	# The last limit of a unit counts; the first is no error.
 	limit checked checked.slice 7
 	limit checked2 checked.slice 6
 	ioasidctl apply
@@ -448,14 +448,14 @@ tops() {
 	tmux send-keys -t top x c Home
 	eventually is '*by CURRENT*part*' screen
 	[ "$(columns)" -le 60 ]
-	# Columns that have no room are left out, and no line is wrapped.
+	# Columns that do not fit are left out, and no line is wrapped.
 	tmux resize-window -t top -x 40 -y 24
 	eventually is '??:??:?? /: 4 IDs * CGROUP MAX CURRENT / 1048575 4 *job 10 4 *' screen
 	tmux resize-window -t top -x 9 -y 24
 	eventually is '??:??:?? CGROUP / *job*' screen
 	tmux resize-window -t top -x 80 -y 24
 	eventually is '*CURRENT USE *PEAK*' screen
-	# Found, listed, and limited, but only if that is confirmed.
+	# Search for a cgroup, list its processes, and set a limit, which must be confirmed.
 	tmux send-keys -t top / job/pa Enter
 	tmux send-keys -t top Enter
 	eventually is "*Processes that hold IDs in /job/part;*$(cat /run/planted) *ioasid-hold 4 - *" screen
@@ -477,10 +477,10 @@ tops() {
 	eventually fails 1 '*no server*' tmux list-sessions
 }
 
-# The cursor, and the screen beside the one of the shell.
+# The state of the cursor, and whether the alternate screen is on
 terminal() { tmux display-message -p -t top '#{cursor_flag} #{alternate_on}'; }
 
-# dash leaves the terminal as it finds it.
+# dash does not reset the terminal by itself.
 tops_and_stops() {
 	in_terminal 'dash -i'
 	tmux send-keys -t top 'ioasidctl top -d 1' Enter
@@ -498,7 +498,7 @@ tops_and_stops() {
 	eventually is '1 0' terminal
 	tmux send-keys -t top 'echo "end"ed $?' Enter
 	eventually is '*echo "end"ed $? ended 0*' screen
-	# Where nothing could let it go on, it does not stop.
+	# Without a shell that could continue it, it does not stop.
 	tmux respawn-window -k -t top 'exec ioasidctl top -d 1'
 	eventually is '*by CURRENT*' screen
 	tmux send-keys -t top C-z
@@ -506,13 +506,13 @@ tops_and_stops() {
 	tmux kill-server
 }
 
-# A key that is typed together with C-z can be lost.
+# A key that is typed right after C-z can be lost: repeat it.
 sorts_by_name() {
 	tmux send-keys -t top n
 	is '*by CGROUP*' screen
 }
 
-# What is erased before it is drawn again flickers. Each key changes the title.
+# The screen must be erased only once, or it flickers. Each key changes the title.
 tops_without_flicker() {
 	{
 		eventually drawn CURRENT
@@ -544,7 +544,7 @@ tops_for_programs() {
 	tmux kill-server
 }
 
-# Nine of ten is not full, and a reservation of one of many is not nothing.
+# A bar is full only at the limit, and empty only at 0.
 shows_bars() {
 	ioasidctl set -c /bar 11
 	(echo $BASHPID >$root/bar/cgroup.procs && exec ioasid-hold --alloc=10 --hold >/dev/null) &
@@ -560,7 +560,7 @@ shows_bars() {
 	eventually rmdir $root/bar
 }
 
-# Columns go before names become short, and different names stay different.
+# Columns are left out before names are shortened, and names stay distinct.
 shows_names_in_narrow_windows() {
 	local long=a-name-of-a-service-that-has-many-letters width
 	ioasidctl set -c /job/$long-1-in-the-middle-of-many-more.service 1
@@ -578,7 +578,7 @@ shows_names_in_narrow_windows() {
 	rmdir $root/job/$long*
 }
 
-# Each table in each format: nothing is lost, and all of it can be read by a program.
+# Each table in each format
 shows_formats() {
 	local pid
 	pid=$(cat /run/planted)
@@ -600,7 +600,7 @@ shows_formats() {
 	is 'PID COMMAND *' ioasidctl who --list-columns
 }
 
-# The process holds a descriptor on a file system that does not answer.
+# A process holds a descriptor on a file system that does not answer.
 shows_who_beside_a_dead_file_system() {
 	mkdir -p /run/dead
 	perl -e '
@@ -659,7 +659,7 @@ gives_watches_back() {
 	eventually watches_no_more $follower "$before"
 }
 
-# It looks every second anyway.
+# Without inotify, it scans every second.
 follows_without_inotify() {
 	local instances
 	instances=$(sysctl -n fs.inotify.max_user_instances)
@@ -699,7 +699,7 @@ helps() {
 		is "Usage: ioasidctl $command*" ioasidctl $command -h
 		[ "$(ioasidctl $command --help | wc -L)" -le 80 ]
 	done
-	# What follows the command is not for ioasidctl.
+	# Options after the command belong to the command.
 	is x--help ioasidctl run -m 1 sh -c "echo x\$0" --help
 	[ "$(ioasid-hold --help | wc -L)" -le 80 ]
 	# Options may come after arguments.
@@ -707,11 +707,11 @@ helps() {
 	is 5 cat $root/job/late/ioasids.max
 	ioasidctl enable /job/late --try
 	rmdir $root/job/late
-	# It runs with an older C library than that of 2020.
+	# It must run with C libraries from before 2020.
 	not grep -q strerrorname /usr/bin/ioasid-hold
 }
 
-# Which of them a terminal shows is nobody's choice but the user's.
+# Control characters and text direction marks must be escaped.
 hides_what_a_terminal_obeys() {
 	local name=$'x\u202ey\u0085z'
 	ioasidctl set -c "/job/$name" 2
@@ -720,7 +720,7 @@ hides_what_a_terminal_obeys() {
 	rmdir "$root/job/$name"
 }
 
-# The machine's cgroups are not those of a system in a chroot.
+# In a chroot, the package must not change the cgroups of the machine.
 is_installed_in_a_chroot() {
 	ioasidctl disable -c /user.slice
 	unshare --mount sh -eu <<-'END'
@@ -745,7 +745,7 @@ is_installed_elsewhere() {
 	rm -r /opt/etc /opt/bin /opt/lib /opt/libexec /opt/share /run/generated
 }
 
-# took COMMAND...: how many milliseconds, at best.
+# took COMMAND...: prints the least time of three runs, in milliseconds.
 took() {
 	local before now least=100000
 	for _ in {1..3}; do
@@ -769,7 +769,7 @@ lists_ten_thousand() {
 	echo "# ioasidctl ls: $ls_takes ms for 10,000 cgroups; cat of the limits: $cat_takes ms" >/run/lab.notes
 	rmdir $root/many/{0..99}/{1..99} $root/many/{0..99} $root/many
 	is 10002 sh -c 'wc -l </run/many'
-	# A second, if the machine has nothing else to do; so much more, if it has.
+	# One second; on a busy machine, in proportion to cat.
 	[ "$ls_takes" -le 1000 ] || [ "$ls_takes" -le $((cat_takes * 3 / 2)) ]
 }
 
@@ -792,7 +792,7 @@ completes_in_fish() {
 	is 'show MAX,CURRENT --create /job/part' cat /run/completed
 }
 
-# What the shell has before it when the line is complete.
+# The completed line in a real shell
 completes_in_a_shell() {
 	ioasidctl set -c '/job/a\x2db.part' 3
 	in_terminal 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
@@ -812,7 +812,7 @@ completes_in_a_shell() {
 	rmdir $root/job/'a\x2db.part'
 }
 
-# typed KEY...: at the prompt. What is typed before there is one is not completed.
+# typed KEY...: waits for the prompt, then types. Earlier input would not be completed.
 typed() {
 	eventually is "root@lab:$PWD#" screen
 	tmux send-keys -t top "$@"
@@ -823,7 +823,7 @@ followed() {
 	grep -q '/job/watched max +' /run/events
 }
 
-# Each subcommand, and each way in which it ends.
+# Each subcommand, with success and with errors
 leaks_nothing() {
 	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p" follower status
 	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' >/run/state
@@ -873,7 +873,7 @@ check 'ioasidctl who: a machine without cgroup v2' shows_who_without_cgroups
 check 'ioasidctl ls, show, who, events, check: formats' shows_formats
 check 'ioasidctl ls: bars' shows_bars
 check 'ioasidctl ls: names in narrow windows' shows_names_in_narrow_windows
-check 'ioasidctl: characters that a terminal obeys' hides_what_a_terminal_obeys
+check 'ioasidctl: control characters' hides_what_a_terminal_obeys
 check 'ioasidctl: help, version, options after arguments' helps
 check 'ioasidctl: the controller of 2021' copes_with_an_older_controller
 check 'ioasidctl: other directories' is_installed_elsewhere
@@ -885,25 +885,25 @@ check 'ioasidctl set --here: the cgroup that it is in' limits_where_it_is
 check 'ioasidctl: a name that is a unit is that unit' is_not_misled_by_names
 check 'ioasidctl: in a cgroup namespace' works_in_a_namespace
 check 'ioasidctl enable, disable: the ancestors' switches_on_and_off
-check 'ioasidctl events: and as they happen' tells_of_events
-check 'ioasidctl events: a cgroup that is made again' tells_of_a_restart
+check 'ioasidctl events: past events, and new ones as they occur' tells_of_events
+check 'ioasidctl events: a cgroup is removed and made again' tells_of_a_restart
 check 'ioasidctl events: watches are given back' gives_watches_back
 check 'ioasidctl events: without inotify' follows_without_inotify
-check 'ioasidctl events: the reader goes' ends_with_its_reader
-check 'ioasidctl events, top: the cgroup goes' tells_that_it_is_gone
+check 'ioasidctl events: ends when its reader ends' ends_with_its_reader
+check 'ioasidctl events, top: end when the cgroup is removed' tells_that_it_is_gone
 check 'ioasidctl run: a command with a limit' runs
-check 'ioasidctl: what is wrong, in one line' refuses_what_is_wrong
-check 'ioasidctl check: what is wrong, and what to do' checks
+check 'ioasidctl: one line for each error' refuses_what_is_wrong
+check 'ioasidctl check: faults, and how to correct them' checks
 check 'ioasidctl top: keys, 80 columns, smaller windows' tops
-check 'ioasidctl top: is stopped, goes on, is ended' tops_and_stops
-check 'ioasidctl top: nothing flickers' tops_without_flicker
-check 'ioasidctl top: batches, delays, and a terminal that is none' tops_for_programs
+check 'ioasidctl top: stop, continue and quit' tops_and_stops
+check 'ioasidctl top: no flicker' tops_without_flicker
+check 'ioasidctl top: batch mode, delays, and a dumb terminal' tops_for_programs
 check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
 cat /run/lab.notes
 check 'ioasidctl: bash completes it' completes
-check 'ioasidctl: what bash completes can be run' completes_in_a_shell
+check 'ioasidctl: a line that bash completes can be run' completes_in_a_shell
 check 'ioasidctl: fish completes it' completes_in_fish
-check 'ioasidctl: valgrind finds nothing' leaks_nothing
+check 'ioasidctl: valgrind reports no error' leaks_nothing
 kill "$(cat /run/planted)"
 wait
 ioasidctl disable -c /job

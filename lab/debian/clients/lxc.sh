@@ -17,7 +17,7 @@ lxc_container() {
 		lxc.cgroup2.devices.allow = c $(device_number) rw
 		lxc.cgroup2.ioasids.max = 5
 	END
-	# Nothing need be switched on before.
+	# LXC switches the controller on by itself.
 	lxc-start -n c1 -- /bin/sh -c "$inside" 5
 	limited lxc.payload.c1 5
 	is '*ioasids.max 5*' lxc-cgroup -n c1 ioasids.max || is 5 lxc-cgroup -n c1 ioasids.max

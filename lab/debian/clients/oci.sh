@@ -3,9 +3,9 @@
 #
 # Guest: other
 #
-# runc and crun as they are called by others, with both drivers.
+# runc and crun, called as other programs call them, with both cgroup drivers.
 
-# bundle CGROUP [MAX [ANNOTATIONS [HOOK]]]: a container that takes five.
+# bundle CGROUP [MAX [ANNOTATIONS [HOOK]]]: makes a container that takes five IDs.
 bundle() {
 	rm -rf /run/bundle
 	make_box /run/bundle/rootfs
@@ -44,7 +44,7 @@ bundle() {
 	END
 }
 
-# start RUNTIME...: leaves the path of its cgroup in $cgroup.
+# start RUNTIME...: starts the container, and sets $cgroup to its cgroup.
 start() {
 	(cd /run/bundle && "$@" run --detach --pid-file /run/bundle/pid c1 </dev/null >/run/bundle/log 2>&1) ||
 		{ cat /run/bundle/log; return 1; }
@@ -74,7 +74,7 @@ by_hook() {
 	stop "$@"
 }
 
-# What crun cannot do by itself, or the above would not be needed.
+# Where crun fails alone. If this changes, the advice in the documents can be removed.
 crun_alone_fails() {
 	local cgroup=$1
 	shift
@@ -92,7 +92,7 @@ bad_annotation() {
 	[ ! -e $root/machine.slice/lab-c1.scope ]
 }
 
-# hook STATE: runs it, as a runtime does.
+# hook STATE: runs the hook with STATE on its standard input, as a runtime does.
 hook() { echo "$1" | /usr/libexec/ioasids/oci-hook; }
 
 bad_states() {
@@ -111,7 +111,7 @@ bad_states() {
 	fails 3 'oci-hook: there is no process 99999999' hook '{ "pid": 99999999, "annotations": { "ioasids.max": "5" } }'
 }
 
-# The caller's cgroup keeps the limit that it has, as does one above it.
+# The limit of the caller's cgroup and of its parent must not be changed.
 shared_cgroup() {
 	ioasidctl set -c /caller/inner 9
 	bundle /oci/c1 '' '"ioasids.max": "5"' /usr/libexec/ioasids/oci-hook
@@ -120,7 +120,7 @@ shared_cgroup() {
 		not start crun --cgroup-manager disabled
 		crun delete --force c1 || true
 	)
-	# This crun does not pass on what the hook says.
+	# This version of crun does not pass on the output of the hook.
 	is '*oci-hook*' cat /run/bundle/log
 	is 9 cat $root/caller/inner/ioasids.max
 	sleep infinity &
@@ -149,13 +149,13 @@ check 'runc, systemd: the hook' by_hook machine.slice:lab:c1 runc --systemd-cgro
 check 'runc, cgroupfs: unified' by_unified /oci/c1 '' runc
 check 'runc, cgroupfs: the hook' by_hook /oci/c1 runc
 check 'crun, systemd: unified, with an empty subgroup' by_unified machine.slice:lab:c1 "$subgroup" crun --systemd-cgroup
-check 'crun, systemd: unified fails without' crun_alone_fails machine.slice:lab:c2 crun --systemd-cgroup
+check 'crun, systemd: unified fails without an empty subgroup' crun_alone_fails machine.slice:lab:c2 crun --systemd-cgroup
 check 'crun, systemd: the hook, in a subgroup or not' by_hook machine.slice:lab:c1 crun --systemd-cgroup
 check 'crun, cgroupfs: unified, at the top' by_unified /c1 '' crun
-check 'crun, cgroupfs: unified fails below' crun_alone_fails /new/c2 crun
+check 'crun, cgroupfs: unified fails in a new subtree' crun_alone_fails /new/c2 crun
 check 'crun, cgroupfs: the hook' by_hook /oci/c1 crun
-check 'the hook: what is no state of a container' bad_states
+check 'the hook: malformed states of a container' bad_states
 check 'the hook: a container without a cgroup of its own' shared_cgroup
 check 'the hook: a machine with cgroup v1' on_v1
-check 'the hook: runc ends with an annotation that is no limit' bad_annotation runc --systemd-cgroup
-check 'the hook: crun ends with an annotation that is no limit' bad_annotation crun --systemd-cgroup
+check 'the hook: runc fails if the annotation is not a limit' bad_annotation runc --systemd-cgroup
+check 'the hook: crun fails if the annotation is not a limit' bad_annotation crun --systemd-cgroup

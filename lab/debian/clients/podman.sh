@@ -27,14 +27,14 @@ podman_again() {
 	gone "machine.slice/libpod-$id.scope"
 }
 
-# What the hook says is lost with crun; that the container does not start is not.
+# crun does not show the message of the hook, but the container must not start.
 podman_refuses() {
 	not podman --runtime crun run --name refused --network none --annotation=ioasids.max=lots localhost/box true
 	podman rm --force --time 0 refused
 	not podman container exists refused
 }
 
-# podman and the container stay in the cgroup of the caller, whose limit must stay, too.
+# podman and the container stay in the caller's cgroup. Its limit must not be changed.
 podman_without_cgroup() {
 	mkdir $root/caller
 	ioasidctl set -c /caller 9
@@ -48,7 +48,7 @@ podman_without_cgroup() {
 	eventually rmdir $root/caller
 }
 
-# It looks for hooks where it is told, and no longer where they are by default.
+# With hooks_dir, podman does not search the default directory for hooks.
 podman_with_other_hooks() {
 	ioasidctl check
 	mkdir -p /etc/containers/containers.conf.d /run/hooks
@@ -60,7 +60,7 @@ podman_with_other_hooks() {
 	rm -r /run/hooks /etc/containers/containers.conf.d/90-hooks.conf
 }
 
-# What an administrator has said before, and the hook with nothing said for crun.
+# Annotations that an administrator has configured stay, and the hook needs none for crun.
 podman_keeps_annotations() {
 	rm -f /etc/containers/containers.conf.d/50-ioasids.conf
 	mkdir -p /etc/containers/containers.conf.d
@@ -75,19 +75,19 @@ podman_keeps_annotations() {
 check 'podman: an image' import_box
 limit work work.slice 5
 ioasidctl apply >"$log"
-check 'podman, crun: annotations that were there before' podman_keeps_annotations
+check "podman, crun: an administrator's annotations stay" podman_keeps_annotations
 use_example
 for runtime in crun runc; do
 	for driver in systemd cgroupfs; do
-		# crun makes the cgroup above the container's, without the controller in it.
+		# crun makes the parent of the container's cgroup without enabling the controller.
 		[ $driver = systemd ] || ioasidctl set -c /libpod_parent max
 		[ $driver = systemd ] || ioasidctl enable -c /libpod_parent
 		check "podman, $runtime, $driver: --cgroup-conf" podman_limits env $runtime $driver --cgroup-conf=ioasids.max=5
 		check "podman, $runtime, $driver: --annotation" podman_limits env $runtime $driver --annotation=ioasids.max=5
 	done
 	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
-	check "podman, $runtime: an annotation that is no limit" podman_refuses $runtime
+	check "podman, $runtime: an annotation that is not a limit" podman_refuses $runtime
 done
-check 'podman: hooks elsewhere' podman_with_other_hooks
-check 'podman, crun: an annotation, and no cgroup for the container' podman_without_cgroup
-check 'podman: a container that is stopped and started' podman_again
+check 'podman: another directory of hooks' podman_with_other_hooks
+check 'podman, crun: a container without a cgroup of its own' podman_without_cgroup
+check 'podman: a container is stopped and started again' podman_again

@@ -3,7 +3,7 @@
 #
 # Guest: other
 #
-# podman without root, in the part of the hierarchy that systemd gives a user.
+# podman without root, in the subtree that systemd delegates to a user.
 
 rootless_below_a_slice() {
 	local id slice=$manager/work.slice
@@ -17,7 +17,7 @@ rootless_below_a_slice() {
 	gone "$slice"
 }
 
-# The group that may open the device is kept, which crun can.
+# The container keeps the user's groups; only crun supports that.
 rootless_by_group() {
 	local id
 	chmod 660 /dev/ioasid
@@ -38,5 +38,5 @@ for runtime in crun runc; do
 	check "rootless podman, $runtime: --annotation" podman_limits as_user $runtime systemd --annotation=ioasids.max=5
 	check "rootless podman, $runtime: --cgroup-parent" rootless_below_a_slice $runtime
 done
-check 'rootless podman: who is in the group ioasid can open the device' rootless_by_group
+check 'rootless podman: a member of the group ioasid can open the device' rootless_by_group
 cd /run/lab || exit

@@ -58,7 +58,7 @@ nested() {
 	gone team.slice
 }
 
-# service NAME [LINE...]: one that takes three, and may have three.
+# service NAME [LINE...]: makes a service that takes three IDs, and limits it to three.
 service() {
 	local name=$1
 	shift
@@ -87,7 +87,7 @@ services_by_one_command() {
 }
 
 a_service() {
-	# Another cgroup of that name is not it.
+	# A cgroup of the same name at another place must be ignored.
 	mkdir "$root/$1.service"
 	systemctl start -- "$1.service"
 	limited "system.slice/$1.service" 3
@@ -107,7 +107,7 @@ services_keep_their_limits() {
 	gone system.slice/plain.service
 }
 
-# Files of the kernel could have the name of one, so that systemd calls its cgroup another.
+# If a slice could have the name of a kernel file, systemd adds a "_" to its cgroup's name.
 slices_with_odd_names() {
 	printf '[Limit]\nUnit=cpu.slice\nMax=2\n[Limit]\nUnit=odd..er-in.slice\nMax=3\n' >/etc/ioasids.d/odd.conf
 	ioasidctl apply
@@ -121,8 +121,8 @@ slices_with_odd_names() {
 	rm /etc/ioasids.d/odd.conf
 }
 
-# What cannot be read, and what makes no sense, is said and hinders nothing else.
-what_is_wrong_in_one_file() {
+# Files that cannot be read, and wrong lines, are reported; all other limits still apply.
+error_in_one_file() {
 	ln -s /nowhere /etc/ioasids.d/wrong1.conf
 	mkdir /etc/ioasids.d/wrong2.conf
 	printf 'Unit=kept.slice\nMix=4\nMax=5\nUnit=lost.service\nMax=6\n' >/etc/ioasids.d/wrong3.conf
@@ -138,7 +138,7 @@ what_is_wrong_in_one_file() {
 		"3.conf:5: a second Max '6'; *" "4.conf:1: Unit is 'nnnn*'; it should have no more than 233 characters"; do
 		is "*/etc/ioasids.d/wrong$complaint*" cat /run/complaints
 	done
-	# It is also where an administrator looks first.
+	# The status of the units shows the errors, too.
 	is "*3.conf:2: unknown line 'Mix=4'*" systemctl status kept.slice
 	is "*1.conf: cannot be read*" systemctl status ioasids-check
 	not systemctl start ioasids-check
@@ -150,7 +150,7 @@ what_is_wrong_in_one_file() {
 	systemctl reset-failed ioasids-check
 }
 
-# What systemd takes is taken here, and so is what can mean only one thing.
+# All spellings that systemd accepts are accepted, and others that are unambiguous.
 limits_in_any_spelling() {
 	printf ' Unit = spelled.slice \n Max =\t4 # a comment\n[limit]\nUnit=other.slice;not a comment\n' >/etc/ioasids.d/spelled.conf
 	mkdir -p $root/spelled.slice
@@ -160,7 +160,7 @@ limits_in_any_spelling() {
 	rmdir $root/spelled.slice
 }
 
-# /etc before /run before /usr/lib, file by file.
+# Of files with the same name, that in /etc replaces that in /run, and both /usr/lib's.
 limits_in_layers() {
 	local layer
 	mkdir -p /run/ioasids.d /usr/lib/ioasids.d $root/layer.slice $root/layered.slice
@@ -173,7 +173,7 @@ limits_in_layers() {
 		ioasidctl apply
 		is ${layer#*:} cat $root/layer.slice/ioasids.max
 	done
-	# A file that is sorted later counts, in whichever directory it is.
+	# Of different files, the last one by name counts, in any of the directories.
 	printf 'Unit=layer.slice\nMax=3\n' >/usr/lib/ioasids.d/90-layer.conf
 	ioasidctl apply
 	is 3 cat $root/layer.slice/ioasids.max
@@ -188,7 +188,7 @@ limits_in_layers() {
 	rmdir $root/layer.slice $root/layered.slice
 }
 
-# What runs is limited all the same. systemd wants 16 MB there.
+# systemd needs 16 MB in /run to reload its units. Running units get their limits even so.
 reload_is_refused() {
 	local status=0
 	limit plain plain.service 3
@@ -206,7 +206,7 @@ reload_is_refused() {
 	limit plain plain.service 3
 }
 
-# All others are, be it that they run already.
+# If one limit cannot be set, the others are set, also those of running units.
 one_that_cannot_be_limited() {
 	local status=0
 	mkdir -p $root/busy.slice/busy-in.slice $root/plain.service
@@ -237,7 +237,7 @@ a_service_without_its_limit_does_not_start() {
 	systemctl reset-failed refused
 }
 
-# What limits it is not in there.
+# The root of the service does not have ioasidctl, which would set the limit.
 a_service_with_its_own_root_does_not_start() {
 	not systemctl start rooted
 	is '*path=/usr/bin/ioasidctl *status=203*' systemctl show --property=ExecStartPre rooted
@@ -249,7 +249,7 @@ users() {
 	ioasidctl apply
 	make_user
 	eventually is 7 cat "$root/$manager/ioasids.max"
-	# He runs already, and has another limit.
+	# The user's manager runs already, and has another limit.
 	limit users user@.service 6
 	is '*WRONG: the limit of user@1000.service is 7, and should be 6, as /etc/ioasids.d/users.conf says: *' ioasidctl check
 	ioasidctl apply
@@ -263,7 +263,7 @@ users() {
 	eventually is 0 cat "$root/$manager/ioasids.current"
 }
 
-# All that is theirs, and one of them has another limit.
+# All processes of a user are limited together; one user has another limit.
 users_with_their_sessions() {
 	local slice=user.slice/user-1000.slice
 	limit all user-.slice 9
@@ -285,14 +285,14 @@ users_with_their_sessions() {
 
 users_cannot_raise_it() {
 	fails 1 '*Permission denied' as_user ioasidctl set user@1000.service max
-	# What is below is theirs.
+	# Users control the cgroups below.
 	as_user ioasidctl run --max=2 -- sh -c "$inside" 2 &
 	eventually is '* 2 2 *' ioasidctl ls -n -o MAX,CURRENT /$manager
 	as_user systemctl --user stop 'run-*.scope'
 	wait
 }
 
-# What is read in systemd's documentation does not help: research that is to hold.
+# Settings of systemd that look useful and are not. If this fails, the documents change.
 conditions_do_not_tell() {
 	is '*ignoring*' systemd-analyze verify /etc/systemd/system/delegates.service
 	is 'active' systemctl is-active condition.service
@@ -315,25 +315,25 @@ check 'systemd: the limit survives daemon-reload' survives systemctl daemon-relo
 check 'systemd: the limit survives daemon-reexec' survives systemctl daemon-reexec
 check 'systemd: the limit survives set-property' survives systemctl set-property web.slice TasksMax=1000
 check 'systemd: the limit survives units that start and stop' survives starts_and_stops
-check 'systemd: a slice that was stopped has its limit when it starts again' stop_and_start
+check 'systemd: a slice has its limit when it starts again' stop_and_start
 check 'systemd: a limit is changed while the slice is in use' changed_while_it_runs
 check 'systemd: slices in slices, each with its limit' nested
 check 'systemd: slices with odd names' slices_with_odd_names
-check 'systemd: what is wrong in one file hinders no other' what_is_wrong_in_one_file
-check 'systemd: limits in files that are written in another way' limits_in_any_spelling
+check 'systemd: an error in one file does not affect others' error_in_one_file
+check 'systemd: other spellings of limits' limits_in_any_spelling
 check 'systemd: limits in three directories' limits_in_layers
 check 'systemd: services, limited by one command' services_by_one_command
 check 'systemd: a service' a_service plain
 check 'systemd: a service whose name begins with a dash' a_service -dash
 check 'systemd: a service of a user, with ProtectControlGroups' a_service guarded
 check 'systemd: a service with Delegate' a_service delegated
-check 'systemd: a service with a drop-in that takes others away' a_service overridden
+check 'systemd: a service with a drop-in that clears others' a_service overridden
 check 'systemd: a service with a root of its own does not start' a_service_with_its_own_root_does_not_start
 check 'systemd: services keep their limits in a daemon-reload' services_keep_their_limits
-check 'systemd: one unit that cannot be limited hinders no other' one_that_cannot_be_limited
-check 'systemd: units that run are limited even if systemd refuses to reload' reload_is_refused
+check 'systemd: a unit that cannot be limited does not affect others' one_that_cannot_be_limited
+check 'systemd: running units are limited even if systemd refuses to reload' reload_is_refused
 check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start
 check 'systemd: the manager of each user' users
-check 'systemd: each user, with his sessions' users_with_their_sessions
-check 'systemd: a user cannot raise his limit, and can set lower ones' users_cannot_raise_it
-check 'systemd: it does not know the controller' facts
+check 'systemd: each user, with all sessions' users_with_their_sessions
+check 'systemd: users cannot raise their limit, and can set lower ones' users_cannot_raise_it
+check 'systemd: no setting of its own limits IDs' facts
