@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes the disk of a Debian guest with systemd and the clients that are tested, and
-# prints its name. Packages come from where this machine gets its own. SUITE chooses
-# another of Debian's suites than that of this machine.
+# Makes the disk of a Debian guest with systemd and the clients to be tested, and prints
+# its name. Packages come from the sources of this machine's package manager. SUITE
+# chooses another of Debian's suites than that of this machine.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
@@ -31,7 +31,7 @@ if [ ! -e "$disk" ]; then
 		{ signed = $2 ~ /^\// ? " [signed-by=" $2 "]" : ""; $2 = ""; sub(own, suite); sub(/^deb/, "deb" signed); print }' |
 		sort -u >"$work/sources"
 	apt-config dump | grep -E '^Acquire::[^ ]+ "' >"$work/apt.conf"
-	# As a user, mmdebstrap changes to other users, who cannot enter a home directory.
+	# mmdebstrap uses other user IDs, which cannot enter a home directory: no TMPDIR there.
 	TMPDIR=/var/tmp mmdebstrap --variant=minbase --include="$guest" --aptopt="$work/apt.conf" \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		"$SUITE" "$work/root.tar" "$work/sources" >&2
