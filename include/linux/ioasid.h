@@ -24,7 +24,7 @@ struct work_struct;
 
 /**
  * struct ioasid_capacity - the machine's IDs
- * @total: how many there are; the highest ID
+ * @total: how many there are, which is also the highest ID
  * @kernel: how many kernel sets have taken or reserved
  * @user: how many process sets have taken or reserved
  * @available: how many are left
@@ -37,8 +37,8 @@ struct ioasid_capacity {
 };
 
 /**
- * struct ioasid_set_info - what a set has
- * @id: names the set; never used twice
+ * struct ioasid_set_info - the numbers of a set
+ * @id: the number of the set; never used again
  * @quota: how many IDs it has reserved; 0: none
  * @allocated: how many IDs exist in it
  * @available: how many more it could take now
@@ -51,13 +51,13 @@ struct ioasid_set_info {
 };
 
 /**
- * enum ioasid_event - what notifiers are told
+ * enum ioasid_event - the events that notifiers are called for
  * @IOASID_NOTIFY_ALLOC: an ID was allocated; user space cannot free it yet
- * @IOASID_NOTIFY_FREE: an ID is being freed: those who hold it should let go. Each
- *	ID is freed once, after all have been told that it was allocated, and exists
+ * @IOASID_NOTIFY_FREE: an ID is being freed: holders should drop their references.
+ *	Sent once for each ID, after ALLOC was sent to all notifiers. The ID exists
  *	until the notifiers have returned
- * @IOASID_NOTIFY_BIND: a driver has bound an ID, as ioasid_notify() was told
- * @IOASID_NOTIFY_UNBIND: a driver has unbound an ID, as ioasid_notify() was told
+ * @IOASID_NOTIFY_BIND: a driver has bound an ID, and called ioasid_notify()
+ * @IOASID_NOTIFY_UNBIND: a driver has unbound an ID, and called ioasid_notify()
  */
 enum ioasid_event {
 	IOASID_NOTIFY_ALLOC,
@@ -68,15 +68,14 @@ enum ioasid_event {
 
 /**
  * enum ioasid_priority - the priority of a notifier_block
- * @IOASID_PRIORITY_DEVICE: drivers of devices; told last
+ * @IOASID_PRIORITY_DEVICE: drivers of devices; called last
  * @IOASID_PRIORITY_IOMMU: drivers of IOMMUs
- * @IOASID_PRIORITY_CPU: users of IDs on CPUs, such as KVM; told first
+ * @IOASID_PRIORITY_CPU: users of IDs on CPUs, such as KVM; called first
  *
- * The order holds over all notifiers that are told of an event, wherever they were
- * registered: first CPUs issue no more requests with the ID, then the IOMMU
- * translates none, then devices let go of it. A notifier that registers while an ID
- * is being allocated may be told that it is freed, and not that it was allocated, as
- * with all IDs that exist already.
+ * The order holds over all notifiers of an event, whether they were registered for all
+ * IDs, a set or an mm: first CPUs issue no more requests with the ID, then the IOMMU
+ * translates none, then devices stop using it. A notifier that is registered while an
+ * ID is being allocated may get FREE without ALLOC, as for all existing IDs.
  */
 enum ioasid_priority {
 	IOASID_PRIORITY_DEVICE,
@@ -85,7 +84,7 @@ enum ioasid_priority {
 };
 
 /**
- * struct ioasid_notification - what the event is about; the data of a notifier
+ * struct ioasid_notification - the subject of an event; the data of a notifier
  * @set: the set that the ID belongs to
  * @id: the ID
  * @spid: its private ID; 0: none
@@ -101,21 +100,21 @@ struct ioasid_notification {
 };
 
 /**
- * ioasid_report_iommu() - say how many PASIDs an IOMMU can tell apart
+ * ioasid_report_iommu() - report how many PASIDs an IOMMU can tell apart
  * @max_pasids: the highest PASID plus one; below 2, the IOMMU does not count
  *
- * For the core of the IOMMU subsystem, when an IOMMU registers. The machine has the
- * IDs that the widest IOMMU can tell apart, and %IOASID_MAX until the first registers.
- * The parameter ioasid_capacity= of the kernel's command line sets an upper bound.
- * IDs that are above, and were taken before, stay until they are freed.
+ * Called by the core of the IOMMU subsystem when an IOMMU registers. The machine has
+ * the IDs that the widest IOMMU can tell apart, and %IOASID_MAX until the first
+ * registers. The parameter ioasid_capacity= of the kernel's command line sets an upper
+ * bound. Higher IDs that were taken before stay until they are freed.
  *
  * Context: Process context. May sleep.
  */
 void ioasid_report_iommu(u32 max_pasids);
 
 /**
- * ioasid_get_capacity() - how many IDs the machine has, and who has them
- * @cap: filled in; its fields add up, but are of no one instant. More than @total may
+ * ioasid_get_capacity() - get how many IDs the machine has and how many are taken
+ * @cap: filled in; its fields add up, but are not of one instant. More than @total may
  *	have been taken before the first IOMMU registered
  *
  * Context: Any context.
@@ -129,11 +128,11 @@ void ioasid_get_capacity(struct ioasid_capacity *cap);
  * @quota: how many IDs to reserve, as in ioasid_set_quota(); 0: none
  *
  * The set of an mm is charged to the cgroup of the caller and follows the caller's
- * thread group. When that has died or has left the mm, the charge goes to the process
+ * thread group. If that has died or has left the mm, the charge goes to the process
  * of the mm that next asks for an ID or a quota. If SVA has made the mm's set already,
- * that one is shared. The caller ends its use with ioasid_set_close(), that of a
- * kernel set with ioasid_set_put(). When the last user of the address space is gone,
- * what ioasid_set_close() gives back is given back already. Kernel sets can be made,
+ * that one is shared. The caller ends its use of the set with ioasid_set_close(), or
+ * with ioasid_set_put() for a kernel set. At the end of the address space, everything
+ * that ioasid_set_close() gives back is given back already. Kernel sets can be made,
  * and IDs allocated in them, as soon as interrupts are on, which is before any
  * initcall.
  *
@@ -145,7 +144,7 @@ void ioasid_get_capacity(struct ioasid_capacity *cap);
 struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota);
 
 /**
- * ioasid_set_get() - hold a set
+ * ioasid_set_get() - take a reference to a set
  * @set: a set that the caller knows to exist
  *
  * Context: Any context.
@@ -154,9 +153,8 @@ struct ioasid_set *ioasid_set_alloc(struct mm_struct *mm, u32 quota);
 struct ioasid_set *ioasid_set_get(struct ioasid_set *set);
 
 /**
- * ioasid_set_put() - let go of a set
- * @set: the set; it goes, with its reservation, when nobody holds it, and each of
- *	its IDs holds it
+ * ioasid_set_put() - drop a reference to a set
+ * @set: the set; the last reference frees it, with its reservation. Its IDs hold it
  *
  * Context: Any context but NMI.
  */
@@ -166,10 +164,10 @@ void ioasid_set_put(struct ioasid_set *set);
  * ioasid_set_close() - end the use of the set of an mm
  * @set: the set, from ioasid_set_alloc()
  *
- * What user space has allocated is freed, the reservation is withdrawn, and the
- * caller's reference dropped. The kernel's IDs stay, each charged by itself, until
- * they are freed. The mm can have another set from now on or, while it has a
- * PASID for SVA, this one again.
+ * The IDs of user space are freed, the reservation is withdrawn, and the caller's
+ * reference is dropped. The kernel's IDs stay, each charged by itself, until they are
+ * freed. The mm can have another set from now on or, while it has a PASID for SVA,
+ * this one again.
  *
  * Context: Process context. May sleep.
  */
@@ -181,9 +179,9 @@ void ioasid_set_close(struct ioasid_set *set);
  * @quota: how many, those that the set holds included; 0: none
  *
  * A reservation is charged, and taken from the machine's capacity, at once and
- * as a whole. Allocating within it is not refused by a limit; beyond it, it is
- * refused. Without one, each ID is charged by itself; so 0 gives back what is
- * reserved and not allocated.
+ * as a whole. No limit refuses allocations within it; allocations beyond it fail.
+ * Without one, each ID is charged by itself; so 0 gives back the IDs that are reserved
+ * and not allocated.
  *
  * Context: Process context. May sleep.
  * Return: 0, or an error, and then nothing has changed: -EAGAIN: a cgroup's limit;
@@ -193,7 +191,7 @@ void ioasid_set_close(struct ioasid_set *set);
 int ioasid_set_quota(struct ioasid_set *set, u32 quota);
 
 /**
- * ioasid_set_get_info() - what a set has
+ * ioasid_set_get_info() - get the numbers of a set
  * @set: the set
  * @info: filled in
  *
@@ -202,10 +200,10 @@ int ioasid_set_quota(struct ioasid_set *set, u32 quota);
 void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info);
 
 /**
- * ioasid_set_get_own_info() - what a set has, for a process that shares it
+ * ioasid_set_get_own_info() - get the numbers of a set, for a process that shares it
  * @set: the set
- * @info: filled in; @info->available is what the limits of the caller's cgroup leave
- *	if the caller's request would be charged there
+ * @info: filled in. If the owner has left the mm, the caller becomes the owner first,
+ *	and @info->available is for the caller's cgroup
  *
  * Context: Process context. May sleep.
  * Return: 0, or -ENOMEM.
@@ -213,7 +211,7 @@ void ioasid_set_get_info(struct ioasid_set *set, struct ioasid_set_info *info);
 int ioasid_set_get_own_info(struct ioasid_set *set, struct ioasid_set_info *info);
 
 /**
- * ioasid_set_is_current() - is this the set of the caller's mm?
+ * ioasid_set_is_current() - whether a set is that of the caller's mm
  * @set: the set
  *
  * Context: Process context.
@@ -222,8 +220,8 @@ bool ioasid_set_is_current(struct ioasid_set *set);
 
 /**
  * ioasid_set_show_cgroup() - print the path of the cgroup that pays for a set
- * @m: where to; the path is as the reader's cgroup namespace has it, or "-" if
- *	nobody pays
+ * @m: the output: the path as seen from the reader's cgroup namespace, or "-" if no
+ *	cgroup pays
  * @set: the set
  *
  * Context: Process context, interrupts on.
@@ -233,16 +231,15 @@ void ioasid_set_show_cgroup(struct seq_file *m, struct ioasid_set *set);
 /**
  * ioasid_set_for_each_ioasid() - visit the IDs of a set
  * @set: the set
- * @fn: called for each ID that is not being freed, in the order in which they
- *	were allocated; the ID is held, and no lock is. May do anything to the ID.
- *	Anything but 0 ends the walk
+ * @fn: called for each ID that is not being freed, in the order in which they were
+ *	allocated, with a reference to the ID and without locks. May call any function
+ *	for the ID. A result other than 0 ends the walk
  * @data: the second argument of @fn
  *
- * IDs that are freed meanwhile may be left out, those that are allocated
- * meanwhile visited.
+ * IDs that are freed or allocated meanwhile may be visited or not.
  *
  * Context: Any context but NMI; @fn may sleep if the caller may.
- * Return: What @fn returned last; 0 if there is no ID.
+ * Return: The last result of @fn; 0 if there is no ID.
  */
 int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *data),
 			       void *data);
@@ -251,7 +248,7 @@ int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *d
  * ioasid_free_all_in_set() - free all IDs of a set
  * @set: the set
  *
- * As ioasid_free() on each ID, those that user space has allocated included.
+ * As ioasid_free() for each ID, including those that user space has allocated.
  *
  * Context: Process context. May sleep.
  */
@@ -277,7 +274,7 @@ struct ioasid_set *ioasid_find_mm_set(struct mm_struct *mm);
 
 /**
  * ioasid_mm_alloc() - allocate the PASID of an mm, for SVA
- * @mm: the mm, which has none yet and exists until ioasid_mm_free()
+ * @mm: the mm, which has no PASID yet and is not freed before ioasid_mm_free()
  * @max: the highest ID wanted
  *
  * The PASID is of the set of the mm, which is made if there is none: charged to the
@@ -291,7 +288,7 @@ int ioasid_mm_alloc(struct mm_struct *mm, u32 max);
 
 /**
  * ioasid_mm_free() - free the PASID of an mm
- * @mm: the mm; nobody else uses it any more
+ * @mm: the mm, which has no other users any more
  * @id: from ioasid_mm_alloc()
  *
  * Context: Any context but NMI.
@@ -302,7 +299,7 @@ void __ioasid_mm_exit(struct mm_struct *mm);
 void __ioasid_mm_drop(struct mm_struct *mm);
 
 #ifdef CONFIG_IOASID
-/* A new mm: it may be a copy of another, and has no set yet. */
+/* A new mm may be a copy of another, but has no set. */
 static inline void ioasid_mm_init(struct mm_struct *mm)
 {
 	mm->ioasid_mm = NULL;
@@ -315,7 +312,7 @@ static inline void ioasid_mm_exit(struct mm_struct *mm)
 		__ioasid_mm_exit(mm);
 }
 
-/* The mm is freed, and its PASID has been. Any context but NMI. */
+/* The mm is being freed; its PASID is freed already. Any context but NMI. */
 static inline void ioasid_mm_drop(struct mm_struct *mm)
 {
 	if (mm->ioasid_mm)
@@ -360,7 +357,7 @@ int ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data);
  * @min: as in ioasid_alloc()
  * @max: as in ioasid_alloc()
  *
- * The ID can be freed with ioasid_free_user(), and is by ioasid_set_close().
+ * ioasid_free_user() and ioasid_set_close() can free the ID.
  *
  * Context: Process context. May sleep.
  * Return: As ioasid_alloc().
@@ -370,9 +367,8 @@ int ioasid_alloc_user(struct ioasid_set *set, u32 min, u32 max);
 /**
  * DOC: states of an ID
  *
- * An ID is FREE, IDLE (allocated, nobody holds it), ACTIVE (somebody holds it) or
- * FREE_PENDING (freed, somebody still holds it). What is returned, and the state
- * after it where that changes:
+ * An ID is FREE, IDLE (allocated and not held), ACTIVE (held) or FREE_PENDING (freed,
+ * but still held). The functions return, and change the state to:
  *
  * ======================== =========== ============ ============ =============
  * ..                       FREE        IDLE         ACTIVE       FREE_PENDING
@@ -396,9 +392,9 @@ int ioasid_alloc_user(struct ioasid_set *set, u32 min, u32 max);
  */
 
 /**
- * ioasid_get() - hold an ID
+ * ioasid_get() - take a reference to an ID
  * @set: the set that it belongs to
- * @id: the ID; it stays what it is, and charged, until ioasid_put()
+ * @id: the ID; until ioasid_put() it stays charged, and is not given out again
  *
  * Context: Any context but NMI.
  * Return: 0, or -ENOENT: no such ID; -EACCES: another set's; -EBUSY: it is being
@@ -407,7 +403,7 @@ int ioasid_alloc_user(struct ioasid_set *set, u32 min, u32 max);
 int ioasid_get(struct ioasid_set *set, u32 id);
 
 /**
- * ioasid_get_if_owned() - hold an ID, if it is the current process's
+ * ioasid_get_if_owned() - take a reference to an ID of the current process
  * @id: the ID
  *
  * Context: Process context.
@@ -417,7 +413,7 @@ int ioasid_get(struct ioasid_set *set, u32 id);
 int ioasid_get_if_owned(u32 id);
 
 /**
- * ioasid_put() - let go of an ID
+ * ioasid_put() - drop a reference to an ID
  * @id: the ID, which the caller holds
  *
  * If the ID was freed in the meantime and this was the last reference, the ID can
@@ -433,9 +429,9 @@ bool ioasid_put(u32 id);
  * @set: the set that it belongs to
  * @id: the ID
  *
- * Nobody can take hold of it from now on, and %IOASID_NOTIFY_FREE is sent before
- * this returns; or, if %IOASID_NOTIFY_ALLOC is still being sent, after that. It can
- * be given out again, and its charge is gone, when those who hold it have let go.
+ * No new reference can be taken from now on. %IOASID_NOTIFY_FREE is sent before this
+ * returns; or, if %IOASID_NOTIFY_ALLOC is still being sent, after that. When the last
+ * reference is dropped, its charge is gone, and it can be given out again.
  *
  * Context: Any context but NMI.
  * Return: 0, or -ENOENT: no such ID; -EACCES: another set's; -EBUSY: it is being
@@ -458,20 +454,20 @@ int ioasid_free_user(struct ioasid_set *set, u32 id);
  * ioasid_attach_data() - give an ID private data
  * @set: the set that it belongs to
  * @id: the ID
- * @data: not NULL; the caller's, and not looked at
+ * @data: not NULL; not dereferenced
  *
  * Context: Any context but NMI.
- * Return: 0, or -EINVAL: @data is NULL; -EEXIST: it has some; -ENOENT, -EACCES and
+ * Return: 0, or -EINVAL: @data is NULL; -EEXIST: the ID has data; -ENOENT, -EACCES and
  * -EBUSY as ioasid_get().
  */
 int ioasid_attach_data(struct ioasid_set *set, u32 id, void *data);
 
 /**
- * ioasid_detach_data() - take the private data from an ID
+ * ioasid_detach_data() - remove the private data of an ID
  * @set: the set that it belongs to
  * @id: the ID; it may be being freed
  *
- * When this returns data, no ioasid_find() is looking at it any more.
+ * When this returns data, no ioasid_find() uses it any more.
  *
  * Context: Process context. May sleep.
  * Return: The data, or NULL if it has none; or an ERR_PTR(): -ENOENT: no such ID;
@@ -483,9 +479,9 @@ void *ioasid_detach_data(struct ioasid_set *set, u32 id);
  * ioasid_find() - find the private data of an ID
  * @set: the set that it belongs to; NULL: any
  * @id: the ID; it may be being freed
- * @getter: called under rcu_read_lock() with the data; takes a reference that
- *	keeps it, or returns false if it is too late. NULL: the caller knows that
- *	the data stays, by being under rcu_read_lock() or otherwise
+ * @getter: called under rcu_read_lock() with the data; takes a reference to it, or
+ *	returns false if that is not possible any more. NULL: the caller keeps the data
+ *	valid, by rcu_read_lock() or otherwise
  *
  * Context: Any context but NMI.
  * Return: The data; NULL: it has none, or @getter returned false; or an ERR_PTR():
@@ -497,18 +493,18 @@ void *ioasid_find(struct ioasid_set *set, u32 id, bool (*getter)(void *data));
  * ioasid_attach_spid() - give an ID a private ID
  * @set: the set that it belongs to
  * @id: the ID
- * @spid: what a guest calls it: from 1 to %IOASID_MAX, of one ID in the set only
+ * @spid: its number in a guest: from 1 to %IOASID_MAX, unique in the set
  *
  * The ID keeps it until ioasid_detach_spid(), or until it is gone.
  *
  * Context: Process context. May sleep.
- * Return: 0, or -EINVAL: @spid is none; -EEXIST: the ID has one, or @spid is
- * another's in @set; -ENOMEM; -ENOENT, -EACCES and -EBUSY as ioasid_get().
+ * Return: 0, or -EINVAL: @spid is out of range; -EEXIST: the ID has one, or another ID
+ * in @set has @spid; -ENOMEM; -ENOENT, -EACCES and -EBUSY as ioasid_get().
  */
 int ioasid_attach_spid(struct ioasid_set *set, u32 id, u32 spid);
 
 /**
- * ioasid_detach_spid() - take the private ID from an ID
+ * ioasid_detach_spid() - remove the private ID of an ID
  * @set: the set that it belongs to
  * @id: the ID; it may be being freed
  *
@@ -518,57 +514,57 @@ int ioasid_attach_spid(struct ioasid_set *set, u32 id, u32 spid);
 int ioasid_detach_spid(struct ioasid_set *set, u32 id);
 
 /**
- * ioasid_find_by_spid() - find and hold the ID that has a private ID
+ * ioasid_find_by_spid() - find an ID by its private ID, and take a reference
  * @set: the set
  * @spid: the private ID
  *
  * Context: Any context but NMI.
- * Return: The ID, held until ioasid_put(); or -ENOENT: @spid is of none in @set;
+ * Return: The ID, held until ioasid_put(); or -ENOENT: no ID in @set has @spid;
  * -EBUSY: it is being freed.
  */
 int ioasid_find_by_spid(struct ioasid_set *set, u32 spid);
 
 /**
- * ioasid_register_notifier() - be told of events
- * @set: of the IDs of this set, which the caller holds until it unregisters;
- *	NULL: of all IDs
+ * ioasid_register_notifier() - register a notifier
+ * @set: for the IDs of this set, which the caller holds until it unregisters;
+ *	NULL: for all IDs
  * @nb: its priority is an &enum ioasid_priority. It is called with an &enum
  *	ioasid_event and a &struct ioasid_notification, with no lock held and
- *	under rcu_read_lock(): it must not sleep, but may do to the ID whatever may
- *	be done in any context. For the rest there is ioasid_queue_work(). It
- *	returns %NOTIFY_OK, or %NOTIFY_DONE if the event is of no interest
+ *	under rcu_read_lock(): it must not sleep, but may call all functions for any
+ *	context. For work that sleeps there is ioasid_queue_work(). It returns
+ *	%NOTIFY_OK, or %NOTIFY_DONE if it ignores the event
  *
  * Context: Process context.
- * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered, which is a bug
- * that is warned of.
+ * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered already, which is
+ * a bug and causes a warning.
  */
 int ioasid_register_notifier(struct ioasid_set *set, struct notifier_block *nb);
 
 /**
- * ioasid_unregister_notifier() - be told no more
- * @set: as it was registered
- * @nb: what was registered; it is not called any more when this returns. Work
- *	that it has queued is the caller's to flush or cancel
+ * ioasid_unregister_notifier() - unregister a notifier
+ * @set: as for ioasid_register_notifier()
+ * @nb: the notifier; it is not called any more when this returns. The caller flushes
+ *	or cancels work that it has queued
  *
  * Context: Process context. May sleep.
  */
 void ioasid_unregister_notifier(struct ioasid_set *set, struct notifier_block *nb);
 
 /**
- * ioasid_register_notifier_mm() - be told of the events of an mm
- * @mm: the mm, pinned by the caller until it unregisters; it need not have a set
- *	yet, and may have one after the other
+ * ioasid_register_notifier_mm() - register a notifier for the IDs of an mm
+ * @mm: the mm, pinned by the caller until it unregisters; it need not have a set yet,
+ *	and may get another one later
  * @nb: as in ioasid_register_notifier()
  *
  * Context: Process context. May sleep.
- * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered, which is a bug
- * that is warned of; -ENOMEM.
+ * Return: 0, or -EINVAL: no such priority; -EEXIST: @nb is registered already, which is
+ * a bug and causes a warning; -ENOMEM.
  */
 int ioasid_register_notifier_mm(struct mm_struct *mm, struct notifier_block *nb);
 
 /**
- * ioasid_unregister_notifier_mm() - be told no more of the events of an mm
- * @mm: as it was registered
+ * ioasid_unregister_notifier_mm() - unregister a notifier for the IDs of an mm
+ * @mm: as for ioasid_register_notifier_mm()
  * @nb: as in ioasid_unregister_notifier()
  *
  * Context: Process context. May sleep.
@@ -588,8 +584,8 @@ void ioasid_unregister_notifier_mm(struct mm_struct *mm, struct notifier_block *
 int ioasid_notify(struct ioasid_set *set, u32 id, enum ioasid_event event);
 
 /**
- * ioasid_queue_work() - have a notifier's work done where it may sleep
- * @work: what to do; one after the other, in the order in which it was queued
+ * ioasid_queue_work() - queue work of a notifier that may sleep
+ * @work: the work; items run one after the other, in the order in which they were queued
  *
  * Context: Any context but NMI, after the core initcalls.
  * Return: As queue_work(): false if it was queued already.

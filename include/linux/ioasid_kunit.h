@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For the KUnit tests of the IOASID allocator and of the ioasids controller: what
- * they promise to do in any context is done in an interrupt and in a softirq.
+ * For the KUnit tests of the IOASID allocator and of the ioasids controller: call
+ * functions for any context in a hard interrupt and in a softirq.
  */
 #ifndef _LINUX_IOASID_KUNIT_H
 #define _LINUX_IOASID_KUNIT_H

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The seam between the IOASID allocator and the ioasids cgroup controller.
+ * The interface between the IOASID allocator and the ioasids cgroup controller.
  *
- * The allocator embeds an account in each set of IDs. The controller knows
- * accounts, and nothing of sets or IDs; the allocator knows accounts, and
- * nothing of cgroups.
+ * The allocator embeds an account in each set of IDs. Both know accounts; only
+ * the allocator knows sets and IDs, and only the controller knows cgroups.
  */
 #ifndef _LINUX_IOASIDS_CGROUP_H
 #define _LINUX_IOASIDS_CGROUP_H
@@ -21,17 +20,17 @@ struct ioasids_owner;
 
 /**
  * struct ioasids_account - the charge of one set of IDs, and the cgroup that pays
- * @lock: guards the rest and what the allocator keeps beside it, so that a decision,
+ * @lock: guards the other fields and the allocator's own counts, so that a decision,
  *	its charge and its count are one step. Taken with interrupts off, in any
  *	context but NMI
  * @allocated: how many IDs the set has; written by the allocator
  * @quota: how many IDs the set has reserved; 0: none; written by the allocator
  * @owner: the thread group that the charge follows; NULL: the account is not open
- * @cg: the cgroup that pays, with a reference; NULL is the root, or nobody
+ * @cg: the cgroup that pays, with a reference; NULL: the root, or none
  * @cg_node: the account's place among those that @cg pays for
  *
  * The charge is @quota or, without one, @allocated. Zeroed memory with an initialised
- * @lock is an account that nobody pays for. The memory of an account that was open
+ * @lock is an account that no cgroup pays for. The memory of an account that was open
  * is freed after a grace period of RCU.
  */
 struct ioasids_account {
@@ -66,9 +65,9 @@ struct ioasids_refusal {
  * ioasids_account_open() - make the caller's thread group own an account
  * @acct: the account; the caller lets one task at a time open it
  *
- * The caller's cgroup pays from here on, whatever its limit is, and the charge
- * follows the thread group until another one opens the account, or
- * ioasids_account_close(). Does nothing if the controller is disabled.
+ * The caller's cgroup pays from now on, regardless of its limit, and the charge follows
+ * the thread group until another one opens the account, or ioasids_account_close().
+ * Does nothing if the controller is disabled.
  *
  * Context: Process context. May sleep.
  * Return: 0, or -ENOMEM, and then nothing has changed.
@@ -76,8 +75,8 @@ struct ioasids_refusal {
 int ioasids_account_open(struct ioasids_account *acct);
 
 /**
- * ioasids_account_close() - give back all that an account is charged
- * @acct: the account; nothing happens if it is not open
+ * ioasids_account_close() - uncharge an account, and end its payment
+ * @acct: the account; if it is not open, this does nothing
  *
  * Context: Any context but NMI. Takes @acct->lock.
  */
@@ -105,7 +104,7 @@ int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refus
 void ioasids_report_refusal(struct ioasids_refusal *refusal);
 
 /**
- * ioasids_uncharge() - give back what an account was charged
+ * ioasids_uncharge() - uncharge IDs of an account
  * @acct: the account
  * @n: how many IDs; the caller subtracts them from the account under the same lock
  *
@@ -118,24 +117,24 @@ void ioasids_uncharge(struct ioasids_account *acct, u32 n);
  * @acct: the account
  * @n: how many IDs, as charged by ioasids_try_charge()
  *
- * As ioasids_uncharge(), but the request leaves no mark in the peak.
+ * As ioasids_uncharge(), but does not record the peak.
  *
  * Context: Any context but NMI, under @acct->lock.
  */
 void ioasids_cancel(struct ioasids_account *acct, u32 n);
 
 /**
- * ioasids_available() - how many more IDs the limits would grant an account
+ * ioasids_available() - get how many more IDs the limits would grant an account
  * @acct: the account
  *
  * Context: Any context but NMI, under @acct->lock.
- * Return: The number; U32_MAX if nothing limits it.
+ * Return: The number; U32_MAX without a limit.
  */
 u32 ioasids_available(struct ioasids_account *acct);
 
 /**
  * ioasids_show_cgroup() - print the path of the cgroup that pays
- * @m: where to; the path is as the reader's cgroup namespace has it, or "-" if the
+ * @m: the output: the path as seen from the reader's cgroup namespace, or "-" if the
  *	account is not open
  * @acct: the account
  *

@@ -6,9 +6,9 @@
  * process opens /dev/ioasid, takes IDs, and gives them back one by one or all
  * at once by closing the descriptor or by dying. A process (more exactly: an
  * address space) opens the device once at a time; the descriptor works in no
- * other address space, however it got there.
+ * other address space, even if it is inherited or passed on.
  *
- * What a process takes is charged to its cgroup: see
+ * The IDs of a process are charged to its cgroup: see
  * Documentation/admin-guide/ioasids.rst.
  *
  * Every ioctl may fail with:
@@ -17,11 +17,11 @@
  * * EPERM - the caller is not the address space that opened the device
  * * EFAULT - the argument cannot be read or written
  *
- * and those with a structure, where argsz is the size that the caller knows:
+ * and those with a structure, where argsz is the size of the caller's version:
  *
  * * EINVAL - argsz is too small, or flags is not 0
- * * E2BIG - argsz is larger than the kernel's structure, and what is beyond it is
- *   not all zeroes; or it is larger than a page
+ * * E2BIG - argsz is larger than the kernel's structure, and the bytes beyond that
+ *   are not all zero; or it is larger than a page
  */
 #ifndef _UAPI_LINUX_IOASID_H
 #define _UAPI_LINUX_IOASID_H
@@ -35,24 +35,24 @@
 /**
  * IOASID_GET_API_VERSION - the version of this interface; no argument
  *
- * Return: IOASID_API_VERSION. It will not change: whatever is added gets a
- * number of its own or a longer structure.
+ * Return: IOASID_API_VERSION. It will not change: extensions get a number of
+ * their own or a longer structure.
  */
 #define IOASID_GET_API_VERSION		_IO(IOASID_TYPE, IOASID_BASE + 0)
 
 #define IOASID_API_VERSION		0
 
 /**
- * struct ioasid_info - what there is and what is left
+ * struct ioasid_info - the caller's IDs, and the available ones
  * @argsz: in: the size of this structure, 12 at least
  * @flags: in: 0
  * @ioasid_bits: out: the width of the machine's IDs
  * @quota: out: how many IDs the caller has reserved; 0: none
- * @allocated: out: how many IDs the caller holds, the kernel's on its behalf
- *	included
+ * @allocated: out: how many IDs the caller holds, including those that the
+ *	kernel took on its behalf
  * @available: out: how many more the caller could take right now. With a
- *	reservation: what is left of it. Without: the smallest of what its
- *	cgroup, each of the ancestors and the machine have left
+ *	reservation: the unused rest of it. Without: the minimum of the numbers
+ *	that its cgroup, each of the ancestors and the machine have left
  *
  * IOASID_GET_INFO fills in as much of the structure as @argsz covers.
  *
@@ -100,14 +100,14 @@ struct ioasid_request {
 /**
  * IOASID_REQUEST_FREE - give an ID back; the argument points to an int
  *
- * The ID is free for others, and its charge is gone, when nothing in the
- * kernel uses it any more, which mostly is at once.
+ * The charge is gone, and the ID can be given out again, when the kernel does
+ * not use it any more, which is usually at once.
  *
  * Return:
  * * 0
  * * EINVAL - the number is not positive
  * * ENOENT - there is no such ID
- * * EACCES - the ID is another's, or the kernel took it and will give it back
+ * * EACCES - the ID is another set's, or the kernel took it and will free it
  * * EBUSY - the ID is being freed already
  */
 #define IOASID_REQUEST_FREE		_IO(IOASID_TYPE, IOASID_BASE + 3)
@@ -116,13 +116,13 @@ struct ioasid_request {
  * struct ioasid_quota - reserve IDs
  * @argsz: in: sizeof(struct ioasid_quota)
  * @flags: in: 0
- * @quota: in: how many IDs to reserve, those that the caller holds included;
+ * @quota: in: how many IDs to reserve, including those that the caller holds;
  *	0 withdraws the reservation: the IDs held are charged one by one again
  *
  * IOASID_SET_QUOTA sets, raises, lowers or withdraws the caller's reservation.
- * A reservation is charged at once and as a whole, so that taking IDs within it
- * cannot fail for a cgroup's limit; beyond it there are none. When it fails,
- * nothing has changed.
+ * A reservation is charged at once and as a whole, so that no limit refuses an
+ * ID within it; beyond it, requests fail. If this ioctl fails, nothing has
+ * changed.
  *
  * Return:
  * * 0
