@@ -3,8 +3,8 @@
  * The IOASID allocator: one space of I/O address space IDs for the machine.
  * Documentation/driver-api/ioasid.rst is its manual.
  *
- * An ID belongs to a set. The IDs of a kernel set are charged to nobody; those of
- * a process set to the cgroup of the process that made it. IDs are given out
+ * An ID belongs to a set. The IDs of a process set are charged to the cgroup of the
+ * process that made it; those of a kernel set are not charged. IDs are given out
  * lowest free first, from 1: ID 0 means "no PASID" to devices.
  */
 #ifndef _LINUX_IOASID_H
@@ -123,8 +123,8 @@ void ioasid_get_capacity(struct ioasid_capacity *cap);
 
 /**
  * ioasid_set_alloc() - make a set of IDs
- * @mm: the mm whose set it is, pinned by the caller; NULL for the kernel, which is
- *	charged to nobody
+ * @mm: the mm whose set it is, pinned by the caller; NULL for a kernel set, which is
+ *	not charged
  * @quota: how many IDs to reserve, as in ioasid_set_quota(); 0: none
  *
  * The set of an mm is charged to the cgroup of the caller and follows the caller's

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# The restarted guest without the controller: units start all the same, and ioasidctl
-# tells the reason.
+# The restarted guest without the controller: units still start, and ioasidctl tells the
+# reason.
 
 nothing_fails() {
 	is '*0 loaded units listed*' systemctl --failed

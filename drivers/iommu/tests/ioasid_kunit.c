@@ -107,7 +107,7 @@ static void ranges_end_at_the_width_of_an_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
-/* The kernel's own IDs are charged to nobody. */
+/* The kernel's own IDs are not charged to a cgroup. */
 static void kernel_ids_are_counted_as_the_kernels(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;
