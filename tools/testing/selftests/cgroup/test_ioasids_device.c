@@ -454,7 +454,7 @@ TEST_F(device, open_and_show_take_no_lock_of_migrations)
 
 	debug_locks = strstr(debug_locks, "debug_locks:");
 	if (!debug_locks || atoi(debug_locks + strlen("debug_locks:")) != 1)
-		SKIP(return, "lockdep is not in this kernel, or has given up");
+		SKIP(return, "lockdep is not in this kernel, or has disabled itself");
 	/* Any kernel takes locks in this order: check that the file is understood. */
 	ASSERT_TRUE(is_taken_in("cgroup_mutex", "cgroup_threadgroup_rwsem") ||
 		    is_taken_in("cpu_hotplug_lock", "cgroup_threadgroup_rwsem"));
