@@ -32,7 +32,7 @@
  *   sets' xa_lock	interrupts off; the numbers of sets
  *   set->spids' xa_lock	interrupts off; the private IDs of a set
  *   ioasid_mm->lock	interrupts off; the set of an mm and its sharers
- *   set->mutex		process context; changing the owner, private IDs
+ *   set->mutex		process context; changing the owner
  *   capacity_mutex	process context; IOMMUs that register
  *
  * Memory. The IDs that user space takes are accounted to its memcg. The objects that
@@ -65,6 +65,9 @@
 
 #define NR_PRIORITIES	(IOASID_PRIORITY_CPU + 1)
 
+/* Instead of the SPID of an ID, while it is attached or detached */
+#define SPID_CHANGES	U32_MAX
+
 /* One list per priority: all notifiers of one are called before any of the next. */
 struct ioasid_chain {
 	struct atomic_notifier_head	head[NR_PRIORITIES];
@@ -93,7 +96,7 @@ struct ioasid_set {
 	struct pid		*owner;		/* NULL: a kernel set */
 	u64			owner_exec_id;	/* U64_MAX: the owner is not in the mm */
 	struct list_head	ids;
-	struct mutex		mutex;		/* changing the owner, private IDs */
+	struct mutex		mutex;		/* changing the owner */
 	struct xarray		spids;
 	struct ioasid_chain	chain;
 	struct rcu_head		rcu;
@@ -101,7 +104,7 @@ struct ioasid_set {
 
 struct ioasid {
 	u32			id;
-	u32			spid;		/* 0: none */
+	u32			spid;		/* 0: none; or SPID_CHANGES */
 	refcount_t		refs;
 	bool			live;		/* notifiers have been told of it */
 	bool			user;		/* user space can free it */
@@ -261,6 +264,8 @@ static void notify(struct ioasid *id, enum ioasid_event event)
 
 	rcu_read_lock();
 	what.spid = READ_ONCE(id->spid);
+	if (what.spid == SPID_CHANGES)
+		what.spid = 0;
 	what.data = rcu_dereference(id->data);
 	for (i = NR_PRIORITIES; i--; ) {
 		chain_call(&all_chain, i, event, &what);
@@ -487,9 +492,11 @@ static void set_free(struct ioasid_set *set)
 	ioasids_account_close(&set->account);
 	put_pid(set->owner);
 
-	xa_lock_irqsave(&sets, flags);
-	__xa_erase(&sets, set->id);
-	xa_unlock_irqrestore(&sets, flags);
+	if (set->id) {
+		xa_lock_irqsave(&sets, flags);
+		__xa_erase(&sets, set->id);
+		xa_unlock_irqrestore(&sets, flags);
+	}
 	if (set->mm)
 		mm_put(set->mm);
 	/* A failed insertion can leave a node without an entry. */
@@ -605,9 +612,9 @@ static struct ioasid_set *set_make(struct ioasid_mm *imm)
 		ret = set_own(set);
 	}
 
-	/* A 32-bit long can wrap: skip numbers that are in use. */
+	/* A 32-bit long can wrap: skip 0 and the numbers that are in use. */
 	while (!ret) {
-		set->id = atomic_long_inc_return(&last_id);
+		set->id = atomic_long_inc_return(&last_id) ?: atomic_long_inc_return(&last_id);
 		ret = xa_insert_irq(&sets, set->id, set, GFP_KERNEL);
 		if (!ret)
 			return set;
@@ -1227,11 +1234,13 @@ int ioasid_attach_spid(struct ioasid_set *set, u32 id, u32 spid)
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 
-	mutex_lock(&set->mutex);
-	ret = p->spid ? -EEXIST : xa_insert_irq(&set->spids, spid, p, GFP_KERNEL);
-	if (!ret)
-		WRITE_ONCE(p->spid, spid);
-	mutex_unlock(&set->mutex);
+	/* No lock: the insertion can reclaim memory of the caller's memcg. */
+	if (cmpxchg(&p->spid, 0, SPID_CHANGES)) {
+		ret = -EEXIST;
+	} else {
+		ret = xa_insert_irq(&set->spids, spid, p, GFP_KERNEL);
+		WRITE_ONCE(p->spid, ret ? 0 : spid);
+	}
 	put_or_free(p);
 	return ret == -EBUSY ? -EEXIST : ret;
 }
@@ -1241,17 +1250,17 @@ int ioasid_detach_spid(struct ioasid_set *set, u32 id)
 {
 	struct ioasid *p = get_id(set, id);
 	int ret = -ENOENT;
+	u32 spid;
 
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 
-	mutex_lock(&set->mutex);
-	if (p->spid) {
-		xa_erase_irq(&set->spids, p->spid);
+	spid = READ_ONCE(p->spid);
+	if (spid && spid != SPID_CHANGES && cmpxchg(&p->spid, spid, SPID_CHANGES) == spid) {
+		xa_erase_irq(&set->spids, spid);
 		WRITE_ONCE(p->spid, 0);
 		ret = 0;
 	}
-	mutex_unlock(&set->mutex);
 	put_or_free(p);
 	return ret;
 }
