@@ -38,7 +38,7 @@ struct ioasid_capacity {
 
 /**
  * struct ioasid_set_info - the numbers of a set
- * @id: the number of the set; never used again
+ * @id: the number of the set; not 0, and not used again before a long wraps
  * @quota: how many IDs it has reserved; 0: none
  * @allocated: how many IDs exist in it
  * @available: how many more it could take now

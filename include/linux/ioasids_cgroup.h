@@ -51,7 +51,7 @@ static inline u32 ioasids_charge_of(const struct ioasids_account *acct)
 
 /**
  * struct ioasids_refusal - a request that a limit has refused
- * @cg: the cgroup in which it was made, with a reference
+ * @cg: the cgroup that would have paid, with a reference
  * @limit: the cgroup whose limit refused it
  */
 struct ioasids_refusal {
