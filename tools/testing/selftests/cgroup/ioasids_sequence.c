@@ -38,8 +38,6 @@
 #define MAX_QUOTA	8
 #define MAX_LIMIT	8
 
-#define FIRST_FD	200	/* the descriptor of the first set, in every process */
-
 #define NOT_TRIED	2	/* what a step returns that cannot be taken now */
 
 /* No process, no cgroup */
@@ -262,15 +260,21 @@ static bool all_is_right(void)
 
 /* What a process is asked to do. Each set has a number of its own for descriptors. */
 
+/* @fd may be that number already. */
+static long keep_as(long set, int fd)
+{
+	if (fd == FIRST_FD + set)
+		return 0;
+	if (dup2(fd, FIRST_FD + set) < 0)
+		return -errno;
+	return result(close(fd));
+}
+
 static long open_as(long set, long b)
 {
 	int fd = open(DEVICE, O_RDWR);
 
-	if (fd < 0)
-		return -errno;
-	if (dup2(fd, FIRST_FD + set) < 0)
-		return -errno;
-	return result(close(fd));
+	return fd < 0 ? -errno : keep_as(set, fd);
 }
 
 static long close_of(long set, long b)
@@ -316,11 +320,7 @@ static long fetch_as(long set, long b)
 {
 	long fd = fetch();
 
-	if (fd < 0)
-		return fd;
-	if (dup2(fd, FIRST_FD + set) < 0)
-		return -errno;
-	return result(close(fd));
+	return fd < 0 ? fd : keep_as(set, fd);
 }
 
 static long take_in_vforked(long set, long b)

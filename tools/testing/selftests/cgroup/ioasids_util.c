@@ -91,11 +91,14 @@ char *find_root(void)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "r");
 	struct mntent *mount;
+	char *found = NULL;
 
-	while (mounts && (mount = getmntent(mounts)))
+	while (mounts && !found && (mount = getmntent(mounts)))
 		if (!strcmp(mount->mnt_type, "cgroup2"))
-			return strdup(mount->mnt_dir);
-	return NULL;
+			found = strdup(mount->mnt_dir);
+	if (mounts)
+		endmntent(mounts);
+	return found;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
