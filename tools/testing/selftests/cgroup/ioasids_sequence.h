@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+#define FIRST_FD	200	/* the descriptor of the first set, in every process */
+
 /* How often the interesting cases have occurred */
 struct sequence_seen {
 	unsigned long steps;

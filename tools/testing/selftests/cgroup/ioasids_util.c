@@ -91,11 +91,14 @@ char *find_root(void)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "r");
 	struct mntent *mount;
+	char *found = NULL;
 
-	while (mounts && (mount = getmntent(mounts)))
+	while (mounts && !found && (mount = getmntent(mounts)))
 		if (!strcmp(mount->mnt_type, "cgroup2"))
-			return strdup(mount->mnt_dir);
-	return NULL;
+			found = strdup(mount->mnt_dir);
+	if (mounts)
+		endmntent(mounts);
+	return found;
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -136,15 +139,15 @@ bool has_file(const char *cgroup, const char *file)
 
 char *text(const char *cgroup, const char *file)
 {
-	char *buf = calloc(1, PAGE_SIZE), *p;
-	int ret = cg_read(cgroup, file, buf, PAGE_SIZE);
+	char buf[PAGE_SIZE], *p;
+	int ret = cg_read(cgroup, file, buf, sizeof(buf));
 
 	if (ret)
-		snprintf(buf, PAGE_SIZE, "%s/%s: %s", cgroup, file, strerror(-ret));
+		snprintf(buf, sizeof(buf), "%s/%s: %s", cgroup, file, strerror(-ret));
 	for (p = buf; *p; p++)
 		if (*p == '\n')
 			*p = p[1] ? ' ' : '\0';
-	return buf;
+	return strdup(buf);
 }
 
 long current_of(const char *cgroup)

@@ -143,7 +143,7 @@ enum deed {
 	DID_SEQUENCE, DID_SEQUENCE_ADOPT, DID_SEQUENCE_END,
 	/* Only with a mock IOMMU, and only where SVA is not refused */
 	DID_KERNEL, DID_BIND, DID_BIND_AGAIN, DID_BIND_REFUSAL, DID_BIND_NARROW, DID_BIND_BROKEN,
-	DID_UNBIND, DID_UNBIND_OLD, NR_DEEDS,
+	DID_BIND_KEPT, DID_UNBIND, DID_UNBIND_OLD, NR_DEEDS,
 };
 
 static const char *const deed_names[NR_DEEDS] = {
@@ -197,6 +197,7 @@ static const char *const deed_names[NR_DEEDS] = {
 	[DID_BIND_REFUSAL] = "bind refused",
 	[DID_BIND_NARROW] = "bind to too narrow a device",
 	[DID_BIND_BROKEN] = "bind to a broken device",
+	[DID_BIND_KEPT] = "bind while only a sharer has the device open",
 	[DID_UNBIND] = "unbind",
 	[DID_UNBIND_OLD] = "unbind after exec",
 };
@@ -974,15 +975,20 @@ static void do_bind(struct thread *self)
 {
 	static const char *const names[] = { "a", "b", "narrow", "narrow", "broken" };
 	struct account none = {};
+	bool kept;
 
 	if (!shared->has_sva)
 		return;
 	pthread_rwlock_rdlock(&lock);
 	pthread_mutex_lock(&bond_lock);
+	/* A sharer has the device open: a PASID comes into its set. */
+	kept = device < 0 && get(&sharers);
 	if (nr_bonds < MAX_BONDS) {
 		if (!bound && device < 0)
 			set_owner = get(&exposed) ? 0 : getpid();
-		bind_memory(device < 0 ? &none : account,
+		if (!bound && kept)
+			did(DID_BIND_KEPT);
+		bind_memory(device >= 0 || kept ? account : &none,
 			    names[between(self, 0, ARRAY_SIZE(names) - 1)]);
 	}
 	pthread_mutex_unlock(&bond_lock);
@@ -1270,8 +1276,7 @@ static void do_share(struct thread *self)
 	struct sharer *s;
 	pthread_t thread;
 
-	/* The model does not cover a PASID in a set that has sharers. */
-	if (shared->has_sva || get(&sharers) >= MAX_SHARERS)
+	if (get(&sharers) >= MAX_SHARERS)
 		return;
 	s = malloc(sizeof(*s));
 	s->self = *self;
@@ -2397,8 +2402,6 @@ static void finish(const pid_t *pids, long user, long dying)
 
 static bool can_happen(enum deed deed)
 {
-	if (deed == DID_SHARE || deed == DID_OUTLIVE)
-		return !shared->has_sva;
 	if (deed < DID_KERNEL)
 		return true;
 	return deed == DID_KERNEL ? shared->has_mock : shared->has_sva;

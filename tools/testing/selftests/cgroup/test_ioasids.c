@@ -2460,6 +2460,39 @@ TEST_F_TIMEOUT(limit, holds_in_any_sequence_of_what_processes_do, 900)
 	ASSERT_TRUE(make_tree(TREE));
 }
 
+static int next_fd(void)
+{
+	int fd = dup(STDOUT_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+/*
+ * A stress tries hundreds in one process. They leave no more descriptors open than
+ * one does, and work even if the next one that is free is the first of their own.
+ */
+TEST_F_TIMEOUT(limit, sequences_do_not_run_out_of_descriptors, 300)
+{
+	struct sequence_seen seen = {};
+	int fd[2], i;
+
+	if (access(DEVICE, F_OK))
+		SKIP(return, "no " DEVICE);
+	for (i = 0; i < 2; i++) {
+		ASSERT_STREQ("", try_sequence(TREE, 3, 20, &seen) ?: "");
+		fd[i] = next_fd();
+	}
+	EXPECT_EQ(fd[0], fd[1]);
+
+	while (dup(STDOUT_FILENO) < FIRST_FD - 1)
+		;
+	ASSERT_EQ(FIRST_FD, next_fd());
+	EXPECT_STREQ("", try_sequence(TREE, 3, 20, &seen) ?: "");
+	EXPECT_LT(0, seen.granted);
+	ASSERT_TRUE(make_tree(TREE));
+}
+
 /*
  * One process takes all IDs of the machine.
  */

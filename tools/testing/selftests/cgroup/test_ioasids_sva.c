@@ -307,7 +307,32 @@ TEST_F(sva, bind_makes_the_account_of_a_dead_maker_its_own)
 	EXPECT_EQ(3, current_of(right));
 }
 
-/* The descriptor of the device behind the IOMMU pins the mm, and so the PASID. */
+static long close_fd(long fd, long b)
+{
+	return result(close(fd));
+}
+
+/* An address space has one set, which any process of it can keep open. */
+TEST_F(sva, bind_without_the_device_uses_up_the_reservation_that_a_sharer_keeps)
+{
+	struct actor *sharer;
+
+	ASSERT_EQ(0, ask(self->user, open_and_take, 2));
+	ASSERT_EQ(0, ask(self->user, reserve, 3));
+	sharer = start_child(self->user, CLONE_VM);
+	ASSERT_NE(NULL, sharer);
+	ASSERT_EQ(0, ask(self->user, close_fd, ask(self->user, device_fd)));
+
+	ASSERT_LT(0, ask(self->user, bind_to, MOCK_A));
+	EXPECT_EQ(3, allocated_of(sharer));
+	EXPECT_EQ(-ENOSPC, ask(sharer, take, 1));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(left));
+
+	ASSERT_EQ(0, ask(sharer, close_device));
+	EXPECT_STREQ("allocated 1 reserved 0 sets 1", stat_of(left));
+}
+
+/* The descriptor of the device behind the IOMMU keeps the memory, and the PASID. */
 TEST_F(sva, end_of_the_address_space_leaves_the_pasid_charged_by_itself)
 {
 	ASSERT_EQ(0, ask(self->user, open_and_take, 2));
