@@ -300,13 +300,15 @@ EXPORT_SYMBOL_GPL(ioasid_queue_work);
  * Limits are checked before the capacity: -EAGAIN if both are used up. A request that
  * the capacity cannot satisfy should not be charged, not even for an instant.
  */
-static int set_charge(struct ioasid_set *set, u32 n, struct ioasids_refusal *refusal)
+static __always_inline int set_charge(struct ioasid_set *set, u32 n,
+				      struct ioasids_refusal *refusal)
 {
 	int ret;
 
 	if (n > capacity_available() && n <= ioasids_available(&set->account))
 		return -ENOSPC;
-	ret = ioasids_try_charge(&set->account, n, refusal);
+	ret = n == 1 ? ioasids_try_charge_one(&set->account, refusal) :
+		       ioasids_try_charge(&set->account, n, refusal);
 	if (ret)
 		return ret;
 	if (!capacity_charge(set, n)) {
@@ -316,9 +318,12 @@ static int set_charge(struct ioasid_set *set, u32 n, struct ioasids_refusal *ref
 	return 0;
 }
 
-static void set_uncharge(struct ioasid_set *set, u32 n)
+static __always_inline void set_uncharge(struct ioasid_set *set, u32 n)
 {
-	ioasids_uncharge(&set->account, n);
+	if (n == 1)
+		ioasids_uncharge_one(&set->account);
+	else
+		ioasids_uncharge(&set->account, n);
 	capacity_uncharge(set, n);
 }
 

@@ -96,6 +96,16 @@ void ioasids_account_close(struct ioasids_account *acct);
 int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal);
 
 /**
+ * ioasids_try_charge_one() - ioasids_try_charge() for one ID, in fewer instructions
+ * @acct: the account
+ * @refusal: filled in if a limit refuses
+ *
+ * Context: Process context, under @acct->lock.
+ * Return: As ioasids_try_charge().
+ */
+int ioasids_try_charge_one(struct ioasids_account *acct, struct ioasids_refusal *refusal);
+
+/**
  * ioasids_report_refusal() - count the events of a refusal, and log the first one
  * @refusal: from ioasids_try_charge()
  *
@@ -111,6 +121,14 @@ void ioasids_report_refusal(struct ioasids_refusal *refusal);
  * Context: Any context but NMI, under @acct->lock.
  */
 void ioasids_uncharge(struct ioasids_account *acct, u32 n);
+
+/**
+ * ioasids_uncharge_one() - ioasids_uncharge() for one ID, in fewer instructions
+ * @acct: the account
+ *
+ * Context: Any context but NMI, under @acct->lock.
+ */
+void ioasids_uncharge_one(struct ioasids_account *acct);
 
 /**
  * ioasids_cancel() - undo a charge whose request failed for another reason
@@ -159,11 +177,21 @@ static inline int ioasids_try_charge(struct ioasids_account *acct, u32 n,
 	return 0;
 }
 
+static inline int ioasids_try_charge_one(struct ioasids_account *acct,
+					 struct ioasids_refusal *refusal)
+{
+	return 0;
+}
+
 static inline void ioasids_report_refusal(struct ioasids_refusal *refusal)
 {
 }
 
 static inline void ioasids_uncharge(struct ioasids_account *acct, u32 n)
+{
+}
+
+static inline void ioasids_uncharge_one(struct ioasids_account *acct)
 {
 }
 

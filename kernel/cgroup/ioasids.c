@@ -46,8 +46,6 @@
 
 #include "cgroup-internal.h"
 
-#define IOASIDS_MAX	U64_MAX
-
 enum ioasids_event {
 	IOASIDS_EVENT_MAX,		/* refused by the limit of this cgroup */
 	IOASIDS_EVENT_ALLOC_FAIL,	/* made in this cgroup, and refused */
@@ -60,12 +58,12 @@ struct ioasids_cgroup {
 	/* The nearest ancestor that counts, and the distance from the root. */
 	struct ioasids_cgroup		*parent;
 	unsigned int			level;
-	atomic64_t			max;
-	struct ioasids_cgroup		*limiter;	/* last to refuse a request made here */
+	struct ioasids_cgroup *__data_racy limiter;	/* last to refuse a request made here */
+	u64 __data_racy max;		/* plain reads cost less, and an old value will do */
 
 	/* The fields above change rarely: keep their cache line shared. */
 	atomic64_t			count ____cacheline_aligned;
-	atomic64_t			peak;	/* see ioasids_sub() */
+	unsigned long __data_racy peak;	/* see ioasids_sub() */
 
 	spinlock_t			lock;		/* guards the list */
 	struct list_head		accounts;	/* and cursors of readers */
@@ -98,8 +96,7 @@ static struct ioasids_cgroup *css_payer(struct cgroup_subsys_state *css)
 /* How many more the limit of @cg alone would grant. */
 static u64 ioasids_left(struct ioasids_cgroup *cg)
 {
-	u64 count = atomic64_read(&cg->count);
-	u64 max = atomic64_read(&cg->max);
+	u64 count = atomic64_read(&cg->count), max = READ_ONCE(cg->max);
 
 	return max > count ? max - count : 0;
 }
@@ -107,39 +104,40 @@ static u64 ioasids_left(struct ioasids_cgroup *cg)
 /*
  * The highest count is the present one, or one just before a decrease. So the peak is
  * recorded when the count falls: charges do not pay for it, and a request that an
- * ancestor refuses is reverted here without changing the peak. An underflowed count is, as
- * u64, above any peak: the next uncharge gets here and warns.
+ * ancestor refuses is reverted here without changing the peak. A stale peak can only be
+ * lower, and is read again. An underflowed count is, as u64, above any peak: warn.
  */
 static __always_inline void ioasids_sub(struct ioasids_cgroup *cg, u32 n)
 {
 	s64 count = atomic64_fetch_sub_relaxed(n, &cg->count);
-	s64 peak = atomic64_read(&cg->peak);
+	unsigned long peak;
 
-	while (unlikely((u64)count > (u64)peak)) {
-		if (WARN_ON_ONCE(count < 0) ||
-		    atomic64_try_cmpxchg_relaxed(&cg->peak, &peak, count))
+	while (unlikely((u64)count > cg->peak)) {
+		peak = READ_ONCE(cg->peak);
+		if (WARN_ON_ONCE(count < 0) || (u64)count <= peak ||
+		    try_cmpxchg_relaxed(&cg->peak, &peak, count))
 			break;
 	}
 }
 
 /* Revert what a failed request has charged below @end. */
-static noinline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgroup *end, u32 n)
+static inline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgroup *end, u32 n)
 {
 	for (; cg != end; cg = cg->parent)
 		WARN_ON_ONCE(atomic64_sub_return_relaxed(n, &cg->count) < 0);
 }
 
-/* noinline: keeps the register saves of slow paths out of ioasids_try_charge(). */
-static noinline int ioasids_refuse(struct ioasids_cgroup *cg, struct ioasids_cgroup *limit,
-				   u32 added, struct ioasids_refusal *refusal)
+/* noinline: keeps what is rare out of charges. */
+static noinline int ioasids_refuse(struct ioasids_account *acct, struct ioasids_refusal *refusal,
+				   struct ioasids_cgroup *limit, u32 added)
 {
-	if (added)
-		ioasids_revert(cg, limit, added);
-	css_get(&cg->css);	/* which has a reference to its ancestors */
-	refusal->cg = cg;
-	refusal->limit = limit;
+	struct ioasids_cgroup *cg = acct->cg;
+
+	ioasids_revert(cg, added ? limit : cg, added);
+	*refusal = (struct ioasids_refusal){ .cg = cg, .limit = limit };
 	if (READ_ONCE(cg->limiter) != limit)
 		WRITE_ONCE(cg->limiter, limit);
+	css_get(&cg->css);	/* which has a reference to its ancestors */
 	return -EAGAIN;
 }
 
@@ -168,21 +166,21 @@ void ioasids_report_refusal(struct ioasids_refusal *refusal)
 	css_put(&cg->css);
 }
 
-static __always_inline int ioasids_climb(struct ioasids_cgroup *cg, u32 n,
+static __always_inline int ioasids_climb(struct ioasids_account *acct, u32 n,
 					 struct ioasids_refusal *refusal)
 {
-	for (struct ioasids_cgroup *p = cg; p; p = p->parent) {
-		u64 max = atomic64_read(&p->max);
+	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent) {
 		s64 count;
 
-		if (likely(max == IOASIDS_MAX)) {
+		if (likely(p->max == U64_MAX)) {
 			atomic64_add(n, &p->count);
 			continue;
 		}
+		barrier();	/* else the limit is loaded first, for both comparisons */
 		count = atomic64_read(&p->count);
 		do {
-			if (unlikely((u64)count + n > max))
-				return ioasids_refuse(cg, p, n, refusal);
+			if (unlikely((u64)count + n > p->max))
+				return ioasids_refuse(acct, refusal, p, n);
 		} while (!atomic64_try_cmpxchg_relaxed(&p->count, &count, count + n));
 	}
 	return 0;
@@ -194,30 +192,26 @@ static __always_inline int ioasids_climb(struct ioasids_cgroup *cg, u32 n,
  * large, checks all limits first; a single ID, only if the limit that last refused one
  * is still full. Else a charge of 1 can show for an instant; only a shared lock avoids it.
  */
-static noinline int ioasids_look(struct ioasids_cgroup *cg, u32 n, struct ioasids_refusal *refusal)
+int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
 {
-	struct ioasids_cgroup *p = READ_ONCE(cg->limiter);
+	lockdep_assert_held(&acct->lock);
 
-	if (n != 1 || !ioasids_left(p)) {
-		for (p = cg; p; p = p->parent) {
-			if (n > ioasids_left(p))
-				return ioasids_refuse(cg, p, 0, refusal);
-		}
+	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent) {
+		if (p->max != U64_MAX && (u64)atomic64_read(&p->count) + n > READ_ONCE(p->max))
+			return ioasids_refuse(acct, refusal, p, 0);
 	}
-	return ioasids_climb(cg, n, refusal);
+	return ioasids_climb(acct, n, refusal);
 }
 
-int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
+int ioasids_try_charge_one(struct ioasids_account *acct, struct ioasids_refusal *refusal)
 {
 	struct ioasids_cgroup *cg = acct->cg;
 
 	lockdep_assert_held(&acct->lock);
 
-	if (!cg)
-		return 0;
-	if (unlikely(n != 1 || READ_ONCE(cg->limiter)))
-		return ioasids_look(cg, n, refusal);
-	return ioasids_climb(cg, 1, refusal);
+	if (cg && unlikely(cg->limiter) && !ioasids_left(READ_ONCE(cg->limiter)))
+		return ioasids_try_charge(acct, 1, refusal);
+	return ioasids_climb(acct, 1, refusal);
 }
 
 void ioasids_uncharge(struct ioasids_account *acct, u32 n)
@@ -226,6 +220,14 @@ void ioasids_uncharge(struct ioasids_account *acct, u32 n)
 
 	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent)
 		ioasids_sub(p, n);
+}
+
+void ioasids_uncharge_one(struct ioasids_account *acct)
+{
+	lockdep_assert_held(&acct->lock);
+
+	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent)
+		ioasids_sub(p, 1);
 }
 
 void ioasids_cancel(struct ioasids_account *acct, u32 n)
@@ -373,8 +375,7 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 	}
 }
 
-static struct cgroup_subsys_state *
-ioasids_css_alloc(struct cgroup_subsys_state *parent)
+static struct cgroup_subsys_state *ioasids_css_alloc(struct cgroup_subsys_state *parent)
 {
 	struct ioasids_cgroup *cg = kzalloc(sizeof(*cg), GFP_KERNEL);
 
@@ -385,7 +386,7 @@ ioasids_css_alloc(struct cgroup_subsys_state *parent)
 	cg->level = cg->parent ? cg->parent->level + 1 : 1;
 	spin_lock_init(&cg->lock);
 	INIT_LIST_HEAD(&cg->accounts);
-	atomic64_set(&cg->max, IOASIDS_MAX);
+	cg->max = U64_MAX;
 	return &cg->css;
 }
 
@@ -453,8 +454,7 @@ static void ioasids_css_free(struct cgroup_subsys_state *css)
 	kfree(css_ioasids(css));
 }
 
-static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf,
-				 size_t nbytes, loff_t off)
+static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf, size_t nbytes, loff_t off)
 {
 	struct ioasids_cgroup *cg = css_ioasids(of_css(of));
 	u64 max;
@@ -465,20 +465,20 @@ static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf,
 
 	buf = strstrip(buf);
 	if (!strcmp(buf, "max"))
-		max = IOASIDS_MAX;
+		max = U64_MAX;
 	else if (!isdigit(*buf) || kstrtou64(buf, 10, &max) || max > S64_MAX)
 		return -EINVAL;
 
-	/* As in pids, concurrent requests may still see the old limit. */
-	atomic64_set(&cg->max, max);
+	/* As in misc: requests under way may use the old limit or, on 32 bits, half of it. */
+	WRITE_ONCE(cg->max, max);
 	return nbytes;
 }
 
 static int ioasids_max_show(struct seq_file *m, void *v)
 {
-	u64 max = atomic64_read(&css_ioasids(seq_css(m))->max);
+	u64 max = READ_ONCE(css_ioasids(seq_css(m))->max);
 
-	if (max == IOASIDS_MAX)
+	if (max == U64_MAX)
 		seq_puts(m, "max\n");
 	else
 		seq_printf(m, "%llu\n", max);
@@ -492,7 +492,7 @@ static s64 ioasids_current_read(struct cgroup_subsys_state *css, struct cftype *
 
 static s64 ioasids_peak_read(struct cgroup_subsys_state *css, struct cftype *cft)
 {
-	return max(atomic64_read(&css_ioasids(css)->peak), ioasids_current_read(css, cft));
+	return max_t(s64, READ_ONCE(css_ioasids(css)->peak), ioasids_current_read(css, cft));
 }
 
 static int ioasids_events_show(struct seq_file *m, void *v)

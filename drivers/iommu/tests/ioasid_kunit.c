@@ -974,6 +974,97 @@ static void all_are_told_of_allocation_before_any_is_of_free(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, taken(test), 0);
 }
 
+static struct listener *latecomers;
+
+/* At a known point of an allocation; a driver registers in process context. */
+static int let_latecomers_register(struct ioasid_notification *what)
+{
+	return ioasid_register_notifier(NULL, &latecomers[0].nb) ?:
+	       ioasid_register_notifier(what->set, &latecomers[1].nb);
+}
+
+static void notifier_that_comes_during_an_allocation_may_be_told_of_free_only(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct listener l = LISTENER('i', IOASID_PRIORITY_IOMMU);
+	struct listener late[] = {
+		LISTENER('c', IOASID_PRIORITY_CPU), LISTENER('d', IOASID_PRIORITY_DEVICE),
+	};
+
+	told[0] = '\0';
+	latecomers = late;
+	l.act = let_latecomers_register;
+	KUNIT_ASSERT_EQ(test, ioasid_register_notifier(t->kernel, &l.nb), 0);
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, l.acted, 0);
+	KUNIT_EXPECT_STREQ(test, told, "iAdA");
+
+	told[0] = '\0';
+	l.act = NULL;
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+	KUNIT_EXPECT_STREQ(test, told, "cFiFdF");
+
+	/* Of the next one all are told. */
+	told[0] = '\0';
+	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
+	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
+	KUNIT_EXPECT_STREQ(test, told, "cAiAdAcFiFdF");
+	ioasid_unregister_notifier(NULL, &late[0].nb);
+	ioasid_unregister_notifier(t->kernel, &late[1].nb);
+	ioasid_unregister_notifier(t->kernel, &l.nb);
+}
+
+struct latecomer {
+	struct notifier_block	nb;
+	unsigned long		last;
+	int			told;
+	bool			bad;
+};
+
+static int expect_turns(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct latecomer *l = container_of(nb, struct latecomer, nb);
+
+	if (l->told && event == l->last)
+		l->bad = true;
+	l->last = event;
+	WRITE_ONCE(l->told, l->told + 1);
+	return NOTIFY_OK;
+}
+
+static int alloc_and_free(void *data)
+{
+	while (!kthread_should_stop()) {
+		if (ioasid_alloc(data, BASE, BASE, NULL) == BASE)
+			ioasid_free(data, BASE);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Whatever the allocation had come to when a notifier registered. */
+static void allocation_and_free_are_told_in_turns(struct kunit *test)
+{
+	struct ioasid_test *t = test->priv;
+	struct task_struct *other = kthread_run(alloc_and_free, t->kernel, "alloc_and_free");
+	int i, bad = 0;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, other);
+	for (i = 0; i < 100; i++) {
+		struct latecomer l = { .nb.notifier_call = expect_turns };
+
+		if (ioasid_register_notifier(NULL, &l.nb))
+			break;
+		while (READ_ONCE(l.told) < 5)
+			usleep_range(10, 20);
+		ioasid_unregister_notifier(NULL, &l.nb);
+		bad += l.bad;
+	}
+	kthread_stop(other);
+	KUNIT_EXPECT_EQ(test, i, 100);
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
 struct slow {
 	struct notifier_block	nb;
 	struct ioasid_set	*set;
@@ -1385,6 +1476,8 @@ static struct kunit_case ioasid_cases[] = {
 	KUNIT_CASE(notifiers_are_told_in_the_order_of_priorities),
 	KUNIT_CASE(notifiers_may_do_anything_to_the_id),
 	KUNIT_CASE(all_are_told_of_allocation_before_any_is_of_free),
+	KUNIT_CASE(notifier_that_comes_during_an_allocation_may_be_told_of_free_only),
+	KUNIT_CASE(allocation_and_free_are_told_in_turns),
 	KUNIT_CASE(unregistering_waits_for_notifiers),
 	KUNIT_CASE(queued_work_is_done_in_order),
 	KUNIT_CASE(capacity_is_that_of_the_widest_iommu),

@@ -73,7 +73,8 @@ static int charge(struct ioasids_account *acct, u32 n)
 	int ret;
 
 	spin_lock_irq(&acct->lock);
-	ret = ioasids_try_charge(acct, n, &refusal);
+	ret = n == 1 ? ioasids_try_charge_one(acct, &refusal) :
+		       ioasids_try_charge(acct, n, &refusal);
 	if (!ret)
 		acct->allocated += n;
 	spin_unlock_irq(&acct->lock);
@@ -85,7 +86,10 @@ static int charge(struct ioasids_account *acct, u32 n)
 static void uncharge(struct ioasids_account *acct, u32 n)
 {
 	spin_lock_irq(&acct->lock);
-	ioasids_uncharge(acct, n);
+	if (n == 1)
+		ioasids_uncharge_one(acct);
+	else
+		ioasids_uncharge(acct, n);
 	acct->allocated -= n;
 	spin_unlock_irq(&acct->lock);
 }
@@ -139,7 +143,7 @@ static s64 peak(struct ioasids_cgroup *cg)
 
 static void set_max(struct ioasids_cgroup *cg, u64 max)
 {
-	atomic64_set(&cg->max, max);
+	WRITE_ONCE(cg->max, max);
 }
 
 /* Charges and uncharges change the count of each level. */
@@ -182,7 +186,7 @@ static void refusal_at_any_level_changes_nothing(struct kunit *test)
 				KUNIT_EXPECT_EQ(test, peak(tree->c[j]), 5);
 			}
 		}
-		set_max(tree->c[i], IOASIDS_MAX);
+		set_max(tree->c[i], U64_MAX);
 	}
 	KUNIT_EXPECT_EQ(test, ioasids_charge_of(acct), 5);
 	ioasids_account_close(acct);

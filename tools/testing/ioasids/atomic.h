@@ -20,6 +20,8 @@
 
 #define try_cmpxchg(p, old, new) \
 	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+#define try_cmpxchg_relaxed(p, old, new) \
+	__atomic_compare_exchange_n(p, old, new, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
 #define cmpxchg(p, old, new)	({					\
 	typeof(*(p)) _old = (old);					\
 	try_cmpxchg(p, &_old, new);					\

@@ -259,7 +259,7 @@ static int ioasids_one_more(void *user)
 	int ret;
 
 	spin_lock_irq(&acct->lock);
-	ret = ioasids_try_charge(acct, 1, &refusal);
+	ret = ioasids_try_charge_one(acct, &refusal);
 	spin_unlock_irq(&acct->lock);
 	if (unlikely(ret))
 		ioasids_report_refusal(&refusal);
@@ -272,7 +272,7 @@ static void ioasids_one_less(void *user)
 	unsigned long flags;
 
 	spin_lock_irqsave(&acct->lock, flags);
-	ioasids_uncharge(acct, 1);
+	ioasids_uncharge_one(acct);
 	spin_unlock_irqrestore(&acct->lock, flags);
 }
 
@@ -282,7 +282,7 @@ static int ioasids_one_more_alone(void *user)
 	struct ioasids_refusal refusal;
 	int ret;
 
-	ret = ioasids_try_charge(&((struct ioasids_user *)user)->account, 1, &refusal);
+	ret = ioasids_try_charge_one(&((struct ioasids_user *)user)->account, &refusal);
 	if (unlikely(ret))
 		ioasids_report_refusal(&refusal);
 	return ret;
@@ -290,7 +290,7 @@ static int ioasids_one_more_alone(void *user)
 
 static void ioasids_one_less_alone(void *user)
 {
-	ioasids_uncharge(&((struct ioasids_user *)user)->account, 1);
+	ioasids_uncharge_one(&((struct ioasids_user *)user)->account);
 }
 
 static void ioasids_read(void *user, struct seq_file *m)

@@ -87,8 +87,8 @@ compare() {
 	printf '%28s %20s %20s\n' "$3" "$ours" "$theirs"
 	[ "$ours" ] && [ "$ours" = "$theirs" ] || status=1
 }
-compare ioasids ioasids.o ioasids_try_charge
-compare ioasids ioasids.o ioasids_uncharge
+compare ioasids ioasids.o ioasids_try_charge_one
+compare ioasids ioasids.o ioasids_uncharge_one
 compare pids kernel/cgroup/pids.o pids_can_fork
 compare pids kernel/cgroup/pids.o pids_release
 compare page_counter mm/page_counter.o page_counter_try_charge
