@@ -59,7 +59,7 @@ struct ioasids_cgroup {
 	struct ioasids_cgroup		*parent;
 	unsigned int			level;
 	struct ioasids_cgroup *__data_racy limiter;	/* last to refuse a request made here */
-	u64 __data_racy max;		/* plain reads cost less, and an old value will do */
+	u64 __data_racy max;		/* read without READ_ONCE(): a stale value will do */
 
 	/* The fields above change rarely: keep their cache line shared. */
 	atomic64_t			count ____cacheline_aligned;
@@ -127,7 +127,7 @@ static inline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgro
 		WARN_ON_ONCE(atomic64_sub_return_relaxed(n, &cg->count) < 0);
 }
 
-/* noinline: keeps what is rare out of charges. */
+/* noinline: keeps this slow path's register saves out of charges. */
 static noinline int ioasids_refuse(struct ioasids_account *acct, struct ioasids_refusal *refusal,
 				   struct ioasids_cgroup *limit, u32 added)
 {
@@ -176,7 +176,7 @@ static __always_inline int ioasids_climb(struct ioasids_account *acct, u32 n,
 			atomic64_add(n, &p->count);
 			continue;
 		}
-		barrier();	/* else the limit is loaded first, for both comparisons */
+		barrier();	/* compare @max in memory again, without loading it first */
 		count = atomic64_read(&p->count);
 		do {
 			if (unlikely((u64)count + n > p->max))
@@ -469,7 +469,7 @@ static ssize_t ioasids_max_write(struct kernfs_open_file *of, char *buf, size_t 
 	else if (!isdigit(*buf) || kstrtou64(buf, 10, &max) || max > S64_MAX)
 		return -EINVAL;
 
-	/* As in misc: requests under way may use the old limit or, on 32 bits, half of it. */
+	/* As in misc: concurrent requests may use the old limit or, on 32 bits, half of it. */
 	WRITE_ONCE(cg->max, max);
 	return nbytes;
 }
