@@ -3,7 +3,7 @@
 #
 # boot.sh MODE [VARIANT [NAME=VALUE...]]: boots a kernel of the lab with lab=MODE and
 # prints the guest's report. Fails if the guest fails, sends no verdict, or shows a fault
-# on its console. The guest is the small one of lab/initramfs.sh; or, if DISKS is set, a
+# on its console. BUILT names the directory of a kernel that is built already. The guest is the small one of lab/initramfs.sh; or, if DISKS is set, a
 # Debian guest with these disks: the first is its root, the last is read-only.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
@@ -11,7 +11,7 @@ CDPATH='' cd "$(dirname "$0")/.." || exit
 
 mode=$1 variant=${2:-}
 shift $(($# < 2 ? $# : 2))
-kernel=$(lab/kernel.sh "$variant")
+kernel=${BUILT:-$(lab/kernel.sh "$variant")}
 
 # A /dev/kvm that exists may not work: a guest tries it, once after each start of the host.
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)
