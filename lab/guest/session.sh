@@ -85,7 +85,7 @@ else
 	try '' 'echo 1 > train/ioasids.max'
 	try '' 'echo $$ > train/cgroup.procs'
 	pasid='dd bs=16 count=1 status=none'
-	try '1 1' "sh -c 'exec 3<$a 4<$b; $pasid <&3; $pasid <&4; sleep 1000' &"
+	try '1 1' "sh -c 'exec 3<$a 4<$b; $pasid <&3; $pasid <&4; while sleep 1; do :; done' &"
 	try '1' 'cat train/ioasids.current'
 
 	title 'A second process cannot open one, until the first is gone:'
