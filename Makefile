@@ -39,7 +39,7 @@ run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/c
 
 ALL_LANES = $(sort $(LANES) $(QUICK))
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
-.PHONY: test-others test-clients $(ALL_LANES:%=lane-%) disk stress coverage bench kernel series test-series deb install uninstall clean clean-cache
+.PHONY: test-others test-clients $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series test-series deb install uninstall clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -111,6 +111,9 @@ bench: ## compare the costs with those of pids, misc, rdma and page_counter
 
 kernel: ## build the kernel only, and print where it is
 	@lab/kernel.sh
+
+kernel-deb: ## build packages of a kernel for a real machine, as CONFIG says; see the script
+	@lab/kernel-deb.sh
 
 series: ## write patches for git am, from the one who runs it, and print where
 	@lab/series.sh
