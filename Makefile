@@ -16,6 +16,9 @@ ifeq ($(origin ARCH),environment)
 unexport ARCH
 endif
 
+# Features that 6.12 lacks, such as SVA on x86, are tested on this version, unless KERNEL is set.
+NEWEST = $(if $(KERNEL),,KERNEL=7.3)
+
 # $(call guest,ARGUMENTS,ENVIRONMENT): runs lab/boot.sh and prints the guest's report.
 guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 2700)) lab/boot.sh $(1) || echo "not ok - the guest: $(1) $(2)"; }
 
@@ -27,8 +30,8 @@ lane.check-quick = .ci/check --quick
 lane.native = { tools/testing/ioasids/test.sh || echo 'not ok - the native tests'; }
 lane.native-quick = { tools/testing/ioasids/test.sh 15 || echo 'not ok - the native tests'; }
 lane.guest = $(call guest,test '' $(ONLY))
-lane.debug = $(call guest,test debug $(ONLY))
-lane.stress = $(call guest,$(call STRESS,debug)); $(call guest,$(call STRESS,kcsan))
+lane.debug = $(call guest,test debug $(ONLY),$(NEWEST))
+lane.stress = $(call guest,$(call STRESS,debug),$(NEWEST)); $(call guest,$(call STRESS,kcsan))
 lane.arm64 = $(call guest,test '' $(or $(ONLY),programs=test_ioasids_sva),ARCH=arm64)$(if $(T),,; $(call guest,$(call STRESS,''),ARCH=arm64))
 lane.others = { lab/compare.sh || echo 'not ok - the comparison'; }
 lane.clients = { echo '\# clients'; lab/clients.sh $(T) || echo 'not ok - the guests of the clients'; }
@@ -36,11 +39,12 @@ run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/c
 
 ALL_LANES = $(sort $(LANES) $(QUICK))
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
-.PHONY: test-others test-clients $(ALL_LANES:%=lane-%) disk stress coverage bench kernel deb install uninstall clean clean-cache
+.PHONY: test-others test-clients $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series test-series deb install uninstall clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
 	@echo 'make test T=NAME runs the one check, kselftest or KUnit case of that name.'
+	@echo 'KERNEL=7.3 chooses that version of Linux, where 6.12 is used otherwise.'
 
 run: ## boot a kernel with the controller and show an administrator's session
 	@lab/boot.sh session
@@ -82,7 +86,7 @@ test-native: ## the same source in user space: a model, sanitizers, fuzzers
 test-guest: ## KUnit, then kselftests, in the small guest
 	@$(lane.guest) | .ci/count $(T)
 
-test-debug: ## KUnit and kselftests with KASAN, lockdep, kmemleak and more
+test-debug: ## these on Linux 7.3 with KASAN, lockdep, kmemleak and more
 	@$(lane.debug) | .ci/count $(T)
 
 test-stress: ## 30 s of stress, on the kernel of test-debug and with KCSAN
@@ -108,6 +112,15 @@ bench: ## compare the costs with pids, misc, rdma and page_counter
 
 kernel: ## build only the kernel, and print its directory
 	@lab/kernel.sh
+
+kernel-deb: ## build packages of a kernel for a real machine; see lab/kernel-deb.sh
+	@lab/kernel-deb.sh
+
+series: ## write patches for git am, from the user who runs it, and print their path
+	@lab/series.sh
+
+test-series: ## build and boot the kernel after each of these patches, for ARCH
+	@{ lab/series.sh build || echo 'not ok - the series'; } | .ci/count
 
 deb: ## build the Debian package of the tools, and print its path
 	@lab/deb.sh

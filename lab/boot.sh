@@ -3,15 +3,16 @@
 #
 # boot.sh MODE [VARIANT [NAME=VALUE...]]: boots a kernel of the lab with lab=MODE and
 # prints the guest's report. Fails if the guest fails, sends no verdict, or prints a fault
-# on its console. The guest is the small one of lab/initramfs.sh; or, if DISKS is set, a
-# Debian guest with these disks: the first is its root, the last is read-only.
+# on its console. BUILT is the directory of a kernel that is built already. The guest is
+# the small one of lab/initramfs.sh; or, if DISKS is set, a Debian guest with these disks:
+# the first is its root, the last is read-only.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
 
 mode=$1 variant=${2:-}
 shift $(($# < 2 ? $# : 2))
-kernel=$(lab/kernel.sh "$variant")
+kernel=${BUILT:-$(lab/kernel.sh "$variant")}
 
 # An existing /dev/kvm may not work: try it with a guest, once per boot of the host.
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)

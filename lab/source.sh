@@ -7,13 +7,15 @@
 
 . lab/lib.sh
 
-package=linux-source-$KERNEL
+[ -e "patches/$KERNEL/series" ] || die "There are no patches for Linux $KERNEL, but for $(cd patches && echo *)"
 # Asked once: the scripts that this one starts inherit the answer.
-: "${LAB_SOURCE_VERSION:=$({ alone apt-cache show --no-all-versions "$package" 2>/dev/null || true; } |
-	awk -v name="$package" '$1 == "Package:" { ours = $2 == name } $1 == "Version:" && ours { print $2 }')}"
-export LAB_SOURCE_VERSION
-version=$LAB_SOURCE_VERSION
-source=$CACHE/source/${package}_$version
+[[ ${LAB_PACKAGE-} = "linux-source-$KERNEL "* ]] || LAB_PACKAGE=$(lab/package.sh)
+export LAB_PACKAGE
+name_source() {
+	read -r package version apt <<<"$LAB_PACKAGE"
+	source=$CACHE/source/${package}_$version
+}
+name_source
 
 # Sources of the project that are built into a kernel, and the two files that
 # lab/coverage.sh measures.

@@ -17,7 +17,7 @@ fetch() {
 	new=$CACHE/source/new
 	rm -rf "$new"
 	mkdir -p "$new/tree"
-	(cd "$new" && apt-get -o APT::Sandbox::User=root download "$package=$version" >&2) || return
+	(cd "$new" && apt-get -c "$apt" -o APT::Sandbox::User=root download "$package=$version" >&2) || return
 	say "Unpacking it"
 	# The graphics drivers, a third of the source, are not configured anywhere.
 	dpkg-deb --fsys-tarfile "$new"/*.deb | tar -xO "./usr/src/$package.tar.xz" |
@@ -27,12 +27,17 @@ fetch() {
 	rm -r "$new"
 }
 
-if [ ! -d "$source" ] && ! { [ "$version" ] && fetch; }; then
+# Lists of the day before may name a version that is gone.
+if [ ! -d "$source" ] && ! { [ "$version" ] && fetch; } &&
+	! { rm -f "$CACHE/suites/asked"; LAB_PACKAGE=$(lab/package.sh); name_source; [ "$version" ] && fetch; }; then
 	source=$(find "$CACHE/source" -maxdepth 1 -name "${package}_*" | sort -V | tail -n 1)
-	[ "$source" ] || die "No $package, neither from apt-get nor in $CACHE; does apt-get update help?"
+	[ "$source" ] || die "No $package, neither from apt-get nor in $CACHE; there are: $(lab/package.sh list)"
 	version=${source##*_}
 	say "Using $package $version, which is in the cache"
 fi
+# A newer minor version is as good if the patches apply.
+tried=$(cat "patches/$KERNEL/version")
+[ "${version%%-*}" = "$tried" ] || say "$package is $version now; the patches were made for $tried"
 
 ours=$CACHE/ours
 rm -rf "$ours"

@@ -45,6 +45,8 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
+#include "ioasid_compat.h"
+
 #define MOCK_NAME		"ioasid-mock"
 #define MOCK_NARROW_BITS	5
 
@@ -167,7 +169,8 @@ static int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev, i
 	return ret;
 }
 
-static void mock_remove_dev_pasid(struct device *dev, ioasid_t pasid, struct iommu_domain *domain)
+static int mock_block_pasid(struct iommu_domain *blocked, struct device *dev, ioasid_t pasid,
+			    struct iommu_domain *old)
 {
 	struct mock_entry *entry;
 
@@ -177,6 +180,7 @@ static void mock_remove_dev_pasid(struct device *dev, ioasid_t pasid, struct iom
 	if (!WARN_ONCE(!entry || !entry->bound, "PASID %u is unbound twice", pasid))
 		entry->bound--;
 	spin_unlock_irq(&mock_lock);
+	return 0;
 }
 
 static void mock_domain_free(struct iommu_domain *domain)
@@ -199,13 +203,13 @@ static struct iommu_domain *mock_domain_alloc_sva(struct device *dev, struct mm_
 	return domain;
 }
 
-static int mock_attach_identity(struct iommu_domain *domain, struct device *dev)
+static int mock_attach(struct iommu_domain *domain, struct device *dev, struct iommu_domain *old)
 {
 	return 0;
 }
 
 static const struct iommu_domain_ops mock_identity_ops = {
-	.attach_dev	= mock_attach_identity,
+	MOCK_ATTACH,
 };
 
 static struct iommu_domain mock_identity = {
@@ -231,7 +235,7 @@ static const struct iommu_ops mock_ops = {
 	.identity_domain	= &mock_identity,
 	.def_domain_type	= mock_def_domain_type,
 	.domain_alloc_sva	= mock_domain_alloc_sva,
-	.remove_dev_pasid	= mock_remove_dev_pasid,
+	MOCK_REMOVE,
 };
 
 /* The devices */

@@ -73,5 +73,30 @@ try '' 'kill -KILL $!; wait'
 try '0' 'cat team/ioasids.current'
 try 'total * kernel 0 user 0 available *' 'cat ioasids.capacity'
 
+# Opening a device that binds memory (the mock's) stands for opening an accelerator.
+a=/dev/ioasid-mock-a b=/dev/ioasid-mock-b
+if [ ! -e $a ]; then
+	title 'Not shown: PASIDs of accelerators. This kernel has no mock of them.'
+elif (: <$a) 2>&1 | grep -q 'Operation not supported'; then
+	title "Not shown: PASIDs of accelerators. Linux $(uname -r) refuses to bind memory to them on this architecture."
+else
+	# That took a PASID, which goes when its memory does.
+	for _ in $(seq 600); do grep -qx 'user 0' ioasids.capacity && break; sleep 0.1; done
+	title 'A process that opens two accelerators has one PASID for both:'
+	try '' 'mkdir train'
+	try '' 'echo 1 > train/ioasids.max'
+	try '' 'echo $$ > train/cgroup.procs'
+	pasid='dd bs=16 count=1 status=none'
+	try '1 1' "sh -c 'exec 3<$a 4<$b; $pasid <&3; $pasid <&4; while sleep 1; do :; done' &"
+	try '1' 'cat train/ioasids.current'
+
+	title 'A second process cannot open one, until the first is gone:'
+	try "sh: can't open $a: Resource temporarily unavailable" "sh -c ': <$a'"
+	try 'max 1 alloc_fail 1' 'cat train/ioasids.events'
+	try '' 'kill -KILL $!; wait'
+	try '0' 'cat train/ioasids.current'
+	try '' "sh -c ': <$a'"
+fi
+
 [ $wrong = 0 ] || { title "WRONG: $wrong of $steps steps failed; they are marked by ^^^"; exit 1; }
 title "All $steps steps passed."

@@ -26,7 +26,13 @@
 #include <unistd.h>
 #include <linux/types.h>
 
+#include "../kselftest.h"
 #include "cgroup_util.h"
+
+/* Large enough for a small file, and what memory is mapped by */
+#ifndef PAGE_SIZE
+#define PAGE_SIZE	4096
+#endif
 
 #define CONTROLLER	"ioasids"
 #define TREE		"ioasids_test"

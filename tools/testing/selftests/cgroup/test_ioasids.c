@@ -1972,6 +1972,47 @@ TEST_F(process, removed_cgroup_leaves_its_charge_to_its_parent)
 	EXPECT_EQ(0, current_of(top));
 }
 
+/*
+ * The first process of a PID namespace cannot finish exiting before all others in it
+ * have been reaped. Since 7.2, a cgroup with such a process goes on paying.
+ */
+TEST_F(process, removed_cgroup_with_one_that_still_exits_leaves_its_charge_in_the_end)
+{
+	struct actor *sharer = survivor(self->holder, 3);
+	pid_t first, zombie;
+	siginfo_t info;
+
+	ASSERT_NE(NULL, sharer);
+	if (unshare(CLONE_NEWPID))
+		SKIP(return, "no PID namespaces");
+	first = fork();
+	ASSERT_NE(-1, first);
+	if (!first)
+		for (;;)
+			pause();
+	zombie = fork();
+	ASSERT_NE(-1, zombie);
+	if (!zombie)
+		_exit(0);
+	ASSERT_EQ(0, waitid(P_PID, zombie, &info, WEXITED | WNOWAIT));
+	ASSERT_EQ(0, move_pid(first, left));
+	ASSERT_EQ(0, kill(first, SIGKILL));
+
+	EXPECT_TRUE(eventually(!rmdir(left)));
+	EXPECT_EQ(0, waitpid(first, NULL, WNOHANG));
+	EXPECT_EQ(3, current_of(top));
+	EXPECT_STREQ("allocated 3 reserved 0 sets 1", stat_of(top));
+
+	ASSERT_EQ(zombie, waitpid(zombie, NULL, 0));
+	ASSERT_EQ(first, waitpid(first, NULL, 0));
+	EXPECT_TRUE(eventually(!strcmp(top + strlen(root), fdinfo_of(sharer, "ioasid-cgroup"))));
+	EXPECT_TRUE(eventually(none_dying(top)));
+	EXPECT_EQ(3, current_of(top));
+
+	ASSERT_EQ(0, ask(sharer, close_device));
+	EXPECT_EQ(0, current_of(top));
+}
+
 TEST_F(process, controller_switched_off_leaves_the_charge_of_the_dead_to_the_parent)
 {
 	struct actor *sharer = survivor(self->holder, 3);
