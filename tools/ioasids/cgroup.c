@@ -435,7 +435,7 @@ int cgroup_limit(const char *cgroup, __u64 max)
 
 	if (cgroup_is_root(cgroup))
 		return fail(FAILED, "the root has no limit: ioasids.capacity says what there is");
-	text = max == NO_LIMIT ? format("max") : format("%llu", max);
+	text = format_max(max);
 	error = write_file(cgroup, "ioasids.max", text);
 	if (error && !cgroup_exists(cgroup))
 		status = fail_gone(cgroup);
@@ -446,4 +446,11 @@ int cgroup_limit(const char *cgroup, __u64 max)
 			      cgroup_root, cgroup, *cgroup ? "/" : "", strerror(error));
 	free(text);
 	return status;
+}
+
+int cgroup_enable_and_limit(const char *cgroup, __u64 max)
+{
+	int status = cgroup_switch_on(cgroup);
+
+	return status ?: cgroup_limit(cgroup, max);
 }

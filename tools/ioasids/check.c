@@ -142,7 +142,7 @@ static void check_unit(const struct unit *unit, const struct limit *limit)
 	if (read_file(root_fd, file, text, sizeof(text)) < 0)
 		snprintf(text, sizeof(text), "not there");
 	text[strcspn(text, "\n")] = '\0';
-	wanted = limit->max == NO_LIMIT ? format("max") : format("%llu", limit->max);
+	wanted = format_max(limit->max);
 	fact = format("the limit of %s is %s, as %s says", unit->name, wanted, limit->file);
 	opposite = format("the limit of %s is %s, and should be %s, as %s says", unit->name, text,
 			  wanted, limit->file);
@@ -162,10 +162,9 @@ static int check_limits(bool only_files)
 	int status = 0;
 
 	for (i = 0; i < count && !status && !only_files; i++) {
-		status = find_units(limits[i].unit, &units, &found);
+		status = find_limited(limits, count, i, &units, &found);
 		for (j = 0; j < found; j++)
-			if (limit_of(units[j].name, limits, count) == &limits[i])
-				check_unit(&units[j], &limits[i]);
+			check_unit(&units[j], &limits[i]);
 		free_units(units, found);
 	}
 	free_limits(limits, count);

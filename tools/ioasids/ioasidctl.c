@@ -96,6 +96,14 @@ static const struct command {
 		"put the files of ioasids.d into effect",
 		TRY_HELP
 	}, {
+		"save", command_save, "[CGROUP]",
+		"print the limits that are set, for restore and ioasids.d", ""
+	}, {
+		"restore", command_restore, "[-e] [-n] [FILE]",
+		"set the limits that save has printed",
+		"  -e, --exact             remove all limits that FILE does not have\n"
+		"  -n, --dry-run           print what would change, and change nothing\n"
+	}, {
 		"check", command_check, "[-f] [-J]",
 		"tell whether everything is set up, and if not, what to do",
 		"  -f, --files             check only the files of ioasids.d\n"

@@ -51,10 +51,9 @@ int command_set(int argc, char **argv)
 		status = cgroup_find_or_make(argv[optind], &cgroup);
 	else
 		status = cgroup_find(argv[optind], &cgroup);
-	if (!status && switches.c)
-		status = cgroup_switch_on(cgroup);
 	if (!status)
-		status = cgroup_limit(cgroup, max);
+		status = switches.c ? cgroup_enable_and_limit(cgroup, max) :
+				      cgroup_limit(cgroup, max);
 	free(cgroup);
 	return status;
 }

@@ -193,6 +193,51 @@ void put_printable(FILE *file, const char *text)
 	free(copy);
 }
 
+static bool is_octal(const char *text)
+{
+	return strspn(text, "01234567") >= 3 && *text < '4';
+}
+
+/*
+ * A copy of @text that unescape() turns back, and that can stand in a file with one value a
+ * line: \ooo replaces blanks, what begins a comment, and what cannot be printed.
+ */
+char *escape(const char *text)
+{
+	char *result = grow(NULL, 4 * strlen(text) + 1, 1), *end = result;
+	int length;
+
+	for (; *text; text += length ?: 1) {
+		length = length_of_character(text);
+		if (strchr(" #;", *text) || (*text == '\\' && is_octal(text + 1)))
+			length = 0;
+		if (length)
+			end = mempcpy(end, text, length);
+		else
+			end += sprintf(end, "\\%03hho", *text);
+	}
+	*end = '\0';
+	return result;
+}
+
+/* Replaces each \ooo, in place. A backslash before anything else is itself. */
+char *unescape(char *text)
+{
+	char *from = text, *to = text, digits[4] = "";
+
+	for (; *from; to++) {
+		if (*from == '\\' && is_octal(from + 1) && strncmp(from, "\\000", 4)) {
+			memcpy(digits, from + 1, 3);
+			*to = strtoul(digits, NULL, 8);
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+	return text;
+}
+
 bool is_word_of(const char *list, const char *word)
 {
 	size_t length = strlen(word);
@@ -223,4 +268,9 @@ bool parse_max(const char *text, __u64 *max)
 		return parse_number(text, max);
 	*max = NO_LIMIT;
 	return true;
+}
+
+char *format_max(__u64 max)
+{
+	return max == NO_LIMIT ? format("max") : format("%llu", max);
 }

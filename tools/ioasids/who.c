@@ -76,25 +76,6 @@ static struct set *find_or_add(__u64 id)
 	return &sets[count++];
 }
 
-/* Replaces what the kernel writes as \ooo, in place. */
-static char *unescape(char *text)
-{
-	char *from = text, *to = text;
-	unsigned int character;
-	int length;
-
-	while (*from) {
-		if (sscanf(from, "\\%3o%n", &character, &length) == 1 && character) {
-			*to++ = character;
-			from += length;
-		} else {
-			*to++ = *from++;
-		}
-	}
-	*to = '\0';
-	return text;
-}
-
 /* Takes over @pid, @command and @cgroup. */
 static void fill_set(struct set *set, __u64 quota, __u64 allocated, char *pid, char *command,
 		     char *cgroup)
