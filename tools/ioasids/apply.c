@@ -73,18 +73,13 @@ static int prepare_slice(const char *slice, const struct limit *limits, size_t c
 /* systemd runs the generator again, for units that start later; those that run are limited here. */
 int command_apply(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "try", no_argument, NULL, 't' },
-		{ }
-	};
 	struct switches switches = { };
 	struct limit *limits;
 	size_t count;
 	int status;
 	bool has;
 
-	status = parse_switches(argc, argv, "ht", options, &switches);
+	status = parse_switches(argc, argv, "ht", NULL, &switches);
 	if (!status)
 		status = need_arguments(argc, argv, 0, 1);
 	if (!status && optind < argc && !is_slice(argv[optind]))

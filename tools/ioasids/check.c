@@ -43,7 +43,7 @@ static void tell(const char *verdict, const char *fact, const char *advice)
 	putchar('\n');
 }
 
-/* Tells @fact if it is so, and otherwise the opposite, and @advice. */
+/* Prints @fact if @so is true, and otherwise @opposite with @advice. */
 static bool expect(bool so, const char *fact, const char *opposite, const char *advice)
 {
 	if (so)
@@ -102,7 +102,7 @@ static int check_kernel(void)
 	tell("ok", "the kernel has the controller", NULL);
 	if (cgroup_is_of_2021("") || cgroup_is_of_2021("system.slice"))
 		tell("MISSING", "ioasids.capacity, peak, stat and events.local",
-		     "the kernel has the controller that was posted in 2021; limits are what they can be used for");
+		     "the kernel has the controller that was posted in 2021, which can only limit and count");
 	if (exists(DEVICE))
 		tell("ok", DEVICE " exists", NULL);
 	else
@@ -110,7 +110,7 @@ static int check_kernel(void)
 	return 0;
 }
 
-/* Whether those that start units in @cgroup can limit them. */
+/* Whether the controller is on for units below @cgroup. */
 static void check_passes_on(const char *cgroup)
 {
 	char *fact, *opposite, *advice;
@@ -171,7 +171,7 @@ static int check_limits(bool only_files)
 	return status;
 }
 
-/* podman runs hooks of the directories that it is told, or else of these. */
+/* podman looks for hooks in the directories of hooks_dir or, without it, in these. */
 static void check_hook(const struct podman *podman)
 {
 	static const char *const usual[] = {
@@ -293,21 +293,15 @@ int command_check(int argc, char **argv)
 		status = open_root();
 	if (status)
 		return status;
-	if (json) {
-		json_begin(false);
-		json_open(NULL, '{');
-		json_open("checks", '[');
-	}
+	if (json)
+		json_begin_list("checks");
 	if (only_files) {
 		check_limits(true);
 		status = wrong ? FAILED : 0;
 	} else {
 		status = check_machine();
 	}
-	if (json) {
-		json_close(']');
-		json_close('}');
-		json_end();
-	}
+	if (json)
+		json_end_list();
 	return status;
 }

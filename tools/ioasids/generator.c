@@ -96,7 +96,7 @@ static bool limit_unit(const struct limit *limit)
 	return written;
 }
 
-/* At boot, a service repeats the complaints where they are looked for, and fails. */
+/* At boot, a service prints the complaints again, for its status, and fails. */
 static void want_checker(void)
 {
 	char *where = format("%s/multi-user.target.wants", directory);

@@ -17,6 +17,7 @@
 #define LONGEST_NAME	(NAME_MAX - strlen("ioasids-limit@.service"))
 
 #define EACH_HAS	"each limit has Unit= or Cgroup=, and Max="
+#define BEGINS		"each limit but the first begins with [Limit]"
 
 /* A file in an earlier directory replaces those of the same name in later ones. */
 static const char *const directories[] = {
@@ -121,7 +122,7 @@ static void read_unit(struct reading *r, char *name)
 	char *expected;
 
 	if (r->unit || r->cgroup) {
-		complain(r, "a second Unit", name, "each limit but the first begins with [Limit]");
+		complain(r, "a second Unit", name, BEGINS);
 	} else if (!is_limited_kind(name)) {
 		complain(r, "Unit is", name,
 			 "it should be a service or a slice, such as machine.slice");
@@ -142,7 +143,7 @@ static void read_path(struct reading *r, char *name)
 	char *cgroup = *name == '/' ? cgroup_of_name(unescape(name)) : NULL;
 
 	if (r->unit || r->cgroup) {
-		complain(r, "a second Cgroup", name, "each limit but the first begins with [Limit]");
+		complain(r, "a second Cgroup", name, BEGINS);
 	} else if (!cgroup || !*cgroup) {
 		complain(r, "Cgroup is", name, "it should be a path below the root, such as /job");
 		r->bad = true;
@@ -158,7 +159,7 @@ static void read_max(struct reading *r, char *text)
 	__u64 max;
 
 	if (r->max) {
-		complain(r, "a second Max", text, "each limit but the first begins with [Limit]");
+		complain(r, "a second Max", text, BEGINS);
 	} else if (!parse_max(text, &max)) {
 		complain(r, "Max is", text, "it should be 'max' or a number");
 		r->bad = true;

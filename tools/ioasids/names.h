@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * From what users call a cgroup to the cgroup.
+ * Finds the cgroup that a name given by a user stands for.
  */
 #ifndef _NAMES_H
 #define _NAMES_H

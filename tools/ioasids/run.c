@@ -12,7 +12,7 @@
 #include "ioasidctl.h"
 #include "units.h"
 
-/* Limits the cgroup of this process if it is that of @scope, and nobody else's. */
+/* Limits the cgroup of this process, but only if it is that of @scope. */
 static int limit_scope(const char *scope, __u64 max)
 {
 	char *cgroup = NULL;

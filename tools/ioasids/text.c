@@ -20,14 +20,34 @@ noreturn void no_memory(void)
 	exit(FAILED);
 }
 
+static char *vformat(const char *format, va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		no_memory();
+	return text;
+}
+
+/* Like asprintf(). */
+char *format(const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	text = vformat(format, arguments);
+	va_end(arguments);
+	return text;
+}
+
 int fail(int status, const char *format, ...)
 {
 	va_list arguments;
 	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		no_memory();
+	text = vformat(format, arguments);
 	va_end(arguments);
 	free(message);
 	message = text;
@@ -66,24 +86,10 @@ void warn(const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		no_memory();
+	text = vformat(format, arguments);
 	va_end(arguments);
 	print_message(text);
 	free(text);
-}
-
-/* Like asprintf(). */
-char *format(const char *format, ...)
-{
-	va_list arguments;
-	char *text;
-
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		no_memory();
-	va_end(arguments);
-	return text;
 }
 
 void *grow(void *array, size_t count, size_t size)
@@ -169,7 +175,7 @@ int bytes_within(const char *text, int width)
 	return bytes;
 }
 
-/* A copy of printable text that is at most @width wide. What does not fit is in the middle. */
+/* A copy of printable text that is at most @width wide. It is shortened in the middle. */
 char *cut(const char *text, int width)
 {
 	const char *ellipsis = MB_CUR_MAX > 1 ? "\xe2\x80\xa6" : "~", *tail = text;
