@@ -44,5 +44,5 @@ a_container() {
 check 'after a restart: the controller is on from the start' from_the_start
 check 'after a restart: a slice has its limit' a_slice
 check 'after a restart: a service has its limit' a_service
-check 'after a restart: a user who lingers has his limit' a_user
+check 'after a restart: a user who lingers has the limit' a_user
 check 'after a restart: the first container' a_container

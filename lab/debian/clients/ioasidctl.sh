@@ -27,7 +27,7 @@ shows_the_tree() {
 	rmdir $root/job/all
 }
 
-# Names that a shell, a terminal or JSON would change, or a look at all would miss.
+# Names that a shell, a terminal or JSON would change, or that a pattern does not match.
 shows_names() {
 	local unit='a\x2db.slice' escape=$'esc\e[2J' latin=$'lat\xe9n' name holder
 	for name in .hidden "$unit" "$escape" "$latin"; do
@@ -78,7 +78,7 @@ shows_who() {
 	shows_a_holder_called $'a\r/s\t\\' 'a\\x0d/s\\x09\\ '
 }
 
-# Whoever holds IDs can be called anything.
+# A process can have any name.
 shows_a_holder_called() {
 	local holder
 	(
@@ -117,7 +117,7 @@ sets() {
 	is 10 cat $root/job/ioasids.max
 }
 
-# However a path is written, it is that cgroup, and only those above it are switched on.
+# A path can be written in several ways. The controller is switched on only above it.
 takes_any_path() {
 	ioasidctl set -c job/by/path/ 3
 	is 3 cat $root/job/by/path/ioasids.max
@@ -156,7 +156,7 @@ limits_where_it_is() {
 	rmdir $root/here/unit/.control $root/here/unit $root/here
 }
 
-# Who has a part of the hierarchy can call a cgroup as he likes.
+# Users to whom a part of the hierarchy is delegated can give a cgroup any name.
 is_not_misled_by_names() {
 	mkdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
 	fails 3 "*'twin' can be /twin or /job/twin: say which" ioasidctl set twin 5
@@ -166,7 +166,7 @@ is_not_misled_by_names() {
 	rmdir $root/job/twin $root/twin $root/lab.service $root/job/none.service
 }
 
-# It is given no capacity, and its root is a cgroup that has a limit.
+# A namespace shows no capacity, and its root is a cgroup that has a limit.
 works_in_a_namespace() {
 	mkdir -p $root/job/ns/me
 	ioasidctl set /job/ns 7
@@ -183,7 +183,7 @@ works_in_a_namespace() {
 		is '/ 7 0 /lab.slice 2 0 /me max 0 /new max 0 /new/er 3 0' ioasidctl ls -n -o PATH,MAX,CURRENT
 		is '*/ 7 0 * Room for 7 more; limited by /.' ioasidctl show /
 		fails 1 "*cannot write 5 to $root/ioasids.max: Operation not permitted" ioasidctl set / 5
-		# What is above is outside.
+		# The cgroups above its root are outside.
 		for command in 'show 1' 'set --create 1 7' 'enable 1' 'disable 1'; do
 			fails 3 '*process 1 is outside of this cgroup namespace, in /../*' ioasidctl $command
 		done
@@ -200,7 +200,7 @@ works_in_a_namespace() {
 	END
 	ioasidctl set /job 10
 	rmdir $root/job/ns/me $root/job/ns
-	# Whoever made this one has not switched it on.
+	# A namespace whose root does not have the controller.
 	mkdir -p $root/bare/ns
 	fails 4 'MISSING: the controller ioasids: this cgroup namespace does not have it*' \
 		in_cgroup bare/ns unshare --cgroup --mount sh -c "umount $root && mount -t cgroup2 none $root && exec ioasidctl check"
@@ -224,7 +224,7 @@ switches_on_and_off() {
 	rmdir $root/job/part/below
 }
 
-# follow CGROUP: what comes after this is told in /run/events, by $follower.
+# follow CGROUP: starts $follower, which writes later events to /run/events.
 follow() {
 	ioasidctl events -f "$1" >/run/events &
 	follower=$!
@@ -232,11 +232,11 @@ follow() {
 	eventually watches $follower
 }
 
-# It has looked at what was there before.
+# It has read the counts from which it begins.
 watches() { grep -q '^inotify wd' /proc/$1/fdinfo/*; }
 
-# told PATTERN: how many refusals and failures in such cgroups. Each is counted by itself,
-# so that one request can be told in two lines.
+# told PATTERN: how many refusals and failures it has written for such cgroups. The kernel
+# counts the two separately, so one request can be written in two lines.
 told() {
 	sed -n "s,^..:..:.. $1 max +\([0-9]*\) alloc_fail +,\1 ,p" /run/events |
 		awk '{ refusals += $1; failures += $2 } END { print refusals + 0, failures + 0 }'
@@ -247,7 +247,7 @@ tells_of_events() {
 	follow /job
 	(echo $BASHPID >$root/job/part/cgroup.procs && ! ioasid-hold --alloc=1)
 	eventually is '1 1' told /job/part
-	# Those that are made and gone between two looks, or during one.
+	# Cgroups that are made and removed between two reads, or during one.
 	for _ in {1..20}; do
 		refuse_in short 1
 		rmdir $root/job/short
@@ -266,7 +266,7 @@ refuse_in() {
 	done
 }
 
-# The same path, and less than before: that is another cgroup.
+# The same path with a lower count than before is another cgroup.
 tells_of_a_restart() {
 	follow /job
 	refuse_in again 3
@@ -288,7 +288,7 @@ tells_of_a_restart() {
 
 screen() { tmux capture-pane -p -t top; }
 
-# in_terminal COMMAND: it has one of its own, of which screen shows what is seen.
+# in_terminal COMMAND: runs it in a terminal of its own, which screen prints.
 in_terminal() {
 	tmux kill-server || true
 	eventually not tmux list-sessions
@@ -320,7 +320,7 @@ runs() {
 	status=0
 	ioasidctl run -m 2 -- sh -c 'exit 42' || status=$?
 	[ $status = 42 ]
-	# Where the hierarchy is, the command in the scope is told.
+	# The command in the scope is limited in a hierarchy that is elsewhere, too.
 	mkdir -p /run/other
 	mount -t cgroup2 none /run/other
 	is 'refused' unshare --mount sh -c "mount -t tmpfs none $root &&
@@ -395,7 +395,7 @@ checks() {
 	ioasidctl set -c checked.slice 5
 	is '*WRONG: podman with crun: --cgroup-conf=ioasids.max=MAX fails: annotations of *containers* in /etc/containers/containers.conf should have "run.oci.systemd.subgroup="*' ioasidctl check
 	use_example
-	ioasidctl check
+	is '*ok: podman with crun: --cgroup-conf=ioasids.max=MAX limits a container that is in no pod and without --cgroups=split *' ioasidctl check
 	# Of two lists podman takes the last.
 	printf '[containers]\nannotations = [\n\t"own=1",\n#\t"run.oci.systemd.subgroup=",\n]\n' >/etc/containers/containers.conf.d/90-own.conf
 	is '*WRONG: podman with crun*' ioasidctl check
@@ -418,7 +418,7 @@ checks() {
 		printf 'Unit=%s\nMax=1\n' "$name" >/etc/ioasids.d/checked.conf
 		is "*WRONG: /etc/ioasids.d/checked.conf:1: Unit is '$name'; it should *" ioasidctl check
 	done
-	# The last limit of a unit counts, and nobody misses the first.
+	# The last limit of a unit counts, and the first is not reported as missing.
 	limit checked checked.slice 7
 	limit checked2 checked.slice 6
 	ioasidctl apply
@@ -433,7 +433,7 @@ checks() {
 columns() { screen | wc -L; }
 
 tops() {
-	in_terminal "$1 ioasidctl top -d 0.5"
+	in_terminal 'ioasidctl top -d 0.5'
 	eventually is '*by CURRENT*/ 1048575 4 #......... *job 10 4 ####...... *part 4 4 ##########*' screen
 	[ "$(columns)" -le 80 ]
 	# The root is folded, and unfolded.
@@ -498,7 +498,7 @@ tops_and_stops() {
 	eventually is '1 0' terminal
 	tmux send-keys -t top 'echo "end"ed $?' Enter
 	eventually is '*echo "end"ed $? ended 0*' screen
-	# Where nothing could let it go on, it does not stop.
+	# Where no shell could continue it, it does not stop.
 	tmux respawn-window -k -t top 'exec ioasidctl top -d 1'
 	eventually is '*by CURRENT*' screen
 	tmux send-keys -t top C-z
@@ -512,7 +512,7 @@ sorts_by_name() {
 	is '*by CGROUP*' screen
 }
 
-# What is erased before it is drawn again flickers. Each key changes the title.
+# A screen that is erased before it is drawn again flickers. Each key changes the title.
 tops_without_flicker() {
 	{
 		eventually drawn CURRENT
@@ -544,7 +544,7 @@ tops_for_programs() {
 	tmux kill-server
 }
 
-# Nine of ten is not full, and a reservation of one of many is not nothing.
+# Ten of eleven is not full, and ten of many is not empty.
 shows_bars() {
 	ioasidctl set -c /bar 11
 	(echo $BASHPID >$root/bar/cgroup.procs && exec ioasid-hold --alloc=10 --hold >/dev/null) &
@@ -560,7 +560,7 @@ shows_bars() {
 	eventually rmdir $root/bar
 }
 
-# Columns go before names become short, and different names stay different.
+# Columns are left out before names become short, and different names look different.
 shows_names_in_narrow_windows() {
 	local long=a-name-of-a-service-that-has-many-letters width
 	ioasidctl set -c /job/$long-1-in-the-middle-of-many-more.service 1
@@ -578,7 +578,7 @@ shows_names_in_narrow_windows() {
 	rmdir $root/job/$long*
 }
 
-# Each table in each format: nothing is lost, and all of it can be read by a program.
+# Each table in each format, for programs.
 shows_formats() {
 	local pid
 	pid=$(cat /run/planted)
@@ -692,7 +692,7 @@ helps() {
 	is 'ioasidctl [0-9]*' ioasidctl --version
 	is 'Usage: ioasidctl *' ioasidctl help
 	is '' sh -c 'ioasidctl --help | grep .................................................................................'
-	for command in ls top show who set enable disable events run apply check; do
+	for command in ls top show who set enable disable events run apply save restore check; do
 		is "*$command*" ioasidctl --help
 		is "Usage: ioasidctl $command*" ioasidctl $command --help
 		is "Usage: ioasidctl $command*" ioasidctl help $command
@@ -711,7 +711,7 @@ helps() {
 	not grep -q strerrorname /usr/bin/ioasid-hold
 }
 
-# Which of them a terminal shows is nobody's choice but the user's.
+# A name cannot reorder or erase other text.
 hides_what_a_terminal_obeys() {
 	local name=$'x\u202ey\u0085z'
 	ioasidctl set -c "/job/$name" 2
@@ -720,7 +720,7 @@ hides_what_a_terminal_obeys() {
 	rmdir "$root/job/$name"
 }
 
-# The machine's cgroups are not those of a system in a chroot.
+# The package does not change the cgroups of the machine outside.
 is_installed_in_a_chroot() {
 	ioasidctl disable -c /user.slice
 	unshare --mount sh -eu <<-'END'
@@ -745,16 +745,12 @@ is_installed_elsewhere() {
 	rm -r /opt/etc /opt/bin /opt/lib /opt/libexec /opt/share /run/generated
 }
 
-# took COMMAND...: how many milliseconds, at best.
+# took COMMAND...: its milliseconds of CPU time, at best of three.
 took() {
-	local before now least=100000
+	local TIMEFORMAT='%U %S'
 	for _ in {1..3}; do
-		before=$(date +%s%N)
-		"$@" >/dev/null
-		now=$((($(date +%s%N) - before) / 1000000))
-		[ $now -ge $least ] || least=$now
-	done
-	echo $least
+		{ time "$@" >/dev/null; } 2>&1
+	done | awk '{ used = ($1 + $2) * 1000; if (NR == 1 || used < least) least = used } END { print int(least) }'
 }
 
 lists_ten_thousand() {
@@ -766,11 +762,10 @@ lists_ten_thousand() {
 	ls_takes=$(took ioasidctl ls /many)
 	cat_takes=$(took /bin/cat $root/many/*/*/ioasids.max)
 	ioasidctl ls /many >/run/many
-	echo "# ioasidctl ls: $ls_takes ms for 10,000 cgroups; cat of the limits: $cat_takes ms" >/run/lab.notes
+	echo "# ioasidctl ls: $ls_takes ms of CPU time for 10,000 cgroups; cat of the limits: $cat_takes ms" >/run/lab.notes
 	rmdir $root/many/{0..99}/{1..99} $root/many/{0..99} $root/many
 	is 10002 sh -c 'wc -l </run/many'
-	# A second, if the machine has nothing else to do; so much more, if it has.
-	[ "$ls_takes" -le 1000 ] || [ "$ls_takes" -le $((cat_takes * 3 / 2)) ]
+	[ "$ls_takes" -le "$cat_takes" ]
 }
 
 completes() {
@@ -792,7 +787,7 @@ completes_in_fish() {
 	is 'show MAX,CURRENT --create /job/part' cat /run/completed
 }
 
-# What the shell has before it when the line is complete.
+# The line that the shell runs, with the quotes that it needs.
 completes_in_a_shell() {
 	ioasidctl set -c '/job/a\x2db.part' 3
 	in_terminal 'bash --rcfile /usr/share/bash-completion/bash_completion -i'
@@ -812,55 +807,131 @@ completes_in_a_shell() {
 	rmdir $root/job/'a\x2db.part'
 }
 
-# typed KEY...: at the prompt. What is typed before there is one is not completed.
+# typed KEY...: types at the prompt. Before there is one, nothing would be completed.
 typed() {
 	eventually is "root@lab:$PWD#" screen
 	tmux send-keys -t top "$@"
 }
 
-followed() {
-	refuse_in watched 1
-	grep -q '/job/watched max +' /run/events
+# A shell of its own, whose line is completed by Tab.
+completes_in_zsh() {
+	in_terminal 'exec zsh -f'
+	tmux send-keys -t top "PS1='> ' && autoload -Uz compinit && compinit -u -D && echo lo''aded" Enter
+	eventually is '*loaded > ' screen
+	zsh_makes 'ioasidctl sh' 'ioasidctl show'
+	zsh_makes 'ioasidctl ls -o MAX,CU' 'ioasidctl ls -o MAX,CURRENT'
+	zsh_makes 'ioasidctl ls -s PE' 'ioasidctl ls -s PEAK'
+	zsh_makes 'ioasidctl set --cr' 'ioasidctl set --create'
+	zsh_makes 'ioasidctl show /job/pa' 'ioasidctl show /job/part'
+	zsh_makes 'ioasidctl set lab.se' 'ioasidctl set lab.service'
+	zsh_makes 'ioasidctl restore /etc/debian_ver' 'ioasidctl restore /etc/debian_version'
+	zsh_makes 'ioasidctl run -m 3 -- cat /etc/debian_ver' 'ioasidctl run -m 3 -- cat /etc/debian_version'
+	tmux kill-server
 }
 
-# Each subcommand, and each way in which it ends.
-leaks_nothing() {
-	local valgrind="valgrind -q --leak-check=full --log-file=/run/valgrind.%p" follower status
-	echo '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' >/run/state
-	echo '{ "pid": 1, "annotations": { "ioasids.max": null } }' >/run/state.null
-	mkdir $root/job/watched
-	$valgrind ioasidctl events -f /job/watched >/run/events 2>&1 &
-	follower=$!
-	# Two at a time, as there are two processors.
-	xargs -P 2 -I ARGUMENTS sh -c "$valgrind ARGUMENTS >/dev/null 2>&1 || true" <<-EOF
-		ioasidctl ls -s USE
-		ioasidctl ls -J -o PATH,MAX,SETS,FAILED /job
-		ioasidctl show -J /job/part
-		ioasidctl show lab.service
-		ioasidctl who
-		ioasidctl set -c /job/new 5
-		ioasidctl set --here max
-		ioasidctl set -c a--b.slice 5
-		ioasidctl set /none 1
-		ioasidctl enable -c /job
-		ioasidctl disable -c /job/new
-		ioasidctl events
-		ioasidctl run -m 1 -- true
-		ioasidctl apply
-		ioasidctl apply leak.slice
-		ioasidctl check
-		/usr/libexec/ioasids/oci-hook </run/state
-		/usr/libexec/ioasids/oci-hook </run/state.null
-		/lib/systemd/system-generators/ioasids-generator /tmp /tmp /tmp
-	EOF
-	eventually followed
-	rmdir $root/job/watched
-	wait $follower && status=0 || status=$?
-	[ $status = 3 ]
-	tops "$valgrind"
-	[ "$(find /run -name 'valgrind.*' | wc -l)" -ge 21 ]
-	not grep . /run/valgrind.*
-	rmdir $root/leak.slice
+# zsh_makes TYPED LINE: zsh completes what is typed to this line.
+zsh_makes() {
+	tmux send-keys -t top C-u C-l "$1" Tab
+	eventually is "> $2@(|,|/)" screen
+}
+
+saves_and_restores() {
+	local saved=/run/saved.conf
+	ioasidctl set -c /job/saved 6
+	ioasidctl set -c kept.slice 8
+	systemd-run --unit=saved sleep infinity
+	ioasidctl set saved.service 3
+	ioasidctl save >$saved
+	is '*[[]Limit] Cgroup=/job Max=10 [[]Limit] Cgroup=/job/part Max=4 [[]Limit] Cgroup=/job/saved Max=6 *' cat $saved
+	is '*[[]Limit] Unit=saved.service Max=3*' cat $saved
+	is '*[[]Limit] Unit=kept.slice Max=8*' cat $saved
+	ioasidctl set /job/saved max
+	ioasidctl set kept.slice 7
+	ioasidctl set saved.service 9
+	ioasidctl set -c /job/other 5
+	is '/job/saved: max becomes 6 *kept.slice: 7 becomes 8 *saved.service: 9 becomes 3 /job/other: 5 becomes max' \
+		ioasidctl restore --dry-run --exact $saved
+	ioasidctl restore $saved
+	is '6 8 3 5' cat $root/job/saved/ioasids.max $root/kept.slice/ioasids.max $root/system.slice/saved.service/ioasids.max $root/job/other/ioasids.max
+	ioasidctl restore --exact $saved
+	is max cat $root/job/other/ioasids.max
+	# The same file is one that ioasids.d takes.
+	ioasidctl set kept.slice 1
+	cp $saved /etc/ioasids.d/saved.conf
+	ioasidctl apply
+	is 8 cat $root/kept.slice/ioasids.max
+	ioasidctl check
+	[ -e /run/systemd/generator/kept.slice.d/zz-ioasids.conf ]
+	rm /etc/ioasids.d/saved.conf
+	systemctl stop saved
+	fails 3 '*saved.service does not exist: not limited' ioasidctl restore $saved
+	systemctl daemon-reload
+	rmdir $root/job/saved $root/job/other $root/kept.slice
+}
+
+# The table of tools/ioasids/test, in environments that take a kernel. Only few of the
+# commands have options there: the same script runs them all on the machine that builds.
+# shellcheck source=tools/ioasids/test/table.sh
+. ./table.sh
+work=/run/table
+# shellcheck disable=SC2034
+tool=(ioasidctl)
+is_json() { grep -q '^[[{]' "$1"; }
+
+prepare() {
+	local top=$root/table.$1
+	cgroup=/table.$1/part file=/run/table/limits
+	[ -e $top/part ] || mkdir -p $top/part $top/me
+	case $1 in
+	namespace)
+		echo -ioasids >$top/cgroup.subtree_control
+		cgroup=/part
+		;;
+	*)	echo +ioasids >$top/cgroup.subtree_control
+		echo 9 >$top/part/ioasids.max || [ $1 = gone ]
+		;;
+	esac
+}
+
+in_plain() { "$@" <$file >"$out" 2>"$messages"; }
+in_permission() { in_plain runuser -u nobody -- "$@"; }
+in_gone() {
+	local status=0 maker
+	(
+		trap 'exit' TERM
+		while :; do
+			rmdir $root$cgroup || true
+			mkdir $root$cgroup || true
+		done
+	) 2>/dev/null &
+	maker=$!
+	in_plain "$@" || status=$?
+	kill $maker
+	wait $maker || true
+	mkdir -p $root$cgroup
+	return $status
+}
+# shellcheck disable=SC2016
+in_namespace() {
+	in_plain in_cgroup table.namespace unshare --cgroup --mount sh -c 'umount $0 && mount -t cgroup2 none $0 &&
+		echo $$ >$0/me/cgroup.procs && echo +ioasids >$0/cgroup.subtree_control && exec "$@"' $root "$@"
+}
+
+does_it_in() {
+	local status=0
+	row "$1" || status=1
+	for cgroup in table.$1/part table.$1/me table.$1; do
+		eventually rmdir $root/$cgroup
+	done
+	return $status
+}
+
+knows_what_to_do() {
+	mkdir -p $work
+	printf '[Limit]\nUnit=table.slice\nMax=9\n' >$work/limits
+	ioasidctl set -c table.slice 9
+	variants | sed -n '/--json/p; /^[^-:]*$/p; /--batch --iterations N$/p' >$work/variants
+	does_it_in plain
 }
 
 check 'ioasidctl set --create: makes and limits a cgroup' plant
@@ -898,12 +969,19 @@ check 'ioasidctl top: keys, 80 columns, smaller windows' tops
 check 'ioasidctl top: is stopped, goes on, is ended' tops_and_stops
 check 'ioasidctl top: nothing flickers' tops_without_flicker
 check 'ioasidctl top: batches, delays, and a terminal that is none' tops_for_programs
-check 'ioasidctl ls: 10,000 cgroups in a second' lists_ten_thousand
+check 'ioasidctl ls: 10,000 cgroups cost no more than cat of their limits' lists_ten_thousand
 cat /run/lab.notes
 check 'ioasidctl: bash completes it' completes
 check 'ioasidctl: what bash completes can be run' completes_in_a_shell
 check 'ioasidctl: fish completes it' completes_in_fish
-check 'ioasidctl: valgrind finds nothing' leaks_nothing
+check 'ioasidctl: zsh completes it' completes_in_zsh
+check 'ioasidctl save, restore: what is set now' saves_and_restores
+check 'ioasidctl: all commands' knows_what_to_do
+for environment in permission gone namespace; do
+	check "ioasidctl: all commands, $environment" does_it_in $environment
+done
+ioasidctl disable -c table.slice
+rmdir $root/table.slice
 kill "$(cat /run/planted)"
 wait
 ioasidctl disable -c /job

@@ -74,7 +74,7 @@ by_hook() {
 	stop "$@"
 }
 
-# What crun cannot do by itself, or the above would not be needed.
+# crun cannot do it by itself; else the annotation would not be needed.
 crun_alone_fails() {
 	local cgroup=$1
 	shift

@@ -27,7 +27,7 @@ podman_again() {
 	gone "machine.slice/libpod-$id.scope"
 }
 
-# What the hook says is lost with crun; that the container does not start is not.
+# crun loses the message of the hook, but the container does not start.
 podman_refuses() {
 	not podman --runtime crun run --name refused --network none --annotation=ioasids.max=lots localhost/box true
 	podman rm --force --time 0 refused
@@ -48,7 +48,7 @@ podman_without_cgroup() {
 	eventually rmdir $root/caller
 }
 
-# It looks for hooks where it is told, and no longer where they are by default.
+# With hooks_dir podman does not look for hooks in the directories of the default.
 podman_with_other_hooks() {
 	ioasidctl check
 	mkdir -p /etc/containers/containers.conf.d /run/hooks
@@ -60,7 +60,7 @@ podman_with_other_hooks() {
 	rm -r /run/hooks /etc/containers/containers.conf.d/90-hooks.conf
 }
 
-# What an administrator has said before, and the hook with nothing said for crun.
+# Annotations that were configured before are kept, and the hook needs none for crun.
 podman_keeps_annotations() {
 	rm -f /etc/containers/containers.conf.d/50-ioasids.conf
 	mkdir -p /etc/containers/containers.conf.d

@@ -121,7 +121,7 @@ slices_with_odd_names() {
 	rm /etc/ioasids.d/odd.conf
 }
 
-# What cannot be read, and what makes no sense, is said and hinders nothing else.
+# A file that cannot be read and a line that is not valid are reported, and hinder no other.
 what_is_wrong_in_one_file() {
 	ln -s /nowhere /etc/ioasids.d/wrong1.conf
 	mkdir /etc/ioasids.d/wrong2.conf
@@ -133,12 +133,12 @@ what_is_wrong_in_one_file() {
 	journalctl --sync
 	journalctl --since "@$since" -t ioasids-generator -o cat >/run/complaints
 	for complaint in '1.conf: cannot be read: No such file or directory' '2.conf: cannot be read: Is a directory' \
-		"3.conf:2: unknown line 'Mix=4'; there are [[]Limit], Unit= and Max=" \
+		"3.conf:2: unknown line 'Mix=4'; there are [[]Limit], Unit=, Cgroup= and Max=" \
 		"3.conf:4: a second Unit 'lost.service'; each limit but the first begins with [[]Limit]" \
 		"3.conf:5: a second Max '6'; *" "4.conf:1: Unit is 'nnnn*'; it should have no more than 233 characters"; do
 		is "*/etc/ioasids.d/wrong$complaint*" cat /run/complaints
 	done
-	# It is also where an administrator looks first.
+	# The status of the unit shows it, too.
 	is "*3.conf:2: unknown line 'Mix=4'*" systemctl status kept.slice
 	is "*1.conf: cannot be read*" systemctl status ioasids-check
 	not systemctl start ioasids-check
@@ -150,7 +150,7 @@ what_is_wrong_in_one_file() {
 	systemctl reset-failed ioasids-check
 }
 
-# What systemd takes is taken here, and so is what can mean only one thing.
+# Spellings that systemd accepts, and others that can mean only one thing.
 limits_in_any_spelling() {
 	printf ' Unit = spelled.slice \n Max =\t4 # a comment\n[limit]\nUnit=other.slice;not a comment\n' >/etc/ioasids.d/spelled.conf
 	mkdir -p $root/spelled.slice
@@ -188,7 +188,7 @@ limits_in_layers() {
 	rmdir $root/layer.slice $root/layered.slice
 }
 
-# What runs is limited all the same. systemd wants 16 MB there.
+# Units that run are limited all the same. To reload, systemd needs 16 MB in /run.
 reload_is_refused() {
 	local status=0
 	limit plain plain.service 3
@@ -206,7 +206,7 @@ reload_is_refused() {
 	limit plain plain.service 3
 }
 
-# All others are, be it that they run already.
+# All others are limited, also those that run already.
 one_that_cannot_be_limited() {
 	local status=0
 	mkdir -p $root/busy.slice/busy-in.slice $root/plain.service
@@ -237,7 +237,7 @@ a_service_without_its_limit_does_not_start() {
 	systemctl reset-failed refused
 }
 
-# What limits it is not in there.
+# ioasidctl does not exist in that root.
 a_service_with_its_own_root_does_not_start() {
 	not systemctl start rooted
 	is '*path=/usr/bin/ioasidctl *status=203*' systemctl show --property=ExecStartPre rooted
@@ -249,7 +249,7 @@ users() {
 	ioasidctl apply
 	make_user
 	eventually is 7 cat "$root/$manager/ioasids.max"
-	# He runs already, and has another limit.
+	# A manager that runs already gets a changed limit.
 	limit users user@.service 6
 	is '*WRONG: the limit of user@1000.service is 7, and should be 6, as /etc/ioasids.d/users.conf says: *' ioasidctl check
 	ioasidctl apply
@@ -263,7 +263,7 @@ users() {
 	eventually is 0 cat "$root/$manager/ioasids.current"
 }
 
-# All that is theirs, and one of them has another limit.
+# A limit for everything that a user runs, and another one for one user.
 users_with_their_sessions() {
 	local slice=user.slice/user-1000.slice
 	limit all user-.slice 9
@@ -285,14 +285,14 @@ users_with_their_sessions() {
 
 users_cannot_raise_it() {
 	fails 1 '*Permission denied' as_user ioasidctl set user@1000.service max
-	# What is below is theirs.
+	# They can limit cgroups below.
 	as_user ioasidctl run --max=2 -- sh -c "$inside" 2 &
 	eventually is '* 2 2 *' ioasidctl ls -n -o MAX,CURRENT /$manager
 	as_user systemctl --user stop 'run-*.scope'
 	wait
 }
 
-# What is read in systemd's documentation does not help: research that is to hold.
+# Settings that systemd's documentation suggests, and that do not help.
 conditions_do_not_tell() {
 	is '*ignoring*' systemd-analyze verify /etc/systemd/system/delegates.service
 	is 'active' systemctl is-active condition.service
@@ -334,6 +334,6 @@ check 'systemd: one unit that cannot be limited hinders no other' one_that_canno
 check 'systemd: units that run are limited even if systemd refuses to reload' reload_is_refused
 check 'systemd: a service that cannot be limited does not start' a_service_without_its_limit_does_not_start
 check 'systemd: the manager of each user' users
-check 'systemd: each user, with his sessions' users_with_their_sessions
-check 'systemd: a user cannot raise his limit, and can set lower ones' users_cannot_raise_it
+check 'systemd: each user, with their sessions' users_with_their_sessions
+check 'systemd: users cannot raise their limit, and can set lower ones' users_cannot_raise_it
 check 'systemd: it does not know the controller' facts
