@@ -249,9 +249,49 @@ draws_only_what_differs() {
 	done
 	# CPU time, which is the same however busy the machine is.
 	none=$(TERM=xterm ./terminal.py 24 80 '' "$plain/ioasidctl" top -d 3600 3>&1 >/dev/null)
-	keys=$(TERM=xterm ./terminal.py 24 80 "$(printf 'jj%.0sk' {1..20})" "$plain/ioasidctl" top -d 3600 3>&1 >/dev/null)
+	keys=$(TERM=xterm ./terminal.py 24 80 "$(printf 'j j k%.0s ' {1..20})" "$plain/ioasidctl" top -d 3600 3>&1 >/dev/null)
 	echo "$none ms, and $keys ms with 60 keys"
 	[ "$none" -gt 0 ] && [ "$((keys - none))" -lt "$none" ]
+}
+
+top_with() {
+	local keys=$1
+	shift
+	TERM=xterm ./terminal.py 24 80 "$keys" "$@" "$plain/ioasidctl" top -d 3600
+}
+
+# Yellow from 80 percent on and red if it is full, but not with NO_COLOR; and 1 ID.
+looks_right() {
+	prepare looks
+	printf 'total 1048575\nkernel 1\nuser 0\navailable 1048574\n' >"$FAKE/root/ioasids.capacity"
+	ctl set /job 10
+	top_with '' >"$FAKE/screen"
+	grep -q ': 1 ID  by CURRENT' "$FAKE/screen"
+	grep -q $'\e\[?1049h' "$FAKE/screen"
+	[ "$(grep -c $'\e\[3[13]m' "$FAKE/screen")" = 0 ]
+	echo 8 >"$FAKE/root/job/ioasids.current"
+	echo 9 >"$FAKE/root/job/part/ioasids.current"
+	top_with '' >"$FAKE/screen"
+	grep -q $'\e\[33m' "$FAKE/screen"
+	grep -q $'\e\[31m' "$FAKE/screen"
+	top_with '' env NO_COLOR=1 >"$FAKE/screen"
+	[ "$(grep -c $'\e\[3[13]m' "$FAKE/screen")" = 0 ]
+}
+
+# The chosen cgroup is named above the list of its holders.
+chosen_after() { top_with "$1 \\r x" | grep -aoP 'hold IDs in \K[^;]*' | tail -n 1; }
+
+moves_by_pages() {
+	local n
+	prepare pages
+	for n in {100..150}; do
+		ctl set -c "/job/$n" 1
+	done
+	same "$(chosen_after '')" /
+	same "$(chosen_after '\x1b[6~')" /job/117
+	same "$(chosen_after '\x1b[6~ \x1b[6~ \x1b[5~')" /job/117
+	same "$(chosen_after '\x1bOF')" /table.slice
+	same "$(chosen_after '\x1bOF \x1bOH')" /
 }
 
 # The other programs, with the sanitizers.
@@ -289,6 +329,8 @@ report save saves_and_restores
 report names.restored restores_names
 report restore.errors restores_all_or_nothing
 report top.keys draws_only_what_differs
+report top.looks looks_right
+report top.pages moves_by_pages
 report programs programs_are_clean
 
 # A leak or an error of memory ends it with a status that is none of its own.

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """terminal.py ROWS COLUMNS KEYS COMMAND...: runs a command in a terminal of this size.
 
-Each time that it has drawn something it gets one of the keys, and in the end the end of
-input and q by turns. Prints what it draws, and to descriptor 3 the milliseconds of CPU time that it used.
+Each time that it has drawn something it gets one of the keys, which blanks separate, and
+in the end the end of input and q by turns. Prints what it draws, and to descriptor 3 the milliseconds of CPU time that it used.
 """
 import fcntl, os, pty, resource, select, struct, sys, termios
 
-rows, columns, keys, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].encode(), sys.argv[4:]
-end = b"\x04q"
+rows, columns, keys, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(), sys.argv[4:]
+end = ["\x04", "q"]
 pid, terminal = pty.fork()
 if not pid:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -22,10 +22,11 @@ while True:
             os.write(1, drawn)
             if not keys:
                 continue
-        key, keys = keys[:1], keys[1:]
-        if not key:
-            key, end = end[:1], end[::-1]
-        os.write(terminal, key)
+        if keys:
+            key = keys.pop(0).encode().decode("unicode_escape")
+        else:
+            key, end = end[0], end[::-1]
+        os.write(terminal, key.encode())
     except OSError:
         break
 status = os.waitpid(pid, 0)[1]
