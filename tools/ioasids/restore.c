@@ -12,7 +12,7 @@
 static bool only_show;
 static bool wrong;
 
-/* The exit status: one cgroup that cannot be limited does not keep others from it. */
+/* The exit status. One cgroup that cannot be limited does not keep others from it. */
 static int worst;
 
 /* The cgroups that the file has a limit for. */
@@ -31,7 +31,9 @@ static void note(int status)
 	if (!status)
 		return;
 	report();
-	worst = status;
+	/* A cgroup that is gone says less than one that could not be limited. */
+	if (!worst || status == FAILED)
+		worst = status;
 }
 
 static void show_change(const char *path, const struct cgroup *cgroup, __u64 max)
@@ -68,9 +70,11 @@ static void restore(const struct limit *limits, size_t count, size_t i)
 	const char *name = limits[i].unit ?: limits[i].cgroup;
 	struct unit *units;
 	size_t found, n;
+	int status;
 
-	note(find_limited(limits, count, i, &units, &found));
-	if (!found)
+	status = find_limited(limits, count, i, &units, &found);
+	note(status);
+	if (!status && !found)
 		note(fail(NOT_FOUND, "%s%s does not exist: not limited",
 			  limits[i].unit ? "" : "/", name));
 	for (n = 0; n < found; n++) {

@@ -58,8 +58,8 @@ prepare() {
 	file=$FAKE/limits
 	cgroup=/job/part
 	[ "$1" != names ] || cgroup=/job/${names[turn++ % ${#names[@]}]}
-	if [ -e "$FAKE/made" ]; then
-		[ "$(find "$FAKE" -newer "$FAKE/made" -print -quit 2>/dev/null)" ] || return 0
+	if [ -e "$FAKE" ]; then
+		[ ! -e "$FAKE/made" ] || [ "$(find "$FAKE" -newer "$FAKE/made" -print -quit 2>/dev/null)" ] || return 0
 		chmod -R u+rwX "$FAKE"
 		rm -rf "$FAKE"
 	fi
