@@ -817,7 +817,7 @@ typed() {
 completes_in_zsh() {
 	in_terminal 'exec zsh -f'
 	tmux send-keys -t top "PS1='> ' && autoload -Uz compinit && compinit -u -D && echo lo''aded" Enter
-	eventually is '*loaded > ' screen
+	eventually is '*loaded >' screen
 	zsh_makes 'ioasidctl sh' 'ioasidctl show'
 	zsh_makes 'ioasidctl ls -o MAX,CU' 'ioasidctl ls -o MAX,CURRENT'
 	zsh_makes 'ioasidctl ls -s PE' 'ioasidctl ls -s PEAK'
@@ -891,6 +891,7 @@ prepare() {
 		echo 9 >$top/part/ioasids.max || [ $1 = gone ]
 		;;
 	esac
+	printf '[Limit]\nCgroup=%s\nMax=9\n' $cgroup >$file
 }
 
 in_plain() { "$@" <$file >"$out" 2>"$messages"; }
@@ -920,15 +921,14 @@ in_namespace() {
 does_it_in() {
 	local status=0
 	row "$1" || status=1
-	for cgroup in table.$1/part table.$1/me table.$1; do
-		eventually rmdir $root/$cgroup
+	for cgroup in table.$1/{part,me,table.slice} table.$1; do
+		[ ! -e $root/$cgroup ] || eventually rmdir $root/$cgroup
 	done
 	return $status
 }
 
 knows_what_to_do() {
 	mkdir -p $work
-	printf '[Limit]\nUnit=table.slice\nMax=9\n' >$work/limits
 	ioasidctl set -c table.slice 9
 	variants | sed -n '/--json/p; /^[^-:]*$/p; /--batch --iterations N$/p' >$work/variants
 	does_it_in plain
