@@ -28,7 +28,7 @@ lab/kernel.sh debian >/dev/null
 work=$(mktemp -d "$CACHE/clients.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/handed"
-cp -r lab/debian/* "$deb" "$work/handed"
+cp -r lab/debian/* tools/ioasids/test/table.sh "$deb" "$work/handed"
 chmod -R u+w "$work/handed"
 gcc -O2 -shared -fPIC -o "$work/handed/hide.so" lab/debian/clients/hide.c
 # Also install the tools into other directories; uninstall must leave no file.

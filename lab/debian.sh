@@ -10,9 +10,9 @@ MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
 . lab/lib.sh
 
 : "${SUITE:=$(. /etc/os-release && echo "$VERSION_CODENAME")}"
-guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,fish,libeconf0,libjson-c5
+guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,fish,libjson-c5
 guest+=,libncursesw6,libpam-systemd,libsmartcols1,libsystemd0,lxc,podman,procps,runc,systemd-sysv,tmux,udev
-guest+=,uidmap,valgrind,zsh
+guest+=,uidmap,zsh
 
 disk=$CACHE/debian/$SUITE-$(sha256sum lab/debian.sh | cut -c1-16)
 if [ ! -e "$disk" ]; then

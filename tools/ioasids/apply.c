@@ -22,10 +22,8 @@ static void wrong_limit(const char *unit, const char *message)
 /* An error with one unit is reported, and the others get their limits. */
 static void limit_unit(const struct unit *unit, __u64 max)
 {
-	int status = cgroup_switch_on(unit->cgroup);
+	int status = cgroup_enable_and_limit(unit->cgroup, max);
 
-	if (!status)
-		status = cgroup_limit(unit->cgroup, max);
 	if (!status)
 		return;
 	report();
@@ -40,15 +38,18 @@ static void limit_units(const struct limit *limits, size_t count)
 	size_t found, i, j;
 
 	for (i = 0; i < count; i++) {
-		if (find_units(limits[i].unit, &units, &found)) {
+		if (find_limited(limits, count, i, &units, &found)) {
 			report();
 			failed = true;
-		} else if (!found) {
+		} else if (!found && limits[i].unit) {
 			printf("%s has no cgroup now: limited when it starts\n", limits[i].unit);
+		} else if (!found) {
+			putchar('/');
+			put_printable(stdout, limits[i].cgroup);
+			printf(" does not exist: not limited\n");
 		}
 		for (j = 0; j < found; j++)
-			if (limit_of(units[j].name, limits, count) == &limits[i])
-				limit_unit(&units[j], limits[i].max);
+			limit_unit(&units[j], limits[i].max);
 		free_units(units, found);
 	}
 }
@@ -72,18 +73,13 @@ static int prepare_slice(const char *slice, const struct limit *limits, size_t c
 /* systemd runs the generator again, for units that start later; those that run are limited here. */
 int command_apply(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "try", no_argument, NULL, 't' },
-		{ }
-	};
 	struct switches switches = { };
 	struct limit *limits;
 	size_t count;
 	int status;
 	bool has;
 
-	status = parse_switches(argc, argv, "ht", options, &switches);
+	status = parse_switches(argc, argv, "ht", NULL, &switches);
 	if (!status)
 		status = need_arguments(argc, argv, 0, 1);
 	if (!status && optind < argc && !is_slice(argv[optind]))

@@ -193,7 +193,7 @@ int bus_reload(void)
 	return status;
 }
 
-/* What is known of the job that starts a scope. */
+/* The job that starts a scope, and its result when it has ended. */
 struct job {
 	const char *path;
 	char *result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What systemd is asked over its bus.
+ * Requests to systemd over its bus.
  */
 #ifndef _BUS_H
 #define _BUS_H

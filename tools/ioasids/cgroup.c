@@ -306,6 +306,33 @@ static void take_value(struct values *values, enum value which, const char *text
 	values->known |= BIT(which);
 }
 
+/* A file that not every kernel has, and the keys of the values in it. */
+struct optional_file {
+	const char *name;
+	struct {
+		enum value value;
+		const char *key;
+	} values[3];
+	int count;
+};
+
+static int read_wanted(int dir, const char *name, const struct optional_file *file,
+		       unsigned int wanted, struct values *values)
+{
+	unsigned int all = 0;
+	char text[256];
+	int status, i;
+
+	for (i = 0; i < file->count; i++)
+		all |= BIT(file->values[i].value);
+	if (!(wanted & all))
+		return 0;
+	status = read_optional(dir, name, file->name, text, sizeof(text));
+	for (i = 0; i < file->count && !status; i++)
+		take_value(values, file->values[i].value, text, file->values[i].key);
+	return status;
+}
+
 /*
  * Reads the limit, and the values in the set @wanted, of the cgroup called @name in @dir.
  * Every file takes time, so only those that are needed are read. Returns NOT_FOUND, without
@@ -313,8 +340,16 @@ static void take_value(struct values *values, enum value which, const char *text
  */
 int read_values(int dir, const char *name, unsigned int wanted, struct values *values)
 {
+	static const struct optional_file peak = { "ioasids.peak", { { PEAK, "" } }, 1 };
+	static const struct optional_file rest[] = {
+		{ "ioasids.stat", { { ALLOCATED, "allocated " }, { RESERVED, "reserved " },
+				    { SETS, "sets " } }, 3 },
+		{ "ioasids.events", { { REFUSED, "max " }, { FAILURES, "alloc_fail " } }, 2 },
+		{ "ioasids.events.local", { { LOCAL_REFUSED, "max " },
+					    { LOCAL_FAILURES, "alloc_fail " } }, 2 },
+	};
 	char text[256];
-	int status;
+	int status, i;
 
 	memset(values, 0, sizeof(*values));
 	status = read_of(dir, name, "ioasids.max", text, sizeof(text));
@@ -322,50 +357,24 @@ int read_values(int dir, const char *name, unsigned int wanted, struct values *v
 		return status;
 	values->of[MAX] = *text == 'm' ? NO_LIMIT : strtoull(text, NULL, 10);
 	values->known = BIT(MAX);
-	if (wanted & BIT(PEAK)) {
-		status = read_optional(dir, name, "ioasids.peak", text, sizeof(text));
-		if (status)
-			return status;
-		take_value(values, PEAK, text, "");
-		if (is_zero(values, PEAK)) {
-			values->known |= wanted & CHARGES;
-			wanted &= ~CHARGES;
-		}
+	status = read_wanted(dir, name, &peak, wanted, values);
+	if (is_zero(values, PEAK)) {
+		values->known |= wanted & CHARGES;
+		wanted &= ~CHARGES;
 	}
-	if (wanted & CHARGES) {
+	if (!status && wanted & CHARGES) {
 		status = read_of(dir, name, "ioasids.current", text, sizeof(text));
-		if (status)
-			return status;
-		take_value(values, CURRENT, text, "");
+		if (!status)
+			take_value(values, CURRENT, text, "");
 		/* Where nothing is charged nothing is reserved, but there can be sets. */
 		if (is_zero(values, CURRENT)) {
 			values->known |= wanted & CHARGES;
 			wanted &= ~CHARGES;
 		}
 	}
-	if (wanted & (BIT(SETS) | BIT(RESERVED) | BIT(ALLOCATED))) {
-		status = read_optional(dir, name, "ioasids.stat", text, sizeof(text));
-		if (status)
-			return status;
-		take_value(values, ALLOCATED, text, "allocated ");
-		take_value(values, RESERVED, text, "reserved ");
-		take_value(values, SETS, text, "sets ");
-	}
-	if (wanted & EVENTS) {
-		status = read_optional(dir, name, "ioasids.events", text, sizeof(text));
-		if (status)
-			return status;
-		take_value(values, REFUSED, text, "max ");
-		take_value(values, FAILURES, text, "alloc_fail ");
-	}
-	if (wanted & LOCAL_EVENTS) {
-		status = read_optional(dir, name, "ioasids.events.local", text, sizeof(text));
-		if (status)
-			return status;
-		take_value(values, LOCAL_REFUSED, text, "max ");
-		take_value(values, LOCAL_FAILURES, text, "alloc_fail ");
-	}
-	return 0;
+	for (i = 0; i < 3 && !status; i++)
+		status = read_wanted(dir, name, &rest[i], wanted, values);
+	return status;
 }
 
 /* A kernel that does not have this file has the controller that was posted in 2021. */
@@ -435,7 +444,7 @@ int cgroup_limit(const char *cgroup, __u64 max)
 
 	if (cgroup_is_root(cgroup))
 		return fail(FAILED, "the root has no limit: ioasids.capacity says what there is");
-	text = max == NO_LIMIT ? format("max") : format("%llu", max);
+	text = format_max(max);
 	error = write_file(cgroup, "ioasids.max", text);
 	if (error && !cgroup_exists(cgroup))
 		status = fail_gone(cgroup);
@@ -446,4 +455,11 @@ int cgroup_limit(const char *cgroup, __u64 max)
 			      cgroup_root, cgroup, *cgroup ? "/" : "", strerror(error));
 	free(text);
 	return status;
+}
+
+int cgroup_enable_and_limit(const char *cgroup, __u64 max)
+{
+	int status = cgroup_switch_on(cgroup);
+
+	return status ?: cgroup_limit(cgroup, max);
 }

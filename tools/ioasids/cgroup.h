@@ -73,5 +73,6 @@ int cgroup_make(const char *cgroup);
 int cgroup_pass_on(const char *cgroup);
 int cgroup_switch_on(const char *cgroup);
 int cgroup_limit(const char *cgroup, __u64 max);
+int cgroup_enable_and_limit(const char *cgroup, __u64 max);
 
 #endif

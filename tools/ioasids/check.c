@@ -43,7 +43,7 @@ static void tell(const char *verdict, const char *fact, const char *advice)
 	putchar('\n');
 }
 
-/* Tells @fact if it is so, and otherwise the opposite, and @advice. */
+/* Prints @fact if @so is true, and otherwise @opposite with @advice. */
 static bool expect(bool so, const char *fact, const char *opposite, const char *advice)
 {
 	if (so)
@@ -102,7 +102,7 @@ static int check_kernel(void)
 	tell("ok", "the kernel has the controller", NULL);
 	if (cgroup_is_of_2021("") || cgroup_is_of_2021("system.slice"))
 		tell("MISSING", "ioasids.capacity, peak, stat and events.local",
-		     "the kernel has the controller that was posted in 2021; limits are what they can be used for");
+		     "the kernel has the controller that was posted in 2021, which can only limit and count");
 	if (exists(DEVICE))
 		tell("ok", DEVICE " exists", NULL);
 	else
@@ -110,7 +110,7 @@ static int check_kernel(void)
 	return 0;
 }
 
-/* Whether those that start units in @cgroup can limit them. */
+/* Whether the controller is on for units below @cgroup. */
 static void check_passes_on(const char *cgroup)
 {
 	char *fact, *opposite, *advice;
@@ -142,7 +142,7 @@ static void check_unit(const struct unit *unit, const struct limit *limit)
 	if (read_file(root_fd, file, text, sizeof(text)) < 0)
 		snprintf(text, sizeof(text), "not there");
 	text[strcspn(text, "\n")] = '\0';
-	wanted = limit->max == NO_LIMIT ? format("max") : format("%llu", limit->max);
+	wanted = format_max(limit->max);
 	fact = format("the limit of %s is %s, as %s says", unit->name, wanted, limit->file);
 	opposite = format("the limit of %s is %s, and should be %s, as %s says", unit->name, text,
 			  wanted, limit->file);
@@ -162,17 +162,16 @@ static int check_limits(bool only_files)
 	int status = 0;
 
 	for (i = 0; i < count && !status && !only_files; i++) {
-		status = find_units(limits[i].unit, &units, &found);
+		status = find_limited(limits, count, i, &units, &found);
 		for (j = 0; j < found; j++)
-			if (limit_of(units[j].name, limits, count) == &limits[i])
-				check_unit(&units[j], &limits[i]);
+			check_unit(&units[j], &limits[i]);
 		free_units(units, found);
 	}
 	free_limits(limits, count);
 	return status;
 }
 
-/* podman runs hooks of the directories that it is told, or else of these. */
+/* podman looks for hooks in the directories of hooks_dir or, without it, in these. */
 static void check_hook(const struct podman *podman)
 {
 	static const char *const usual[] = {
@@ -294,21 +293,15 @@ int command_check(int argc, char **argv)
 		status = open_root();
 	if (status)
 		return status;
-	if (json) {
-		json_begin(false);
-		json_open(NULL, '{');
-		json_open("checks", '[');
-	}
+	if (json)
+		json_begin_list("checks");
 	if (only_files) {
 		check_limits(true);
 		status = wrong ? FAILED : 0;
 	} else {
 		status = check_machine();
 	}
-	if (json) {
-		json_close(']');
-		json_close('}');
-		json_end();
-	}
+	if (json)
+		json_end_list();
 	return status;
 }

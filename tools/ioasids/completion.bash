@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# bash completion for ioasidctl. The names of commands, options and columns come from
-# ioasidctl itself.
+# bash completion for ioasidctl. The names of commands, options and columns, and the kind of
+# the arguments, come from ioasidctl itself.
 
 # _ioasidctl_cgroups PATTERN: completes paths of cgroups, or names that match the pattern.
 # Names can have backslashes. They are doubled in what was typed, and readline doubles those
@@ -77,12 +77,9 @@ _ioasidctl() {
 			sed -n 's/^  [ -].*\(--[a-z-]*\).*/\1/p')" -- "$cur")
 		return
 	fi
-	case $command in
-	ls|top|show|who|set|enable|disable|events)
-		_ioasidctl_cgroups '*.*'
-		;;
-	apply)
-		_ioasidctl_cgroups '*.slice'
-		;;
+	case $(ioasidctl help "$command" 2>/dev/null | head -n 1) in
+	*CGROUP*)	_ioasidctl_cgroups '*.*' ;;
+	*SLICE*)	_ioasidctl_cgroups '*.slice' ;;
+	*FILE*)		_filedir ;;
 	esac
 } && complete -F _ioasidctl ioasidctl

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# fish completion for ioasidctl. The names of commands, options and columns come from
-# ioasidctl itself.
+# fish completion for ioasidctl. The names of commands, options and columns, and the kind of
+# the arguments, come from ioasidctl itself.
 
 function __ioasidctl_commands
 	echo help
@@ -29,6 +29,13 @@ function __ioasidctl_after_columns
 	string match -qr '^(-o|--output|-s|--sort)$' -- $words[-1]
 end
 
+# Whether the command takes one of these.
+function __ioasidctl_takes
+	set -l command (__ioasidctl_command)
+	test -n "$command"; and ioasidctl help $command 2>/dev/null | head -n 1 |
+		string match -qr (string join '|' $argv)
+end
+
 function __ioasidctl_cgroups
 	set -l word (commandline -ct)
 	if string match -q '/*' -- $word
@@ -43,4 +50,5 @@ complete -c ioasidctl -f
 complete -c ioasidctl -n 'test -z (__ioasidctl_command)' -a '(__ioasidctl_commands)'
 complete -c ioasidctl -n 'test -n "$(__ioasidctl_command)"; and __ioasidctl_after_columns' -a '(__ioasidctl_columns)'
 complete -c ioasidctl -n 'test -n "$(__ioasidctl_command)"; and string match -q -- "-*" (commandline -ct)' -a '(__ioasidctl_options)'
-complete -c ioasidctl -n 'contains -- (__ioasidctl_command) ls top show who set enable disable events apply; and not __ioasidctl_after_columns' -a '(__ioasidctl_cgroups)'
+complete -c ioasidctl -n '__ioasidctl_takes CGROUP SLICE; and not __ioasidctl_after_columns' -a '(__ioasidctl_cgroups)'
+complete -c ioasidctl -n '__ioasidctl_takes FILE' -F

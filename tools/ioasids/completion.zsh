@@ -1,20 +1,14 @@
 #compdef ioasidctl
 # SPDX-License-Identifier: GPL-2.0
 #
-# zsh completion for ioasidctl. The names of commands, options and columns come from
-# ioasidctl itself.
+# zsh completion for ioasidctl. The names of commands, options and columns, and the kind of
+# the arguments, come from ioasidctl itself.
 
 local command columns
 local -a names
 
-# A list of columns goes on after a comma.
-_ioasidctl_columns() {
-	names=(${(f)"$(ioasidctl $command --list-columns 2>/dev/null)"})
-	_values -s , column $names
-}
-
 _ioasidctl_cgroups() {
-	if [[ $PREFIX = /* ]]; then
+	if compset -P /; then
 		_path_files -W /sys/fs/cgroup -/
 	else
 		names=(/sys/fs/cgroup/**/*.*(N/:t))
@@ -32,7 +26,13 @@ fi
 command=$words[2]
 case $words[CURRENT-1] in
 -o|--output|-s|--sort)
-	_ioasidctl_columns
+	names=(${(f)"$(ioasidctl $command --list-columns 2>/dev/null)"})
+	# A list of columns goes on after a comma.
+	if [[ $words[CURRENT-1] = -o || $words[CURRENT-1] = --output ]]; then
+		_values -s , column $names
+	else
+		compadd -a names
+	fi
 	return
 	;;
 esac
@@ -42,13 +42,16 @@ if [[ $PREFIX = -* ]]; then
 	compadd -a names
 	return
 fi
-case $command in
-run)
+case $(ioasidctl help $command 2>/dev/null | head -n 1) in
+*COMMAND*)
 	shift 2 words
 	((CURRENT -= 2))
 	_normal
 	;;
-ls|top|show|who|set|enable|disable|events|apply)
+*FILE*)
+	_files
+	;;
+*(CGROUP|SLICE)*)
 	_ioasidctl_cgroups
 	;;
 esac

@@ -19,19 +19,12 @@ static int enable(const char *cgroup, bool children)
 
 int command_enable(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "children", no_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "here", no_argument, NULL, 'E' },
-		{ "try", no_argument, NULL, 't' },
-		{ }
-	};
 	struct switches switches = { };
 	char *cgroup = NULL;
 	int i, status;
 	bool has;
 
-	status = parse_switches(argc, argv, "cht", options, &switches);
+	status = parse_switches(argc, argv, "cEht", "children", &switches);
 	if (!status)
 		status = need_arguments(argc, argv, !switches.here, switches.here ? 0 : argc);
 	if (!status)
@@ -70,16 +63,11 @@ static int disable_below(const char *cgroup)
 
 int command_disable(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "children", no_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
 	struct switches switches = { };
 	char *cgroup = NULL, *above;
 	int status;
 
-	status = parse_switches(argc, argv, "ch", options, &switches);
+	status = parse_switches(argc, argv, "ch", "children", &switches);
 	if (!status)
 		status = need_arguments(argc, argv, 1, 1);
 	if (!status)

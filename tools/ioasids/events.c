@@ -225,7 +225,7 @@ static bool wait_for_events(int notifier)
 	};
 	char ignored[4096];
 
-	if (poll(both, 2, RESCAN) > 0 && both[1].revents & (POLLERR | POLLHUP))
+	if (poll(both, 2, RESCAN) > 0 && both[1].revents & (POLLERR | POLLHUP | POLLNVAL))
 		return false;
 	while (notifier >= 0 && read(notifier, ignored, sizeof(ignored)) > 0)
 		;
@@ -280,17 +280,11 @@ static int print_events(const char *path)
 
 	if (status)
 		return status;
-	if (json) {
-		json_begin(false);
-		json_open(NULL, '{');
-		json_open("events", '[');
-	}
+	if (json)
+		json_begin_list("events");
 	print_all(tree);
-	if (json) {
-		json_close(']');
-		json_close('}');
-		json_end();
-	}
+	if (json)
+		json_end_list();
 	free_tree(tree);
 	return 0;
 }

@@ -81,22 +81,22 @@ static bool write_dropin(const char *unit, const char *content)
 
 static bool limit_unit(const struct limit *limit)
 {
-	char *content;
+	char *content, *max;
 	bool written;
 
+	max = format_max(limit->max);
 	/* A slice runs nothing itself, but can want a service that starts before it. */
 	if (!strcmp(strrchr(limit->unit, '.'), ".slice"))
 		content = format("[Unit]\nWants=ioasids-limit@%%n.service\n");
-	else if (limit->max == NO_LIMIT)
-		content = format("[Service]\nExecStartPre=+" SET "max\n");
 	else
-		content = format("[Service]\nExecStartPre=+" SET "%llu\n", limit->max);
+		content = format("[Service]\nExecStartPre=+" SET "%s\n", max);
+	free(max);
 	written = write_dropin(limit->unit, content);
 	free(content);
 	return written;
 }
 
-/* At boot, a service repeats the complaints where they are looked for, and fails. */
+/* At boot, a service prints the complaints again, for its status, and fails. */
 static void want_checker(void)
 {
 	char *where = format("%s/multi-user.target.wants", directory);
@@ -120,8 +120,9 @@ int main(int argc, char **argv)
 	}
 	directory = argv[1];
 	count = read_limits(&limits, say);
+	/* A cgroup that is no unit's is not started by systemd: 'ioasidctl apply' limits it. */
 	for (i = 0; i < count; i++)
-		if (!limit_unit(&limits[i]))
+		if (limits[i].unit && !limit_unit(&limits[i]))
 			status = FAILED;
 	free_limits(limits, count);
 	if (complained)

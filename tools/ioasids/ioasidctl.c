@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <stdio.h>
@@ -96,6 +97,14 @@ static const struct command {
 		"put the files of ioasids.d into effect",
 		TRY_HELP
 	}, {
+		"save", command_save, "[CGROUP]",
+		"print the limits that are set, for restore and ioasids.d", ""
+	}, {
+		"restore", command_restore, "[-e] [-n] [FILE]",
+		"set the limits that save has printed",
+		"  -e, --exact             remove all limits that FILE does not have\n"
+		"  -n, --dry-run           print what would change, and change nothing\n"
+	}, {
 		"check", command_check, "[-f] [-J]",
 		"tell whether everything is set up, and if not, what to do",
 		"  -f, --files             check only the files of ioasids.d\n"
@@ -176,11 +185,28 @@ int need_subtree(int argc, char **argv, char **cgroup)
 	return status;
 }
 
-int parse_switches(int argc, char **argv, const char *letters, const struct option *options,
+/* --here has no letter. */
+int parse_switches(int argc, char **argv, const char *allowed, const char *c,
 		   struct switches *switches)
 {
-	int option;
+	const struct option all[] = {
+		{ c, no_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "here", no_argument, NULL, 'E' },
+		{ "try", no_argument, NULL, 't' },
+	};
+	struct option options[5] = { };
+	char letters[5] = "";
+	int option, count = 0;
+	size_t i;
 
+	for (i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		if (!strchr(allowed, all[i].val))
+			continue;
+		options[count++] = all[i];
+		if (all[i].val != 'E')
+			letters[strlen(letters)] = all[i].val;
+	}
 	while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		if (option == 'c')
 			switches->c = true;
@@ -281,10 +307,25 @@ static int run(int argc, char **argv)
 	return run_command(argc - optind, argv + optind);
 }
 
+/*
+ * If the caller has closed standard input or output, a file of a cgroup would take its
+ * place. This one can be neither read nor written, as if it was closed.
+ */
+static void open_standard_files(void)
+{
+	int fd = open("/dev/null", O_PATH);
+
+	while (fd >= 0 && fd <= STDERR_FILENO)
+		fd = dup(fd);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	int status;
 
+	open_standard_files();
 	setlocale(LC_ALL, "");
 	/* Files must be sorted as the generator sorts them, which has no locale. */
 	setlocale(LC_COLLATE, "C");

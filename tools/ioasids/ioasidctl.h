@@ -10,7 +10,6 @@
 #include <linux/types.h>
 
 struct columns;
-struct option;
 
 int command_apply(int argc, char **argv);
 int command_check(int argc, char **argv);
@@ -18,7 +17,9 @@ int command_disable(int argc, char **argv);
 int command_enable(int argc, char **argv);
 int command_events(int argc, char **argv);
 int command_ls(int argc, char **argv);
+int command_restore(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_save(int argc, char **argv);
 int command_set(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_top(int argc, char **argv);
@@ -52,7 +53,8 @@ struct switches {
 	bool try;
 };
 
-int parse_switches(int argc, char **argv, const char *letters, const struct option *options,
+/* @allowed: their letters; @c: the long name of -c. */
+int parse_switches(int argc, char **argv, const char *allowed, const char *c,
 		   struct switches *switches);
 
 /* Whether the kernel has the controller. With --try it is no error if it has not. */

@@ -136,3 +136,17 @@ void json_null(const char *name)
 	put_name(name);
 	fputs("null", stdout);
 }
+
+void json_begin_list(const char *name)
+{
+	json_begin(false);
+	json_open(NULL, '{');
+	json_open(name, '[');
+}
+
+void json_end_list(void)
+{
+	json_close(']');
+	json_close('}');
+	json_end();
+}

@@ -12,6 +12,10 @@
 void json_begin(bool lines);
 void json_end(void);
 
+/* The same for an object with a list, which is its last member. */
+void json_begin_list(const char *name);
+void json_end_list(void);
+
 /* @bracket is { or [, and the matching one closes. */
 void json_open(const char *name, char bracket);
 void json_close(char bracket);

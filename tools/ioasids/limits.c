@@ -16,6 +16,9 @@
 /* ioasids-limit@NAME.service must be a valid name, too. */
 #define LONGEST_NAME	(NAME_MAX - strlen("ioasids-limit@.service"))
 
+#define EACH_HAS	"each limit has Unit= or Cgroup=, and Max="
+#define BEGINS		"each limit but the first begins with [Limit]"
+
 /* A file in an earlier directory replaces those of the same name in later ones. */
 static const char *const directories[] = {
 	SYSCONFDIR "/ioasids.d", "/run/ioasids.d", LIBDIR "/ioasids.d", NULL
@@ -25,12 +28,13 @@ static const char *const directories[] = {
 struct reading {
 	struct limit **limits;
 	size_t count;
-	void (*wrong)(const char *unit, const char *message);
+	wrong_line wrong;
 	const char *file;
 	int line;
 	char *unit;
+	char *cgroup;
 	char *max;
-	bool bad;		/* the unit or the limit is wrong, which has been reported */
+	bool bad;		/* one of these is wrong, which has been reported */
 };
 
 static void complain(struct reading *r, const char *what, const char *value, const char *expected)
@@ -41,8 +45,7 @@ static void complain(struct reading *r, const char *what, const char *value, con
 	free(message);
 }
 
-/* A service, a slice, or a pattern of one of them: user@.service, user-.slice. */
-static bool can_be_limited(const char *name)
+static bool is_limited_kind(const char *name)
 {
 	const char *suffix = strrchr(name, '.');
 	char *slice;
@@ -59,16 +62,31 @@ static bool can_be_limited(const char *name)
 	return can;
 }
 
+bool can_be_limited(const char *unit)
+{
+	return is_limited_kind(unit) && strlen(unit) <= LONGEST_NAME;
+}
+
+static bool is_for(const struct limit *limit, const char *unit, const char *cgroup)
+{
+	if (unit)
+		return limit->unit && !strcmp(limit->unit, unit);
+	return limit->cgroup && !strcmp(limit->cgroup, cgroup);
+}
+
 static void add_limit(struct reading *r, __u64 max)
 {
 	struct limit *limit = *r->limits, *end = limit + r->count;
 
-	while (limit != end && strcmp(limit->unit, r->unit))
+	while (limit != end && !is_for(limit, r->unit, r->cgroup))
 		limit++;
 	if (limit == end) {
 		*r->limits = grow(*r->limits, r->count + 1, sizeof(**r->limits));
 		limit = *r->limits + r->count++;
-		limit->unit = format("%s", r->unit);
+		*limit = (struct limit) {
+			.unit = r->unit ? format("%s", r->unit) : NULL,
+			.cgroup = r->unit ? NULL : format("%s", r->cgroup),
+		};
 	} else {
 		free(limit->file);
 	}
@@ -80,19 +98,21 @@ static void take_limit(struct reading *r)
 {
 	__u64 max;
 
-	if (r->unit && r->max && parse_max(r->max, &max))
+	if ((r->unit || r->cgroup) && r->max && parse_max(r->max, &max))
 		add_limit(r, max);
-	else if (r->unit)
-		complain(r, "no Max= for", r->unit, "each limit has Unit= and Max=");
+	else if (r->unit || r->cgroup)
+		complain(r, "no Max= for", r->unit ?: r->cgroup, EACH_HAS);
 	else if (r->max)
-		complain(r, "no Unit= for Max", r->max, "each limit has Unit= and Max=");
+		complain(r, "no Unit= for Max", r->max, EACH_HAS);
 }
 
 static void end_limit(struct reading *r)
 {
 	if (!r->bad)
 		take_limit(r);
+	free(r->cgroup);
 	r->unit = NULL;
+	r->cgroup = NULL;
 	r->max = NULL;
 	r->bad = false;
 }
@@ -101,9 +121,9 @@ static void read_unit(struct reading *r, char *name)
 {
 	char *expected;
 
-	if (r->unit) {
-		complain(r, "a second Unit", name, "each limit but the first begins with [Limit]");
-	} else if (!can_be_limited(name)) {
+	if (r->unit || r->cgroup) {
+		complain(r, "a second Unit", name, BEGINS);
+	} else if (!is_limited_kind(name)) {
 		complain(r, "Unit is", name,
 			 "it should be a service or a slice, such as machine.slice");
 		r->bad = true;
@@ -117,12 +137,29 @@ static void read_unit(struct reading *r, char *name)
 	}
 }
 
+/* A blank in the name is written as \040, and so on. */
+static void read_path(struct reading *r, char *name)
+{
+	char *cgroup = *name == '/' ? cgroup_of_name(unescape(name)) : NULL;
+
+	if (r->unit || r->cgroup) {
+		complain(r, "a second Cgroup", name, BEGINS);
+	} else if (!cgroup || !*cgroup) {
+		complain(r, "Cgroup is", name, "it should be a path below the root, such as /job");
+		r->bad = true;
+	} else {
+		r->cgroup = cgroup;
+		return;
+	}
+	free(cgroup);
+}
+
 static void read_max(struct reading *r, char *text)
 {
 	__u64 max;
 
 	if (r->max) {
-		complain(r, "a second Max", text, "each limit but the first begins with [Limit]");
+		complain(r, "a second Max", text, BEGINS);
 	} else if (!parse_max(text, &max)) {
 		complain(r, "Max is", text, "it should be 'max' or a number");
 		r->bad = true;
@@ -166,10 +203,12 @@ static void read_line(struct reading *r, char *line)
 	}
 	if (value && !strcmp(line, "Unit"))
 		read_unit(r, value);
+	else if (value && !strcmp(line, "Cgroup"))
+		read_path(r, value);
 	else if (value && !strcmp(line, "Max"))
 		read_max(r, value);
 	else
-		complain(r, "unknown line", whole, "there are [Limit], Unit= and Max=");
+		complain(r, "unknown line", whole, "there are [Limit], Unit=, Cgroup= and Max=");
 	free(whole);
 }
 
@@ -241,7 +280,19 @@ static bool is_mask(const char *path)
 		(S_ISREG(about.st_mode) || S_ISCHR(about.st_mode));
 }
 
-size_t read_limits(struct limit **limits, void (*wrong)(const char *unit, const char *message))
+size_t read_limits_in(const char *file, struct limit **limits, wrong_line wrong)
+{
+	struct reading r = { .limits = limits, .wrong = wrong };
+
+	*limits = NULL;
+	read_limits_file(&r, file);
+	/* A command that fails leaves such a file. */
+	if (r.line == 1)
+		complain(&r, "no limits in", file, "a limit has two lines");
+	return r.count;
+}
+
+size_t read_limits(struct limit **limits, wrong_line wrong)
 {
 	struct reading r = { .limits = limits, .wrong = wrong };
 	struct files files = { };
@@ -267,7 +318,7 @@ const struct limit *limit_of(const char *unit, const struct limit *limits, size_
 	const struct limit *longest = NULL;
 
 	for (; count--; limits++)
-		if (unit_matches(limits->unit, unit) &&
+		if (limits->unit && unit_matches(limits->unit, unit) &&
 		    (!longest || strlen(limits->unit) > strlen(longest->unit)))
 			longest = limits;
 	return longest;
@@ -277,6 +328,7 @@ void free_limits(struct limit *limits, size_t count)
 {
 	while (count--) {
 		free(limits[count].unit);
+		free(limits[count].cgroup);
 		free(limits[count].file);
 	}
 	free(limits);

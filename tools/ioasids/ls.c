@@ -9,25 +9,16 @@
 static int print_tree(const struct cgroup *tree, const struct selection *selection)
 {
 	struct grid grid;
-	int status;
 
 	if (selection->json) {
-		json_begin(false);
-		json_open(NULL, '{');
-		json_open("cgroups", '[');
+		json_begin_list("cgroups");
 		json_tree(selection, tree);
-		json_close(']');
-		json_close('}');
-		json_end();
+		json_end_list();
 		return 0;
 	}
 	grid_init(&grid, selection);
 	add_tree(&grid, tree, -1);
-	if (terminal_width() && !selection->raw && !selection->pairs)
-		grid_fit(&grid, terminal_width());
-	status = grid_print(&grid);
-	grid_free(&grid);
-	return status;
+	return grid_finish(&grid);
 }
 
 int command_ls(int argc, char **argv)

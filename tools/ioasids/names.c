@@ -8,20 +8,21 @@
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "limits.h"
 #include "names.h"
 #include "units.h"
 
-static int find_slice(const char *slice, struct unit **units, size_t *count)
+/* Takes over @name and @cgroup. */
+static int take_if_exists(char *name, char *cgroup, struct unit **units, size_t *count)
 {
-	char *cgroup = cgroup_of_slice(slice);
-
-	if (!cgroup_exists(cgroup)) {
+	*count = cgroup_exists(cgroup);
+	if (!*count) {
+		free(name);
 		free(cgroup);
 		return 0;
 	}
 	*units = grow(NULL, 1, sizeof(**units));
-	**units = (struct unit) { .name = format("%s", slice), .cgroup = cgroup };
-	*count = 1;
+	**units = (struct unit) { .name = name, .cgroup = cgroup };
 	return 0;
 }
 
@@ -39,7 +40,7 @@ int find_units(const char *name, struct unit **units, size_t *count)
 	*units = NULL;
 	*count = 0;
 	if (is_slice(name))
-		return find_slice(name, units, count);
+		return take_if_exists(format("%s", name), cgroup_of_slice(name), units, count);
 	if (!systemd_runs())
 		return 0;
 	if (!is_pattern(name))
@@ -66,6 +67,30 @@ void free_units(struct unit *units, size_t count)
 		free(units[count].cgroup);
 	}
 	free(units);
+}
+
+/* If several limits match a unit, only one of them is for it. */
+int find_limited(const struct limit *limits, size_t count, size_t i, struct unit **units,
+		 size_t *found)
+{
+	size_t matching, n;
+	int status;
+
+	*units = NULL;
+	*found = 0;
+	if (limits[i].cgroup)
+		return take_if_exists(format("/%s", limits[i].cgroup),
+				      format("%s", limits[i].cgroup), units, found);
+	status = find_units(limits[i].unit, units, &matching);
+	for (n = 0; n < matching; n++) {
+		if (limit_of((*units)[n].name, limits, count) == &limits[i]) {
+			(*units)[(*found)++] = (*units)[n];
+		} else {
+			free((*units)[n].name);
+			free((*units)[n].cgroup);
+		}
+	}
+	return status;
 }
 
 /* A unit of the system or, if there is none, of the user. */

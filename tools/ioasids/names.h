@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * From what users call a cgroup to the cgroup.
+ * Finds the cgroup that a name given by a user stands for.
  */
 #ifndef _NAMES_H
 #define _NAMES_H
 
 #include "bus.h"
 
+struct limit;
+
 int find_units(const char *name, struct unit **units, size_t *count);
+
+/* The units, or the cgroup, that limit number @i is for, and that exist. */
+int find_limited(const struct limit *limits, size_t count, size_t i, struct unit **units,
+		 size_t *found);
 void free_units(struct unit *units, size_t count);
 
 int cgroup_find(const char *name, char **cgroup);

@@ -52,9 +52,7 @@ static int limit(pid_t pid, __u64 max)
 		return status;
 	status = check_own(cgroup);
 	if (!status)
-		status = cgroup_switch_on(cgroup);
-	if (!status)
-		status = cgroup_limit(cgroup, max);
+		status = cgroup_enable_and_limit(cgroup, max);
 	free(cgroup);
 	return status;
 }

@@ -37,8 +37,8 @@ static void add(struct strings *strings, char *string)
 }
 
 /*
- * The files are TOML. This reads what podman needs of it: tables, keys, and values that are
- * strings or lists of strings. Other values are skipped.
+ * The files are TOML. This reads only tables, keys, and values that are strings or lists of
+ * strings. Other values are skipped.
  */
 static const char *skip_blanks(const char *at)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What podman reads from containers.conf.
+ * The settings in containers.conf that podman reads.
  */
 #ifndef _PODMAN_H
 #define _PODMAN_H

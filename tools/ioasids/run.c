@@ -12,7 +12,7 @@
 #include "ioasidctl.h"
 #include "units.h"
 
-/* Limits the cgroup of this process if it is that of @scope, and nobody else's. */
+/* Limits the cgroup of this process, but only if it is that of @scope. */
 static int limit_scope(const char *scope, __u64 max)
 {
 	char *cgroup = NULL;
@@ -26,9 +26,7 @@ static int limit_scope(const char *scope, __u64 max)
 	if (!slash || strcmp(slash + 1, scope))
 		status = fail(FAILED, "systemd has not moved this process into %s", scope);
 	if (!status)
-		status = cgroup_switch_on(cgroup);
-	if (!status)
-		status = cgroup_limit(cgroup, max);
+		status = cgroup_enable_and_limit(cgroup, max);
 	free(cgroup);
 	return status;
 }

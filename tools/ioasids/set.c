@@ -19,13 +19,6 @@ int need_max(const char *text, __u64 *max)
 
 int command_set(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "create", no_argument, NULL, 'c' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "here", no_argument, NULL, 'E' },
-		{ "try", no_argument, NULL, 't' },
-		{ }
-	};
 	struct switches switches = { };
 	char *cgroup = NULL;
 	int i, status;
@@ -36,7 +29,7 @@ int command_set(int argc, char **argv)
 	for (i = 1; i < argc && strcmp(argv[i], "--"); i++)
 		if (*argv[i] == '-' && isdigit(argv[i][1]))
 			return need_max(argv[i], &max);
-	status = parse_switches(argc, argv, "cht", options, &switches);
+	status = parse_switches(argc, argv, "cEht", "create", &switches);
 	if (!status)
 		status = need_arguments(argc, argv, 2 - switches.here, 2 - switches.here);
 	if (!status)
@@ -51,10 +44,9 @@ int command_set(int argc, char **argv)
 		status = cgroup_find_or_make(argv[optind], &cgroup);
 	else
 		status = cgroup_find(argv[optind], &cgroup);
-	if (!status && switches.c)
-		status = cgroup_switch_on(cgroup);
 	if (!status)
-		status = cgroup_limit(cgroup, max);
+		status = switches.c ? cgroup_enable_and_limit(cgroup, max) :
+				      cgroup_limit(cgroup, max);
 	free(cgroup);
 	return status;
 }

@@ -122,9 +122,7 @@ static void print_json(const char *path, const struct cgroup *payer,
 		json_cgroup(selection, cgroup);
 		json_close('}');
 	}
-	json_close(']');
-	json_close('}');
-	json_end();
+	json_end_list();
 }
 
 static int print_table(const char *path, const struct cgroup *payer,
@@ -138,10 +136,7 @@ static int print_table(const char *path, const struct cgroup *payer,
 	grid_init(&grid, selection);
 	for (cgroup = payer; cgroup; cgroup = cgroup->parent)
 		add_cgroup(&grid, cgroup, -1);
-	if (terminal_width() && !plain)
-		grid_fit(&grid, terminal_width());
-	status = grid_print(&grid);
-	grid_free(&grid);
+	status = grid_finish(&grid);
 	if (!status && !plain && !selection->no_headings)
 		print_room(path, payer);
 	return status;

@@ -404,6 +404,18 @@ int grid_print(const struct grid *grid)
 	return status;
 }
 
+/* Prints the table as people or programs need it, and frees it. */
+int grid_finish(struct grid *grid)
+{
+	int status;
+
+	if (terminal_width() && !grid->selection->raw && !grid->selection->pairs)
+		grid_fit(grid, terminal_width());
+	status = grid_print(grid);
+	grid_free(grid);
+	return status;
+}
+
 char *grid_to_string(const struct grid *grid)
 {
 	struct libscols_table *table = make_table(grid);

@@ -77,6 +77,7 @@ void grid_free(struct grid *grid);
 int terminal_width(void);
 void grid_fit(struct grid *grid, int width);
 int grid_print(const struct grid *grid);
+int grid_finish(struct grid *grid);
 char *grid_to_string(const struct grid *grid);
 
 #endif

@@ -20,14 +20,34 @@ noreturn void no_memory(void)
 	exit(FAILED);
 }
 
+static char *vformat(const char *format, va_list arguments)
+{
+	char *text;
+
+	if (vasprintf(&text, format, arguments) < 0)
+		no_memory();
+	return text;
+}
+
+/* Like asprintf(). */
+char *format(const char *format, ...)
+{
+	va_list arguments;
+	char *text;
+
+	va_start(arguments, format);
+	text = vformat(format, arguments);
+	va_end(arguments);
+	return text;
+}
+
 int fail(int status, const char *format, ...)
 {
 	va_list arguments;
 	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		no_memory();
+	text = vformat(format, arguments);
 	va_end(arguments);
 	free(message);
 	message = text;
@@ -66,24 +86,10 @@ void warn(const char *format, ...)
 	char *text;
 
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		no_memory();
+	text = vformat(format, arguments);
 	va_end(arguments);
 	print_message(text);
 	free(text);
-}
-
-/* Like asprintf(). */
-char *format(const char *format, ...)
-{
-	va_list arguments;
-	char *text;
-
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		no_memory();
-	va_end(arguments);
-	return text;
 }
 
 void *grow(void *array, size_t count, size_t size)
@@ -169,7 +175,7 @@ int bytes_within(const char *text, int width)
 	return bytes;
 }
 
-/* A copy of printable text that is at most @width wide. What does not fit is in the middle. */
+/* A copy of printable text that is at most @width wide. It is shortened in the middle. */
 char *cut(const char *text, int width)
 {
 	const char *ellipsis = MB_CUR_MAX > 1 ? "\xe2\x80\xa6" : "~", *tail = text;
@@ -191,6 +197,51 @@ void put_printable(FILE *file, const char *text)
 
 	fputs(copy, file);
 	free(copy);
+}
+
+static bool is_octal(const char *text)
+{
+	return strspn(text, "01234567") >= 3 && *text < '4';
+}
+
+/*
+ * A copy of @text that unescape() turns back, and that can stand in a file with one value a
+ * line: \ooo replaces blanks, what begins a comment, and what cannot be printed.
+ */
+char *escape(const char *text)
+{
+	char *result = grow(NULL, 4 * strlen(text) + 1, 1), *end = result;
+	int length;
+
+	for (; *text; text += length ?: 1) {
+		length = length_of_character(text);
+		if (strchr(" #;", *text) || (*text == '\\' && is_octal(text + 1)))
+			length = 0;
+		if (length)
+			end = mempcpy(end, text, length);
+		else
+			end += sprintf(end, "\\%03hho", *text);
+	}
+	*end = '\0';
+	return result;
+}
+
+/* Replaces each \ooo, in place. A backslash before anything else is itself. */
+char *unescape(char *text)
+{
+	char *from = text, *to = text, digits[4] = "";
+
+	for (; *from; to++) {
+		if (*from == '\\' && is_octal(from + 1) && strncmp(from, "\\000", 4)) {
+			memcpy(digits, from + 1, 3);
+			*to = strtoul(digits, NULL, 8);
+			from += 4;
+		} else {
+			*to = *from++;
+		}
+	}
+	*to = '\0';
+	return text;
 }
 
 bool is_word_of(const char *list, const char *word)
@@ -223,4 +274,9 @@ bool parse_max(const char *text, __u64 *max)
 		return parse_number(text, max);
 	*max = NO_LIMIT;
 	return true;
+}
+
+char *format_max(__u64 max)
+{
+	return max == NO_LIMIT ? format("max") : format("%llu", max);
 }

@@ -46,8 +46,12 @@ int bytes_within(const char *text, int width);
 char *cut(const char *text, int width);
 void put_printable(FILE *file, const char *text);
 
+char *escape(const char *text);
+char *unescape(char *text);
+
 bool is_word_of(const char *list, const char *word);
 bool parse_number(const char *text, __u64 *number);
 bool parse_max(const char *text, __u64 *max);
+char *format_max(__u64 max);
 
 #endif

@@ -684,19 +684,14 @@ static void print_frame(const struct view *view)
 		json_string("time", date);
 		json_open("cgroups", '[');
 		json_tree(&view->selection, view->tree);
-		json_close(']');
-		json_close('}');
-		json_end();
+		json_end_list();
 		return;
 	}
 	strftime(date, sizeof(date), "%F %T", localtime(&seconds));
 	printf("%s\n", date);
 	grid_init(&grid, &view->selection);
 	add_tree(&grid, view->tree, -1);
-	if (terminal_width())
-		grid_fit(&grid, terminal_width());
-	grid_print(&grid);
-	grid_free(&grid);
+	grid_finish(&grid);
 	putchar('\n');
 }
 

@@ -12,7 +12,7 @@
 
 #include "tree.h"
 
-/* What is charged to no cgroup is the kernel's, or belongs to processes in the root. */
+/* IDs that no cgroup pays for belong to the kernel or to processes in the root. */
 static void read_capacity(struct values *values)
 {
 	char *text = read_all(root_fd, "ioasids.capacity");
@@ -93,7 +93,7 @@ static int read_child(int dir, const char *name, struct cgroup *cgroup, unsigned
 }
 
 /*
- * Reads what is below @cgroup, which is called @name in @dir, and its ID. Returns
+ * Reads the descendants of @cgroup, which is called @name in @dir, and its ID. Returns
  * NOT_FOUND, without a message, if the cgroup is gone.
  */
 static int read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted,

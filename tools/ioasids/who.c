@@ -17,7 +17,7 @@
 
 #define SETS_FILE	"/sys/kernel/debug/ioasid/sets"
 
-/* What the kernel writes where it has nothing to say. */
+/* What the kernel writes for a value that does not exist. */
 #define NONE		"-"
 
 enum {
@@ -74,25 +74,6 @@ static struct set *find_or_add(__u64 id)
 	sets = grow(sets, count + 1, sizeof(*sets));
 	sets[count] = (struct set) { .id = id };
 	return &sets[count++];
-}
-
-/* Replaces what the kernel writes as \ooo, in place. */
-static char *unescape(char *text)
-{
-	char *from = text, *to = text;
-	unsigned int character;
-	int length;
-
-	while (*from) {
-		if (sscanf(from, "\\%3o%n", &character, &length) == 1 && character) {
-			*to++ = character;
-			from += length;
-		} else {
-			*to++ = *from++;
-		}
-	}
-	*to = '\0';
-	return text;
 }
 
 /* Takes over @pid, @command and @cgroup. */
@@ -180,8 +161,8 @@ static void read_fdinfo(int process, const char *pid, const char *fd)
 		cgroup = field(text, "\nioasid-cgroup:\t") ?: format(NONE);
 		/*
 		 * The owner is not named here, so the first process that has the set open is
-		 * shown. A copy of the descriptor outside of the owner's address space tells
-		 * nothing once that has ended; then a later one is not better.
+		 * shown. Once the owner's address space has ended, no copy of the descriptor
+		 * names a cgroup any more, and the first one is kept.
 		 */
 		if (!set->cgroup || (!strcmp(set->cgroup, NONE) && strcmp(cgroup, NONE)))
 			fill_set(set, number_field(text, "\nioasid-quota:\t"),
@@ -338,9 +319,7 @@ static void print_json(const struct selection *selection, const char *within, bo
 	for (i = 0; i < count; i++)
 		if (is_within(&sets[i], within))
 			json_set(&sets[i], selection);
-	json_close(']');
-	json_close('}');
-	json_end();
+	json_end_list();
 }
 
 static void fill_grid(struct grid *grid, const struct selection *selection, const char *within)
@@ -362,16 +341,10 @@ static void fill_grid(struct grid *grid, const struct selection *selection, cons
 
 static int print_sets(const struct selection *selection, const char *within)
 {
-	bool plain = selection->raw || selection->pairs;
 	struct grid grid;
-	int status;
 
 	fill_grid(&grid, selection, within);
-	if (terminal_width() && !plain)
-		grid_fit(&grid, terminal_width());
-	status = grid_print(&grid);
-	grid_free(&grid);
-	return status;
+	return grid_finish(&grid);
 }
 
 static void free_sets(void)

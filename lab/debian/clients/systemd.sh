@@ -133,7 +133,7 @@ error_in_one_file() {
 	journalctl --sync
 	journalctl --since "@$since" -t ioasids-generator -o cat >/run/complaints
 	for complaint in '1.conf: cannot be read: No such file or directory' '2.conf: cannot be read: Is a directory' \
-		"3.conf:2: unknown line 'Mix=4'; there are [[]Limit], Unit= and Max=" \
+		"3.conf:2: unknown line 'Mix=4'; there are [[]Limit], Unit=, Cgroup= and Max=" \
 		"3.conf:4: a second Unit 'lost.service'; each limit but the first begins with [[]Limit]" \
 		"3.conf:5: a second Max '6'; *" "4.conf:1: Unit is 'nnnn*'; it should have no more than 233 characters"; do
 		is "*/etc/ioasids.d/wrong$complaint*" cat /run/complaints

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Linked into ioasidctl for its tests: a directory that is like cgroup v2.
+ *
+ * A directory with a file cgroup.procs is taken for a cgroup. One that is made gets the files
+ * that the kernel would make, and a write to cgroup.subtree_control makes and removes those of
+ * the controller. systemd does not run. The directory $FAKE has the rest: root, where the
+ * cgroups are; cgroup, the cgroup of each process; sets, all sets of IDs; kmsg, the log.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <linux/magic.h>
+
+#include "fake.h"
+
+static const struct {
+	const char *name;
+	const char *content;
+} files[] = {
+	{ "ioasids.max", "max\n" },
+	{ "ioasids.current", "0\n" },
+	{ "ioasids.peak", "0\n" },
+	{ "ioasids.events", "max 0\nalloc_fail 0\n" },
+	{ "ioasids.events.local", "max 0\nalloc_fail 0\n" },
+	{ "ioasids.stat", "allocated 0\nreserved 0\nsets 0\n" },
+};
+
+static void make(int dir, const char *name, const char *content)
+{
+	int fd = __real_openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return;
+	if (__real_write(fd, content, strlen(content)) < 0)
+		abort();
+	close(fd);
+}
+
+static void switch_controller(int dir, bool on)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		if (on)
+			make(dir, files[i].name, files[i].content);
+		else
+			unlinkat(dir, files[i].name, 0);
+	}
+}
+
+/* Whether the cgroup @dir passes the controller on. */
+static bool passes_on(int dir)
+{
+	char list[64] = "";
+	int fd = __real_openat(dir, "cgroup.subtree_control", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (read(fd, list, sizeof(list) - 1) < 0)
+		abort();
+	close(fd);
+	return strstr(list, "ioasids");
+}
+
+int __wrap_fstatfs(int fd, struct statfs *fs)
+{
+	int error = __real_fstatfs(fd, fs);
+
+	if (!error && !faccessat(fd, "cgroup.procs", F_OK, 0))
+		fs->f_type = CGROUP2_SUPER_MAGIC;
+	return error;
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	if (!strncmp(path, "/run/systemd/", strlen("/run/systemd/"))) {
+		errno = ENOENT;
+		return -1;
+	}
+	return __real_access(path, mode);
+}
+
+/* The file that takes the place of @path; NULL if there is none. */
+static const char *replacement(const char *path)
+{
+	static const struct {
+		const char *path;
+		const char *name;
+	} replaced[] = {
+		{ "/sys/fs/cgroup", "root" },
+		{ "/sys/kernel/debug/ioasid/sets", "sets" },
+		{ "/dev/kmsg", "kmsg" },
+	};
+	static char other[PATH_MAX];
+	const char *name = NULL, *slash = strrchr(path, '/');
+	size_t i;
+
+	for (i = 0; i < sizeof(replaced) / sizeof(*replaced); i++)
+		if (!strcmp(path, replaced[i].path))
+			name = replaced[i].name;
+	if (!strncmp(path, "/proc/", strlen("/proc/")) && !strcmp(slash, "/cgroup") &&
+	    !__real_access(path, F_OK))
+		name = "cgroup";
+	snprintf(other, sizeof(other), "%s/%s", getenv("FAKE"), name ?: "");
+	return name ? other : NULL;
+}
+
+int __wrap_open(const char *path, int flags, int mode)
+{
+	return __real_open(replacement(path) ?: path, flags, mode);
+}
+
+int __wrap_openat(int dir, const char *path, int flags, int mode)
+{
+	return __real_openat(dir, replacement(path) ?: path, flags, mode);
+}
+
+int __wrap_mkdirat(int dir, const char *path, mode_t mode)
+{
+	int error = __real_mkdirat(dir, path, mode), fd, above;
+
+	fd = error ? -1 : __real_openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return error;
+	above = __real_openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	make(fd, "cgroup.procs", "");
+	make(fd, "cgroup.events", "populated 0\nfrozen 0\n");
+	make(fd, "cgroup.controllers", passes_on(above) ? "ioasids\n" : "\n");
+	make(fd, "cgroup.subtree_control", "");
+	switch_controller(fd, passes_on(above));
+	close(above);
+	close(fd);
+	return 0;
+}
+
+static void switch_children(const char *path, bool on)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int fd;
+
+	while (dir && (entry = readdir(dir))) {
+		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
+		    !strcmp(entry->d_name, ".."))
+			continue;
+		fd = __real_openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		switch_controller(fd, on);
+		close(fd);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* A file of a cgroup has the last value that was written, and no other. */
+ssize_t __wrap_write(int fd, const void *data, size_t size)
+{
+	char link[64], path[PATH_MAX] = "", *name;
+	bool on = size && *(const char *)data == '+';
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, path, sizeof(path) - 1) < 0)
+		return __real_write(fd, data, size);
+	name = strrchr(path, '/');
+	if (name && !strcmp(name, "/cgroup.subtree_control")) {
+		if (ftruncate(fd, 0) || (on && __real_write(fd, "ioasids\n", 8) != 8))
+			return -1;
+		*name = '\0';
+		switch_children(path, on);
+		return size;
+	}
+	if (name && !strcmp(name, "/ioasids.max") &&
+	    (ftruncate(fd, 0) || __real_write(fd, data, size) < 0 || __real_write(fd, "\n", 1) < 0))
+		return -1;
+	else if (name && !strcmp(name, "/ioasids.max"))
+		return size;
+	return __real_write(fd, data, size);
+}

@@ -1,0 +1,346 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2016,SC2034,SC2054,SC2059,SC2154
+#
+# Tests ioasidctl on this machine, with a directory in the place of cgroup v2: the table of
+# commands and environments with the sanitizers and with valgrind, and what needs no kernel.
+# Prints each result, and fails if one is bad. Objects are put into O.
+
+CDPATH='' cd "$(dirname "$0")" || exit
+set -uo pipefail
+export LC_ALL=C.UTF-8
+: "${O:=$(mktemp -d)}"
+work=$O/work
+mkdir -p "$work"
+
+# build DIRECTORY FLAG...: all programs, with the functions of fake.c instead of the library's.
+build() {
+	local objects=$O/$1 wrap
+	shift
+	mkdir -p "$objects"
+	wrap=$(grep -oP '__wrap_\K\w+(?=\()' fake.c | sort -u | sed 's/^/-Wl,--wrap=/' | xargs)
+	${CC:=gcc} -O1 -g -Wall -Wextra "$@" -c -o "$objects/fake.o" fake.c &&
+		make -s -C .. O="$objects" CC="$CC" CFLAGS="-O1 -g $*" LDFLAGS="$objects/fake.o $wrap" \
+			SYSCONFDIR="$work/etc" PREFIX="$work/usr"
+}
+
+# kernel DIRECTORY: what $FAKE has.
+kernel() {
+	local root=$1/root path file
+	mkdir -p "$root"
+	: >"$root/cgroup.procs"
+	echo ioasids >"$root/cgroup.controllers"
+	echo ioasids >"$root/cgroup.subtree_control"
+	printf 'total 1048575\nkernel 1\nuser 7\navailable 1048567\n' >"$root/ioasids.capacity"
+	for path in table.slice system.slice job job/part; do
+		export FAKE=${root%/root}
+		"$plain/ioasidctl" set -c "/$path" 9
+	done
+	for file in events events.local; do
+		printf 'max 3\nalloc_fail 4\n' | tee "$root/job/ioasids.$file" >"$root/job/part/ioasids.$file"
+	done
+	echo 7 | tee "$root"/job{,/part}/ioasids.{current,peak} >/dev/null
+	printf 'allocated 5\nreserved 2\nsets 1\n' | tee "$root/job/part/ioasids.stat" >"$root/job/ioasids.stat"
+	: >"$root/../kmsg"
+	echo '0::/job/part' >"$root/../cgroup"
+	printf 'id\ttype\tquota\tallocated\tpid\tcommand\tcgroup\n7\tprocess\t0\t5\t1\tholder\t/job/part\n' >"$root/../sets"
+}
+
+# Names that a terminal, a shell, a printf() or a file format would take for something else.
+names=($'esc\e[2J' $'line\nbreak' $'latin\xe9' $'bidi\u202e' $'c1\u0085' $'tab\ta' 'back\slash\x2d\134' '"quoted"' ' blank ' '#hash;'
+	'%s%n%99999d' '$(touch x)`touch x`' '-o' '..x' '.hidden' '*' "$(printf 'n%.0s' {1..255})" '_job.slice')
+
+# prepare ENVIRONMENT: makes it as it is in the beginning, if the last command has changed it.
+turn=0
+prepare() {
+	local n
+	export FAKE=$work/$1
+	file=$FAKE/limits
+	cgroup=/job/part
+	[ "$1" != names ] || cgroup=/job/${names[turn++ % ${#names[@]}]}
+	if [ -e "$FAKE" ]; then
+		[ ! -e "$FAKE/made" ] || [ "$(find "$FAKE" -newer "$FAKE/made" -print -quit 2>/dev/null)" ] || return 0
+		chmod -R u+rwX "$FAKE"
+		rm -rf "$FAKE"
+	fi
+	cp -r "$work/kernel" "$FAKE"
+	printf '[Limit]\nCgroup=/job/part\nMax=3\n[Limit]\nUnit=table.slice\nMax=4\n' >"$file"
+	case $1 in
+	names)
+		for n in "${names[@]}"; do
+			cp -r "$FAKE/root/job/part" "$FAKE/root/job/$n"
+		done
+		printf '8\tprocess\t9\t5\t1\t\\033[2J\\012\t/job/esc\e[2J\n' >>"$FAKE/sets"
+		;;
+	older)	find "$FAKE/root" -name 'ioasids.*' ! -name ioasids.max ! -name ioasids.current ! -name ioasids.events -delete ;;
+	permission)
+		find "$FAKE/root" -exec chmod a-w {} +
+		chmod 0 "$FAKE/root/system.slice"
+		;;
+	namespace)
+		cp "$FAKE"/root/job/{cgroup.events,ioasids.*} "$FAKE/root"
+		rm "$FAKE/root/ioasids.capacity"
+		echo '0::/../outside' >"$FAKE/cgroup"
+		;;
+	esac
+	touch "$FAKE/made"
+}
+
+in_plain() { "$@" <"$file" >"$out" 2>"$messages"; }
+in_terminal_less() { setsid -w "$@" <"$file" >"$out" 2>"$messages"; }
+in_closed() { "$@" <"$file" >&- 2>"$messages"; }
+in_full() { "$@" <"$file" >/dev/full 2>"$messages"; }
+in_names() { in_plain "$@"; }
+in_older() { in_plain "$@"; }
+in_namespace() { in_plain "$@"; }
+in_narrow() {
+	# Messages are longer than its lines.
+	TERM=xterm ./terminal.py 8 20 '' sh -c 'exec "$@" 2>"$0"' "$messages" "$@" >"$out"
+}
+# Root without the capabilities that make permissions void.
+in_permission() {
+	local drop=-dac_override,-dac_read_search
+	if [ "$(id -u)" = 0 ]; then
+		in_plain setpriv --bounding-set=$drop --inh-caps=$drop "$@"
+	else
+		in_plain "$@"
+	fi
+}
+# While it runs, cgroups are made and removed, also the one that it is about.
+in_gone() {
+	local status=0 maker
+	(
+		trap 'exit' TERM
+		while :; do
+			mv "$FAKE/root/job/part" "$FAKE/part"
+			mv "$FAKE/part" "$FAKE/root/job/part"
+		done
+	) 2>/dev/null &
+	maker=$!
+	in_plain "$@" || status=$?
+	kill $maker
+	wait $maker
+	return $status
+}
+
+is_json() { python3 -c 'import json, sys
+text = open(sys.argv[1]).read()
+try: json.loads(text)
+except ValueError: [json.loads(line) for line in text.splitlines()]' "$1" 2>/dev/null; }
+
+# report NAME FUNCTION [ARGUMENT...]: runs a test, which fails with the first command in it
+# that fails, and prints the result.
+report() {
+	local name=$1 log status
+	shift
+	log=$O/log.$name
+	(set -e; "$@") >"$log" 2>&1
+	status=$?
+	if [ $status = 0 ]; then
+		echo "ok - tools.$name"
+	else
+		sed 's/^/# /' "$log"
+		echo "not ok - tools.$name"
+		touch "$O/failed"
+	fi
+}
+
+# rows PREFIX ENVIRONMENT...: two at a time, as some of them wait.
+rows() {
+	local prefix=$1 environment
+	shift
+	report "$prefix.plain" row plain
+	for environment; do
+		report "$prefix.$environment" row "$environment" &
+		[ "$(jobs -r | wc -l)" -lt 2 ] || wait -n
+	done
+	wait
+}
+
+
+# What the table does not see: that the result is right.
+ctl() { "$plain/ioasidctl" "$@"; }
+same() { [ "$1" = "$2" ] || { echo "'$1' should be '$2'"; return 1; }; }
+
+saves_and_restores() {
+	prepare save
+	ctl save >"$FAKE/saved"
+	same "$(cat "$FAKE/saved")" "$(printf '# %s\n' "Limits that were set; for 'ioasidctl restore' or ioasids.d"
+		printf '[Limit]\n%s\nMax=9\n' Cgroup=/job Cgroup=/job/part Unit=system.slice Unit=table.slice)"
+	ctl set /job 4
+	ctl set system.slice max
+	ctl set --create new.slice 2
+	same "$(ctl restore --dry-run --exact "$FAKE/saved")" $'/job: 4 becomes 9\n/system.slice: max becomes 9\n/new.slice: 2 becomes max'
+	same "$(cat "$FAKE/root/job/ioasids.max")" 4
+	ctl restore "$FAKE/saved"
+	same "$(cat "$FAKE"/root/{job,system.slice,new.slice}/ioasids.max | xargs)" '9 9 2'
+	ctl restore -e <"$FAKE/saved"
+	same "$(cat "$FAKE"/root/{job,system.slice,new.slice}/ioasids.max | xargs)" '9 9 max'
+	same "$(ctl restore -n -e "$FAKE/saved")" ''
+	same "$(ctl save)" "$(cat "$FAKE/saved")"
+	# Of one cgroup, and without a limit; and what the files of ioasids.d have.
+	same "$(ctl save /job | grep -c Max)" 2
+	ctl disable --children /job
+	ctl restore "$FAKE/saved"
+	same "$(cat "$FAKE/root/job/part/ioasids.max")" 9
+	mkdir -p "$work/etc/ioasids.d"
+	cp "$FAKE/saved" "$work/etc/ioasids.d/saved.conf"
+	ctl set /job 1
+	same "$(ctl check | grep 'limit of /job ')" "WRONG: the limit of /job is 1, and should be 9, as $work/etc/ioasids.d/saved.conf says: 'ioasidctl apply' sets it"
+	# It ends with 1, as there is no systemd that could reload.
+	ctl apply && false
+	same "$(cat "$FAKE/root/job/ioasids.max")" 9
+	"$plain/generator" "$FAKE" "$FAKE" "$FAKE"
+	[ -e "$FAKE/table.slice.d/zz-ioasids.conf" ]
+	same "$(find "$FAKE" -name 'zz-*' | wc -l)" 2
+	rm -r "$work/etc/ioasids.d"
+}
+
+restores_names() {
+	prepare names
+	local saved
+	ctl save >"$FAKE/saved"
+	same "$(grep -c '^Cgroup=' "$FAKE/saved")" $((${#names[@]} + 2))
+	saved=$(ctl ls -J -o MAX)
+	find "$FAKE/root" -name ioasids.max -exec sh -c 'for file; do echo max >"$file"; done' - {} +
+	ctl restore "$FAKE/saved"
+	same "$(ctl ls -J -o MAX)" "$saved"
+	LC_ALL=C ctl save >"$FAKE/saved"
+	find "$FAKE/root" -name ioasids.max -exec sh -c 'for file; do echo max >"$file"; done' - {} +
+	ctl restore "$FAKE/saved"
+	same "$(ctl ls -J -o MAX)" "$saved"
+}
+
+restores_all_or_nothing() {
+	local text status
+	prepare errors
+	for text in '' 'Max=1' 'Cgroup=/job' 'Cgroup=/\nMax=1' 'Cgroup=job\nMax=1' 'Cgroup=/../x\nMax=1' 'Cgroup=/a\nUnit=b.slice\nMax=1' \
+		'Cgroup=/a\nCgroup=/b\nMax=1' 'Cgroup=/job\nMax=-1'; do
+		printf "Cgroup=/job/part\nMax=1\n[Limit]\n$text" >"$FAKE/wrong"
+		[ "$text" ] || : >"$FAKE/wrong"
+		status=0
+		ctl restore --exact "$FAKE/wrong" || status=$?
+		same "$status" 1
+		same "$(cat "$FAKE"/root/job{,/part}/ioasids.max | xargs)" '9 9'
+	done
+	# One that is gone does not keep the others from their limits, and is told.
+	printf 'Cgroup=/none\nMax=1\n[Limit]\nUnit=none.slice\nMax=1\n[Limit]\nCgroup=/job\nMax=1\n' >"$FAKE/some"
+	status=0
+	ctl restore "$FAKE/some" || status=$?
+	same "$status" 3
+	same "$(cat "$FAKE/root/job/ioasids.max")" 1
+	for text in /nowhere "$FAKE"; do
+		status=0
+		ctl restore "$text" || status=$?
+		same "$status" 1
+	done
+}
+
+# A key that moves the choice costs little beside the reading of 10,000 cgroups.
+draws_only_what_differs() {
+	local n none keys
+	prepare keys
+	ctl set -c /many/0/0 5
+	for n in {1..99}; do
+		cp -rl "$FAKE/root/many/0/0" "$FAKE/root/many/0/$n"
+	done
+	for n in {1..99}; do
+		cp -rl "$FAKE/root/many/0" "$FAKE/root/many/$n"
+	done
+	# CPU time, which is the same however busy the machine is.
+	none=$(TERM=xterm ./terminal.py 24 80 '' "$plain/ioasidctl" top -d 3600 3>&1 >/dev/null)
+	keys=$(TERM=xterm ./terminal.py 24 80 "$(printf 'j j k%.0s ' {1..20})" "$plain/ioasidctl" top -d 3600 3>&1 >/dev/null)
+	echo "$none ms, and $keys ms with 60 keys"
+	[ "$none" -gt 0 ] && [ "$((keys - none))" -lt "$none" ]
+}
+
+top_with() {
+	local keys=$1
+	shift
+	TERM=xterm ./terminal.py 24 80 "$keys" "$@" "$plain/ioasidctl" top -d 3600
+}
+
+# Yellow from 80 percent on and red if it is full, but not with NO_COLOR; and 1 ID.
+looks_right() {
+	prepare looks
+	printf 'total 1048575\nkernel 1\nuser 0\navailable 1048574\n' >"$FAKE/root/ioasids.capacity"
+	ctl set /job 10
+	top_with '' >"$FAKE/screen"
+	grep -q ': 1 ID  by CURRENT' "$FAKE/screen"
+	grep -q $'\e\[?1049h' "$FAKE/screen"
+	[ "$(grep -c $'\e\[3[13]m' "$FAKE/screen")" = 0 ]
+	echo 8 >"$FAKE/root/job/ioasids.current"
+	echo 9 >"$FAKE/root/job/part/ioasids.current"
+	top_with '' >"$FAKE/screen"
+	grep -q $'\e\[33m' "$FAKE/screen"
+	grep -q $'\e\[31m' "$FAKE/screen"
+	top_with '' env NO_COLOR=1 >"$FAKE/screen"
+	[ "$(grep -c $'\e\[3[13]m' "$FAKE/screen")" = 0 ]
+}
+
+# The chosen cgroup is named above the list of its holders.
+chosen_after() { top_with "$1 \\r x" | grep -aoP 'hold IDs in \K[^;]*' | tail -n 1; }
+
+moves_by_pages() {
+	local n
+	prepare pages
+	for n in {100..150}; do
+		ctl set -c "/job/$n" 1
+	done
+	same "$(chosen_after '')" /
+	same "$(chosen_after '\x1b[6~')" /job/117
+	same "$(chosen_after '\x1b[6~ \x1b[6~ \x1b[5~')" /job/117
+	same "$(chosen_after '\x1bOF')" /table.slice
+	same "$(chosen_after '\x1bOF \x1bOH')" /
+}
+
+# The other programs, with the sanitizers.
+programs_are_clean() {
+	local hook="$checked/oci-hook" text status
+	prepare programs
+	mkdir "$FAKE/root/box"
+	cp -r "$FAKE/root/job/part" "$FAKE/root/box/c1"
+	for text in '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' '{ "pid": 1, "annotations": { "ioasids.max": null } }' \
+		'{ "pid": 1, "annotations": { "ioasids.max": "5" } }' '{ "pid": 1 }' '{' ''; do
+		status=0
+		"$hook" <<<"$text" || status=$?
+		[ "$status" -le 4 ]
+	done
+	mkdir -p "$work/etc/ioasids.d" "$FAKE/units"
+	printf 'Unit=x\nMax=1\n[Limit]\nUnit=a.slice\nMax=2\n[Limit]\nUnit=b.service\nMax=max\n' >"$work/etc/ioasids.d/x.conf"
+	status=0
+	"$checked/generator" "$FAKE/units" "$FAKE/units" "$FAKE/units" || status=$?
+	same "$status" 0
+	same "$(grep -h ExecStart "$FAKE"/units/*/*.conf | sed 's,.*ctl,,')" ' set --here --create --try max'
+	grep -q "x.conf:1: Unit is 'x'" "$FAKE/kmsg"
+	rm -r "$work/etc/ioasids.d"
+}
+
+# shellcheck source=tools/ioasids/test/table.sh
+. ./table.sh
+plain=$O/plain checked=$O/checked
+rm -f "$O/failed"
+build plain && build checked -fsanitize=address,undefined -fno-sanitize-recover=undefined || exit
+kernel "$work/kernel"
+tool=("$plain/ioasidctl")
+variants >"$work/variants"
+
+report save saves_and_restores
+report names.restored restores_names
+report restore.errors restores_all_or_nothing
+report top.keys draws_only_what_differs
+report top.looks looks_right
+report top.pages moves_by_pages
+report programs programs_are_clean
+
+# A leak or an error of memory ends it with a status that is none of its own.
+export ASAN_OPTIONS=exitcode=99 LSAN_OPTIONS=exitcode=99
+tool=("$checked/ioasidctl")
+rows sanitizers terminal_less closed full names older namespace narrow permission gone
+
+# Without options, as JSON, and where errors end a command early.
+tool=(valgrind -q --leak-check=full --error-exitcode=99 --errors-for-leak-kinds=definite,possible
+	--show-leak-kinds=definite,possible "$plain/ioasidctl")
+sed -i -n '/--json/p; /^[^-]*$/p; /--batch --iterations N$/p' "$work/variants"
+rows valgrind full names older permission gone
+[ ! -e "$O/failed" ]
