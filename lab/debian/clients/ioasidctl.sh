@@ -395,7 +395,7 @@ checks() {
 	ioasidctl set -c checked.slice 5
 	is '*WRONG: podman with crun: --cgroup-conf=ioasids.max=MAX fails: annotations of *containers* in /etc/containers/containers.conf should have "run.oci.systemd.subgroup="*' ioasidctl check
 	use_example
-	is '*ok: podman with crun: --cgroup-conf=ioasids.max=MAX limits a container that is in no pod and without --cgroups=split *' ioasidctl check
+	is '*ok: podman with crun: --cgroup-conf=ioasids.max=MAX limits a container that is in no pod and without --cgroups=split*' ioasidctl check
 	# Of two lists podman takes the last.
 	printf '[containers]\nannotations = [\n\t"own=1",\n#\t"run.oci.systemd.subgroup=",\n]\n' >/etc/containers/containers.conf.d/90-own.conf
 	is '*WRONG: podman with crun*' ioasidctl check
