@@ -294,6 +294,34 @@ moves_by_pages() {
 	same "$(chosen_after '\x1bOF \x1bOH')" /
 }
 
+# Each command has the same help however it is asked for, within 80 columns.
+helps() {
+	local command
+	[ "$(ctl --help | wc -L)" -le 80 ]
+	same "$(ctl help)" "$(ctl --help)"
+	for command in $(commands); do
+		same "$(ctl help "$command" | head -n 1 | cut -d ' ' -f 1-3)" "Usage: ioasidctl $command"
+		same "$(ctl "$command" --help)" "$(ctl help "$command")"
+		same "$(ctl "$command" -h)" "$(ctl help "$command")"
+		[ "$(ctl help "$command" | wc -L)" -le 80 ]
+		grep -q "^\.B $command\$" ../ioasidctl.8
+	done
+}
+
+# Columns are left out before names get shorter than 20, and different names look different.
+cuts_names() {
+	local long=a-name-of-a-service-that-has-many-letters width seen
+	prepare cut
+	ctl set -c "/job/$long-1-in-the-middle-of-many-more.service" 1
+	ctl set -c "/job/$long-2-in-the-middle-of-many-more.service" 2
+	for width in 100 80 60 40 30; do
+		seen=$(./terminal.py 24 $width '' "$plain/ioasidctl" ls -o CGROUP,MAX,CURRENT,USE,PEAK,ALLOCATED,RESERVED,FAILED,SETS /job | tr -d '\r')
+		[ "$(wc -L <<<"$seen")" -le $width ]
+		same "$(grep -o 'a-name-[^ ]*' <<<"$seen" | sort -u | wc -l)" 2
+		same "$(grep -o 'a-name-[^ ]*' <<<"$seen" | grep -v '^.\{18\}')" ''
+	done
+}
+
 # The other programs, with the sanitizers.
 programs_are_clean() {
 	local hook="$checked/oci-hook" text status
@@ -331,6 +359,8 @@ report restore.errors restores_all_or_nothing
 report top.keys draws_only_what_differs
 report top.looks looks_right
 report top.pages moves_by_pages
+report help helps
+report names.cut cuts_names
 report programs programs_are_clean
 
 # A leak or an error of memory ends it with a status that is none of its own.
