@@ -94,10 +94,11 @@
 #define KUNIT		"/sys/kernel/debug/kunit/ioasid_stress"
 #define MOCK_PASIDS	MOCK_TABLE "/pasids"
 #define NARROW		31		/* the highest PASID of a narrow device */
+#define NR_LOW		24		/* of these, PASIDs that drivers hold */
 
 #define HANG_S		300		/* a hang: no step takes that long on a busy machine */
 #define ENOUGH_S	10		/* the shortest run in which every operation must occur, */
-#define PATIENCE_S	300		/* within this much more time */
+#define PATIENCE_S	1200		/* within this much more time */
 
 #define PATH_SIZE	512
 #define MAX_WORKERS	64
@@ -2555,6 +2556,7 @@ int main(int argc, char **argv)
 	};
 	unsigned long duration = 30, seed, workers = 6, threads = 2;
 	pid_t pids[NR_DISTURBERS];
+	int low[NR_LOW];
 	long user, dying;
 	int option, i;
 
@@ -2633,7 +2635,14 @@ int main(int argc, char **argv)
 		}
 	}
 
+	/* With few IDs in use, no PASID would be too large for a narrow device. */
+	for (i = 0; shared->has_sva && i < NR_LOW; i++) {
+		if (open_mock("kernel", &low[i]) <= 0)
+			ksft_exit_fail_msg("No PASID for a driver\n");
+	}
 	run(duration);
+	while (i)
+		close(low[--i]);
 	print_failures();
 	finish(pids, user, dying);
 	if (duration >= ENOUGH_S && !get(&interrupted) && !shared->nr_failures)
