@@ -1,11 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds Debian packages of a kernel for a real machine, and prints their names. CONFIG
-# says how it is configured: the name of one of Debian's own configurations of this
-# version (amd64, cloud-amd64, ...), "running" for that of the running kernel, or a file.
-# With MODULES=used, only the modules that are loaded now are built. What was built is
-# kept if it is interrupted.
+# Builds Debian packages of a kernel for a real machine, and prints their names. CONFIG is
+# its configuration: the name of one of Debian's for this version (amd64, cloud-amd64,
+# ...), "running" for that of the running kernel, or a file. With MODULES=used, only the
+# modules that are loaded now are built. If the build is interrupted, it can be continued.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="debhelper dpkg-dev dwarves kmod libdw-dev libssl-dev rsync"
@@ -15,7 +14,7 @@ MORE_PACKAGES="debhelper dpkg-dev dwarves kmod libdw-dev libssl-dev rsync"
 [ "$ARCH" = x86_64 ] || die "Packages of kernels are built for x86-64 only"
 want_space 25000
 
-# All of the source: the lab's has no graphics drivers.
+# The whole source: the lab's copy is without graphics drivers.
 work=$CACHE/package
 tree=$work/$version
 if [ ! -d "$tree" ]; then
@@ -28,7 +27,7 @@ if [ ! -d "$tree" ]; then
 	rm "$work"/*.deb
 	mv "$work/new" "$tree"
 fi
-# Only what differs is written, so that make rebuilds no more than it must.
+# Only changed files are written, so that make rebuilds no more than necessary.
 rsync -rc "$ours/" "$tree/"
 
 case $CONFIG in
@@ -61,7 +60,7 @@ export KBUILD_BUILD_USER=ioasids KBUILD_BUILD_HOST=ioasids
 cmp -s "$work/config" "$build/.config.given" || cp "$work/config" "$build/.config"
 cp "$work/config" "$build/.config.given"
 if [ "${MODULES:-}" = used ]; then
-	# It fails at the end of an input that answers nothing: defaults are taken then.
+	# It asks questions: take the defaults. It fails when the input ends.
 	yes '' 2>/dev/null | "${make[@]}" -s localmodconfig >/dev/null 2>&1 || true
 fi
 "${make[@]}" -s olddefconfig >&2

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Finds the package that kernels are built from, linux-source-$KERNEL, and prints its name,
-# its version, and a configuration for apt with which it can be had. If the suites that
-# this machine uses do not have it, Debian's others are asked. Their lists are kept in the
-# cache for a day, so that the machine's own sources stay as they are. package.sh list
-# prints which packages there are instead.
+# package.sh: finds the package that kernels are built from, linux-source-$KERNEL, and
+# prints its name, its version, and the apt configuration to download it with. If this
+# machine's suites do not have it, other suites of Debian are searched. Their lists are
+# kept in the cache for a day; the machine's own sources are not changed. package.sh list
+# prints the packages that exist.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/lib.sh
@@ -13,7 +13,7 @@ CDPATH='' cd "$(dirname "$0")/.." || exit
 package=linux-source-$KERNEL
 suites=$CACHE/suites
 
-# The name is compared, as apt takes it for a pattern.
+# Compares the name, because apt-cache takes it for a pattern.
 find_version() {
 	version=$({ alone apt-cache -c "$1" show --no-all-versions "$package" 2>/dev/null || true; } |
 		awk -v name="$package" '$1 == "Package:" { ours = $2 == name } $1 == "Version:" && ours { print $2 }')
@@ -39,7 +39,7 @@ ask_others() {
 	[ "$from" ] || return 0
 	signed=${from#* }
 	: >"$suites/sources.list"
-	# A suite is asked only if those before it do not have the package.
+	# Stop at the first suite that has the package.
 	for suite in "$own-backports" trixie-backports testing unstable experimental; do
 		echo "deb ${signed:+[$signed]} ${from% *} $suite main" >>"$suites/sources.list"
 		alone apt-get -c "$suites/apt.conf" update >/dev/null 2>&1 || true
@@ -57,7 +57,7 @@ fi
 configuration=/dev/null
 if ! find_version "$configuration"; then
 	configuration=$suites/apt.conf
-	# Lists that did not have it are asked for again.
+	# Fetch the lists again if they are old, or do not have the package.
 	if [ ! "$(find "$suites/asked" -mtime -1 2>/dev/null)" ] || ! find_version "$configuration"; then
 		ask_others
 	fi

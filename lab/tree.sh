@@ -27,7 +27,7 @@ fetch() {
 	rm -r "$new"
 }
 
-# Lists of the day before may name a version that is gone.
+# Lists from the day before may have a version that no longer exists.
 if [ ! -d "$source" ] && ! { [ "$version" ] && fetch; } &&
 	! { rm -f "$CACHE/suites/asked"; LAB_PACKAGE=$(lab/package.sh); name_source; [ "$version" ] && fetch; }; then
 	source=$(find "$CACHE/source" -maxdepth 1 -name "${package}_*" | sort -V | tail -n 1)
@@ -35,7 +35,7 @@ if [ ! -d "$source" ] && ! { [ "$version" ] && fetch; } &&
 	version=${source##*_}
 	say "Using $package $version, which is in the cache"
 fi
-# A newer minor version is as good if the patches apply.
+# A newer minor version will do, if the patches apply.
 tried=$(cat "patches/$KERNEL/version")
 [ "${version%%-*}" = "$tried" ] || say "$package is $version now; the patches were made for $tried"
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One source for several kernels: the functions of the mock IOMMU are as the newest
- * kernel calls them, and are adapted here to those before. Nothing else depends on the
- * version of the kernel.
+ * The functions of the mock IOMMU have the prototypes of the newest kernel. Here they
+ * are adapted to older ones. No other file depends on the version of the kernel.
  *
- * Before 7.2, attach_dev() is not told the old domain; and remove_dev_pasid() does what
- * set_dev_pasid() of the blocked domain does since.
+ * Before 7.2, attach_dev() has no argument for the old domain, and a PASID is unbound by
+ * remove_dev_pasid(); since then, by set_dev_pasid() of the blocked domain.
  */
 #ifndef __IOASID_COMPAT_H
 #define __IOASID_COMPAT_H

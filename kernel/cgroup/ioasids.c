@@ -176,7 +176,7 @@ static __always_inline int ioasids_climb(struct ioasids_account *acct, u32 n,
 			atomic64_add(n, &p->count);
 			continue;
 		}
-		barrier();	/* compare @max in memory again, without loading it first */
+		barrier();	/* or GCC loads @max into a register, for both comparisons */
 		count = atomic64_read(&p->count);
 		do {
 			if (unlikely((u64)count + n > p->max))
