@@ -976,7 +976,7 @@ static void all_are_told_of_allocation_before_any_is_of_free(struct kunit *test)
 
 static struct listener *latecomers;
 
-/* At a known point of an allocation; a driver registers in process context. */
+/* Registers at a known point of an allocation. Drivers do so in process context. */
 static int let_latecomers_register(struct ioasid_notification *what)
 {
 	return ioasid_register_notifier(NULL, &latecomers[0].nb) ?:
@@ -1004,7 +1004,7 @@ static void notifier_that_comes_during_an_allocation_may_be_told_of_free_only(st
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
 	KUNIT_EXPECT_STREQ(test, told, "cFiFdF");
 
-	/* Of the next one all are told. */
+	/* All notifiers get both events of the next ID. */
 	told[0] = '\0';
 	KUNIT_EXPECT_EQ(test, ioasid_alloc(t->kernel, BASE, BASE, NULL), BASE);
 	KUNIT_EXPECT_EQ(test, ioasid_free(t->kernel, BASE), 0);
@@ -1042,7 +1042,7 @@ static int alloc_and_free(void *data)
 	return 0;
 }
 
-/* Whatever the allocation had come to when a notifier registered. */
+/* ALLOC and FREE alternate, at whatever point of an allocation a notifier registers. */
 static void allocation_and_free_are_told_in_turns(struct kunit *test)
 {
 	struct ioasid_test *t = test->priv;

@@ -2510,8 +2510,8 @@ static int next_fd(void)
 }
 
 /*
- * A stress tries hundreds in one process. They leave no more descriptors open than
- * one does, and work even if the next one that is free is the first of their own.
+ * The stress runs hundreds of sequences in one process. A sequence must leave no
+ * descriptor open, and must work if the lowest free number is the first that it uses.
  */
 TEST_F_TIMEOUT(limit, sequences_do_not_run_out_of_descriptors, 300)
 {
