@@ -808,10 +808,7 @@ completes_in_zsh() {
 	eventually is '*loaded >' screen
 	zsh_makes 'ioasidctl sh' 'ioasidctl show'
 	zsh_makes 'ioasidctl ls -o MAX,CU' 'ioasidctl ls -o MAX,CURRENT'
-	zsh_makes 'ioasidctl ls -s PE' 'ioasidctl ls -s PEAK'
-	zsh_makes 'ioasidctl set --cr' 'ioasidctl set --create'
 	zsh_makes 'ioasidctl show /job/pa' 'ioasidctl show /job/part'
-	zsh_makes 'ioasidctl set lab.se' 'ioasidctl set lab.service'
 	zsh_makes 'ioasidctl restore /etc/debian_ver' 'ioasidctl restore /etc/debian_version'
 	zsh_makes 'ioasidctl run -m 3 -- cat /etc/debian_ver' 'ioasidctl run -m 3 -- cat /etc/debian_version'
 	tmux kill-server
