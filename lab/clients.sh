@@ -40,7 +40,14 @@ cp -r "$work/handed/elsewhere" "$work/uninstalled"
 "${other[@]}" DESTDIR="$work/uninstalled" uninstall
 left=$(find "$work/uninstalled" ! -type d)
 [ ! "$left" ] && echo 'ok - make uninstall' || echo "not ok - make uninstall leaves $left"
-# Static, to run in containers without libraries
+# What the guests run of the table of commands; the rest runs where the tools are built.
+(
+	tool=("$work/handed/elsewhere/opt/bin/ioasidctl")
+	# shellcheck source=tools/ioasids/test/table.sh
+	. tools/ioasids/test/table.sh
+	variants | grep -E '^[^-:]*$|--batch --iterations N$' >"$work/handed/variants"
+)
+# It has to run in containers that have no libraries.
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
 tar -C "$work/handed" -cf "$work/archive" .
 cp --reflink=auto --sparse=always "$disk" "$work/root"

@@ -71,26 +71,27 @@ arguments_of() {
 	done
 }
 
-# Nothing that a terminal obeys, and nothing that reorders what it shows. Other bytes of a
-# name that is not UTF-8 are escaped, too.
+# is_harmless TEXT: it is UTF-8, and has nothing that a terminal obeys or that reorders what
+# it shows. What is called most often needs no other program: in a guest they take long.
 is_harmless() {
-	iconv -f UTF-8 -t UTF-8 <"$1" >/dev/null &&
-		! LC_ALL=C grep -aqP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]' "$1"
+	[[ $1 =~ ^([[:print:]]|$'\n')*$ && $1 != *[$'\u80'-$'\u9f\u200b'-$'\u200f\u2028'-$'\u202e\u2060'-$'\u206f']* ]]
 }
 
 # judge ENVIRONMENT VARIANT STATUS: prints what is wrong.
 judge() {
-	local environment=$1 variant=$2 status=$3 said
-	said=$(cat "$messages")
+	local environment=$1 variant=$2 status=$3 said line
+	said=$(<"$messages")
 	case $status in
 	[0-4]) ;;
 	124)	echo "it does not end" ;;
 	*)	echo "it ends with status $status" ;;
 	esac
 	[ "$status" = 0 ] || [ "$said" ] || [[ $variant = check* ]] || echo "it says nothing, and ends with status $status"
-	! grep -av '^ioasidctl: ' <<<"$said" | grep -q . || echo "a message does not begin with its name"
-	is_harmless "$messages" || echo "its messages are not safe for a terminal"
-	[ "$environment" = narrow ] || is_harmless "$out" || echo "its output is not safe for a terminal"
+	while IFS= read -r line; do
+		[[ $line = @(|ioasidctl: *) ]] || echo "a message does not begin with its name"
+	done <<<"$said"
+	is_harmless "$said" || echo "its messages are not safe for a terminal"
+	[ "$environment" = narrow ] || is_harmless "$(<"$out")" || echo "its output is not safe for a terminal"
 	[[ $variant != *--json* ]] || [ "$status" -gt 1 ] || [[ $environment = @(narrow|full|closed) ]] || is_json "$out" ||
 		echo "its output is not JSON"
 	case $environment in
@@ -132,7 +133,8 @@ cell() {
 	fi
 	if [ "$environment" = plain ]; then
 		expected[$variant]=$status
-		printed[$variant]=$(head -c 1 "$out")
+		printed[$variant]=
+		[ ! -s "$out" ] || printed[$variant]=1
 	fi
 	wrong=$(judge "$environment" "$variant" "$status")
 	[ "$wrong" ] || return 0
