@@ -45,7 +45,7 @@ left=$(find "$work/uninstalled" ! -type d)
 	tool=("$work/handed/elsewhere/opt/bin/ioasidctl")
 	# shellcheck source=tools/ioasids/test/table.sh
 	. tools/ioasids/test/table.sh
-	variants | grep -E '^[^-:]*$|--batch --iterations N$' >"$work/handed/variants"
+	variants | without_options >"$work/handed/variants"
 )
 # It has to run in containers that have no libraries.
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
