@@ -37,7 +37,7 @@ if [ ! -d "$result" ]; then
 	no-*) build_in kernel-without ;;
 	*) build_in "kernel-$variant" ;;
 	esac
-	kmake -s tinyconfig >/dev/null
+	kmake -s KCONFIG_ALLCONFIG=kernel/configs/tiny-base.config allnoconfig >/dev/null
 	cat "${fragments[@]}" >>"$build/.config"
 	kmake -s olddefconfig 2>&1 | { grep -v 'warning: override:' >&2 || true; }
 	# kconfig silently ignores a line whose dependencies are not met.

@@ -86,7 +86,7 @@ git rev-list --reverse base..master | while read -r commit; do
 	lay
 	name=$(git log -1 --format=%s)
 	say "Building: $name"
-	kmake -s tinyconfig >/dev/null
+	kmake -s KCONFIG_ALLCONFIG=kernel/configs/tiny-base.config allnoconfig >/dev/null
 	cat "${fragments[@]}" >>"$build/.config"
 	kmake -s olddefconfig >/dev/null 2>&1
 	if ! kmake -s W=1 "${IMAGE##*/}" >"$build.log" 2>&1; then
