@@ -12,7 +12,9 @@ CDPATH='' cd "$(dirname "$0")/.." || exit
 
 mode=$1 variant=${2:-}
 shift $(($# < 2 ? $# : 2))
+need "$EMULATOR" &
 kernel=${BUILT:-$(lab/kernel.sh "$variant")}
+wait $!
 
 # An existing /dev/kvm may not work: try it with a guest, once per boot of the host.
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)

@@ -17,7 +17,7 @@ export KERNEL=${KERNEL:-6.12}
 # The architecture, as kbuild calls it; for x86_64, uname -m says the same.
 ARCH=${ARCH:-$(uname -m)}
 PACKAGES="bc bison busybox-static ccache cpio flex gcc libc6-dev libelf-dev make patch perl python3
-	qemu-system-x86 xz-utils ${MORE_PACKAGES:-}"
+	xz-utils ${MORE_PACKAGES:-}"
 
 # Progress messages go to the terminal, even where standard error is captured.
 { : >&8; } 2>/dev/null || exec 8>&2
@@ -54,15 +54,15 @@ trap 'want_space 200' ERR
 
 case $ARCH in
 x86_64|x86)
-	ARCH=x86_64 CROSS='' QEMU=(qemu-system-x86_64) IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0
+	ARCH=x86_64 CROSS='' EMULATOR=qemu-system-x86 QEMU=(qemu-system-x86_64) IMAGE=arch/x86/boot/bzImage CONSOLE=ttyS0
 	# The port of QEMU's PM timer, which the kernel cannot learn without ACPI; and an
 	# emulated timer that is late on a busy machine is not a broken one.
 	BOOT="pmtmr=0x608 no_timer_check"
 	;;
 arm64)
 	CROSS=aarch64-linux-gnu- QEMU=(qemu-system-aarch64 -M virt -cpu "max,pauth-impdef=on")
-	IMAGE=arch/arm64/boot/Image CONSOLE=ttyAMA0 BOOT=
-	PACKAGES+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-system-arm"
+	EMULATOR=qemu-system-arm IMAGE=arch/arm64/boot/Image CONSOLE=ttyAMA0 BOOT=
+	PACKAGES+=" gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 	;;
 *)	die "The lab cannot build for $ARCH yet" ;;
 esac
@@ -74,19 +74,23 @@ alone() (
 	flock 7
 	"$@" 7>&-
 )
-find_missing() {
-	# shellcheck disable=SC2086,SC2016
-	missing=$(sort <(printf '%s\n' $PACKAGES) <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $PACKAGES 2>/dev/null |
-		sed -n 's/ installed$//p') | uniq -u | xargs)
+missing_of() {
+	# shellcheck disable=SC2016
+	sort <(printf '%s\n' "$@") <(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+		sed -n 's/ installed$//p') | uniq -u | xargs
 }
 install_missing() {
-	find_missing
+	local missing install
+	missing=$(missing_of "$@")
 	[ "$missing" ] || return 0
-	local install="apt-get install -y --no-install-recommends $missing"
+	install="apt-get install -y --no-install-recommends $missing"
 	[ "$(id -u)" = 0 ] || die "Packages are missing: $missing. As root: $install"
 	say "Installing $missing"
 	export DEBIAN_FRONTEND=noninteractive
 	$install >&2 || { apt-get update >&2 && $install >&2; }
 }
-find_missing
-[ ! "$missing" ] || alone install_missing
+# need PACKAGE...: installs those that are missing.
+need() { [ ! "$(missing_of "$@")" ] || alone install_missing "$@"; }
+# Only boot.sh needs the emulator, and root installs it there, while a kernel is built.
+# shellcheck disable=SC2046,SC2086
+need $PACKAGES $([ "$(id -u)" = 0 ] || echo $EMULATOR)
