@@ -295,6 +295,9 @@ static int read_optional(int dir, const char *name, const char *file, char *text
 	return read_of(dir, name, "ioasids.max", ignored, sizeof(ignored));
 }
 
+/* Removed cgroups whose part of the controller exists, in cgroup.stat. */
+#define DYING_KEY	"nr_dying_subsys_ioasids "
+
 /* Takes the number that follows @key in @text, if there is one. */
 static void take_value(struct values *values, enum value which, const char *text, const char *key)
 {
@@ -320,7 +323,7 @@ static int read_wanted(int dir, const char *name, const struct optional_file *fi
 		       unsigned int wanted, struct values *values)
 {
 	unsigned int all = 0;
-	char text[256];
+	char text[2048];
 	int status, i;
 
 	for (i = 0; i < file->count; i++)
@@ -331,6 +334,28 @@ static int read_wanted(int dir, const char *name, const struct optional_file *fi
 	for (i = 0; i < file->count && !status; i++)
 		take_value(values, file->values[i].value, text, file->values[i].key);
 	return status;
+}
+
+/* False if there is none: not every kernel with a controller of this name has it. */
+bool read_capacity(struct capacity *capacity)
+{
+	char *text = read_all(root_fd, "ioasids.capacity");
+	bool complete = text && sscanf(text, "total %llu kernel %llu user %llu available %llu",
+				       &capacity->total, &capacity->kernel, &capacity->user,
+				       &capacity->available) == 4;
+
+	free(text);
+	return complete;
+}
+
+/* Adds the one value that the root has in a file like others. */
+void read_dying(struct values *values)
+{
+	char *text = read_all(root_fd, "cgroup.stat");
+
+	if (text)
+		take_value(values, DYING, text, DYING_KEY);
+	free(text);
 }
 
 /*
@@ -347,6 +372,7 @@ int read_values(int dir, const char *name, unsigned int wanted, struct values *v
 		{ "ioasids.events", { { REFUSED, "max " }, { FAILURES, "alloc_fail " } }, 2 },
 		{ "ioasids.events.local", { { LOCAL_REFUSED, "max " },
 					    { LOCAL_FAILURES, "alloc_fail " } }, 2 },
+		{ "cgroup.stat", { { DYING, DYING_KEY } }, 1 },
 	};
 	char text[256];
 	int status, i;
@@ -372,7 +398,7 @@ int read_values(int dir, const char *name, unsigned int wanted, struct values *v
 			wanted &= ~CHARGES;
 		}
 	}
-	for (i = 0; i < 3 && !status; i++)
+	for (i = 0; i < (int)(sizeof(rest) / sizeof(*rest)) && !status; i++)
 		status = read_wanted(dir, name, &rest[i], wanted, values);
 	return status;
 }

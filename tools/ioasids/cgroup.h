@@ -22,6 +22,7 @@ enum value {
 	FAILURES,
 	LOCAL_REFUSED,
 	LOCAL_FAILURES,
+	DYING,
 	VALUES
 };
 
@@ -35,6 +36,14 @@ enum value {
 struct values {
 	__u64 of[VALUES];
 	unsigned int known;	/* those that were read, and that this kernel has */
+};
+
+/* What ioasids.capacity contains, in the order of the file. */
+struct capacity {
+	__u64 total;
+	__u64 kernel;
+	__u64 user;
+	__u64 available;
 };
 
 static inline bool is_zero(const struct values *values, enum value which)
@@ -64,6 +73,8 @@ int cgroup_of_process(pid_t pid, char **cgroup);
 char *cgroup_of_path(const char *path);
 char *cgroup_of_name(const char *name);
 char *cgroup_parent(const char *cgroup);
+bool read_capacity(struct capacity *capacity);
+void read_dying(struct values *values);
 int read_values(int dir, const char *name, unsigned int wanted, struct values *values);
 
 int fail_off(const char *cgroup);

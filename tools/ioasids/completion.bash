@@ -64,6 +64,9 @@ _ioasidctl() {
 		mapfile -t COMPREPLY < <(compgen -W "help $(ioasidctl --help 2>/dev/null |
 			sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')" -- "$cur")
 		return
+	elif [[ $command = export && $prev = @(-o|--output) ]]; then
+		_filedir
+		return
 	elif [[ $prev = @(-o|--output|-s|--sort) ]]; then
 		local done=
 		[[ $prev = -s || $prev = --sort || $cur != *,* ]] || done=${cur%,*},

@@ -29,6 +29,10 @@ function __ioasidctl_after_columns
 	string match -qr '^(-o|--output|-s|--sort)$' -- $words[-1]
 end
 
+function __ioasidctl_after_file
+	test "$(__ioasidctl_command)" = export; and __ioasidctl_after_columns
+end
+
 # Whether the command takes one of these.
 function __ioasidctl_takes
 	set -l command (__ioasidctl_command)
@@ -48,7 +52,7 @@ end
 
 complete -c ioasidctl -f
 complete -c ioasidctl -n 'test -z (__ioasidctl_command)' -a '(__ioasidctl_commands)'
-complete -c ioasidctl -n 'test -n "$(__ioasidctl_command)"; and __ioasidctl_after_columns' -a '(__ioasidctl_columns)'
+complete -c ioasidctl -n 'test -n "$(__ioasidctl_command)"; and __ioasidctl_after_columns; and not __ioasidctl_after_file' -a '(__ioasidctl_columns)'
 complete -c ioasidctl -n 'test -n "$(__ioasidctl_command)"; and string match -q -- "-*" (commandline -ct)' -a '(__ioasidctl_options)'
 complete -c ioasidctl -n '__ioasidctl_takes CGROUP SLICE; and not __ioasidctl_after_columns' -a '(__ioasidctl_cgroups)'
-complete -c ioasidctl -n '__ioasidctl_takes FILE' -F
+complete -c ioasidctl -n '__ioasidctl_takes FILE; or __ioasidctl_after_file' -F

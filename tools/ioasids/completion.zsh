@@ -26,6 +26,10 @@ fi
 command=$words[2]
 case $words[CURRENT-1] in
 -o|--output|-s|--sort)
+	if [[ $command = export ]]; then
+		_files
+		return
+	fi
 	names=(${(f)"$(ioasidctl $command --list-columns 2>/dev/null)"})
 	# A list of columns goes on after a comma.
 	if [[ $words[CURRENT-1] = -o || $words[CURRENT-1] = --output ]]; then

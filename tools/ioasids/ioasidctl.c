@@ -88,6 +88,12 @@ static const struct command {
 		"  -f, --follow            print new ones as they happen\n"
 		"  -J, --json              JSON; with --follow an object a line\n"
 	}, {
+		"export", command_export, "[OPTION]... [CGROUP]",
+		"print the numbers of all cgroups as metrics, for Prometheus",
+		"  -d, --depth N           only N levels of cgroups below CGROUP\n"
+		"  -o, --output FILE       replace FILE in one step, for node_exporter\n"
+		"  -O, --openmetrics       OpenMetrics instead of Prometheus's own format\n"
+	}, {
 		"run", command_run, "-m MAX [-S SLICE] [--] COMMAND...",
 		"run a command that may hold MAX IDs",
 		"  -m, --max MAX           the limit\n"

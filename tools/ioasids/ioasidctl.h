@@ -16,6 +16,7 @@ int command_check(int argc, char **argv);
 int command_disable(int argc, char **argv);
 int command_enable(int argc, char **argv);
 int command_events(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_ls(int argc, char **argv);
 int command_restore(int argc, char **argv);
 int command_run(int argc, char **argv);

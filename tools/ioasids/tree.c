@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +14,18 @@
 #include "tree.h"
 
 /* IDs that no cgroup pays for belong to the kernel or to processes in the root. */
-static void read_capacity(struct values *values)
+static void read_root(unsigned int wanted, struct values *values)
 {
-	char *text = read_all(root_fd, "ioasids.capacity");
-	__u64 kernel, user;
+	struct capacity capacity;
 
 	memset(values, 0, sizeof(*values));
-	if (text && sscanf(text, "total %llu kernel %llu user %llu", &values->of[MAX], &kernel,
-			   &user) == 3) {
-		values->of[CURRENT] = kernel + user;
+	if (read_capacity(&capacity)) {
+		values->of[MAX] = capacity.total;
+		values->of[CURRENT] = capacity.kernel + capacity.user;
 		values->known = BIT(MAX) | BIT(CURRENT);
 	}
-	free(text);
+	if (wanted & BIT(DYING))
+		read_dying(values);
 }
 
 /* Takes over @path. Returns NOT_FOUND, without a message, if the controller is off there. */
@@ -39,7 +40,7 @@ static int read_cgroup_at(int dir, const char *name, char *path, struct cgroup *
 		.path = path, .name = slash ? slash + 1 : path, .parent = parent,
 	};
 	if (cgroup_is_root(path))
-		read_capacity(&cgroup->values);
+		read_root(wanted, &cgroup->values);
 	else
 		status = read_values(dir, name, wanted, &cgroup->values);
 	if (status) {
@@ -56,7 +57,7 @@ int read_cgroup(const char *path, unsigned int wanted, struct cgroup **cgroup)
 }
 
 static int read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted,
-			 unsigned int zero);
+			 unsigned int zero, int levels);
 
 /*
  * Values that are 0 in all descendants, and that need not be read there: those that include
@@ -71,19 +72,21 @@ static unsigned int zero_below(const struct cgroup *cgroup)
 		zero |= BIT(PEAK) | CHARGES;
 	if (is_zero(values, REFUSED) && is_zero(values, FAILURES))
 		zero |= EVENTS | LOCAL_EVENTS;
+	if (is_zero(values, DYING))
+		zero |= BIT(DYING);
 	return zero;
 }
 
 /* Reads the child called @name of @cgroup, whose directory is @dir. */
 static int read_child(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted,
-		      unsigned int zero, struct cgroup **child)
+		      unsigned int zero, int levels, struct cgroup **child)
 {
 	char *path = format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "", name);
 	int status = read_cgroup_at(dir, name, path, cgroup, wanted & ~zero, child);
 
 	if (!status) {
 		(*child)->values.known |= zero;
-		status = read_children(dir, name, *child, wanted, zero);
+		status = read_children(dir, name, *child, wanted, zero, levels);
 	}
 	if (status && *child) {
 		free_tree(*child);
@@ -93,11 +96,11 @@ static int read_child(int dir, const char *name, struct cgroup *cgroup, unsigned
 }
 
 /*
- * Reads the descendants of @cgroup, which is called @name in @dir, and its ID. Returns
- * NOT_FOUND, without a message, if the cgroup is gone.
+ * Reads the descendants of @cgroup, which is called @name in @dir, at most this many levels
+ * of them, and its ID. Returns NOT_FOUND, without a message, if the cgroup is gone.
  */
 static int read_children(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted,
-			 unsigned int zero)
+			 unsigned int zero, int levels)
 {
 	struct cgroup **end = &cgroup->child;
 	struct dirent *entry;
@@ -110,7 +113,7 @@ static int read_children(int dir, const char *name, struct cgroup *cgroup, unsig
 		return NOT_FOUND;
 	cgroup->id = about.st_ino;
 	/* Each child adds a link to a directory, and most cgroups have no child. */
-	if (about.st_nlink == 2)
+	if (about.st_nlink == 2 || !levels)
 		return 0;
 	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	children = fd < 0 ? NULL : fdopendir(fd);
@@ -127,7 +130,7 @@ static int read_children(int dir, const char *name, struct cgroup *cgroup, unsig
 		if (entry->d_type != DT_DIR || !strcmp(entry->d_name, ".") ||
 		    !strcmp(entry->d_name, ".."))
 			continue;
-		status = read_child(fd, entry->d_name, cgroup, wanted, zero, end);
+		status = read_child(fd, entry->d_name, cgroup, wanted, zero, levels - 1, end);
 		if (!status)
 			end = &(*end)->next;
 		else if (status == NOT_FOUND)
@@ -148,13 +151,13 @@ static void allow_many_levels(void)
 	}
 }
 
-int read_tree(const char *path, unsigned int wanted, struct cgroup **tree)
+int read_levels(const char *path, unsigned int wanted, int levels, struct cgroup **tree)
 {
 	int status = read_cgroup(path, wanted, tree);
 
 	allow_many_levels();
 	if (!status)
-		status = read_children(root_fd, path, *tree, wanted, 0);
+		status = read_children(root_fd, path, *tree, wanted, 0, levels);
 	else if (status == NOT_FOUND && cgroup_exists(path))
 		return fail_off(path);
 	if (!status)
@@ -163,6 +166,11 @@ int read_tree(const char *path, unsigned int wanted, struct cgroup **tree)
 		free_tree(*tree);
 	*tree = NULL;
 	return status == NOT_FOUND ? fail_gone(path) : status;
+}
+
+int read_tree(const char *path, unsigned int wanted, struct cgroup **tree)
+{
+	return read_levels(path, wanted, INT_MAX, tree);
 }
 
 /* CURRENT of MAX. Negative if there is no limit, or if this kernel does not say enough. */

@@ -42,6 +42,7 @@ void select_usual(struct selection *selection, int sort);
 
 int read_cgroup(const char *path, unsigned int wanted, struct cgroup **cgroup);
 int read_tree(const char *path, unsigned int wanted, struct cgroup **tree);
+int read_levels(const char *path, unsigned int wanted, int levels, struct cgroup **tree);
 void sort_tree(struct cgroup *cgroup, const struct selection *selection);
 void free_tree(struct cgroup *cgroup);
 double use_of(const struct cgroup *cgroup);

@@ -760,19 +760,19 @@ completes() {
 	bash -ic '
 	. /usr/share/bash-completion/bash_completion
 	. /usr/share/bash-completion/completions/ioasidctl
-	for words in "sh" "set --c" "ls -o MAX,CU" "show /jo" "set lab.sl" "set lab.se"; do
+	for words in "sh" "set --c" "ls -o MAX,CU" "show /jo" "set lab.sl" "set lab.se" "export -o /etc/debian_ver"; do
 		read -ra COMP_WORDS <<<"ioasidctl $words"
 		COMP_LINE="ioasidctl $words" COMP_POINT=${#COMP_LINE} COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
 		_ioasidctl
 		echo "$words: ${COMPREPLY[*]}"
 	done' 2>/dev/null >/run/completed
-	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service' cat /run/completed
+	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service export -o /etc/debian_ver: /etc/debian_version' cat /run/completed
 }
 
 completes_in_fish() {
-	fish -c 'complete -C "ioasidctl sh"; complete -C "ioasidctl ls -o MAX,CU"; complete -C "ioasidctl set --cr"; complete -C "ioasidctl show /job/p"' |
-		cut -f 1 >/run/completed
-	is 'show MAX,CURRENT --create /job/part' cat /run/completed
+	fish -c 'complete -C "ioasidctl sh"; complete -C "ioasidctl ls -o MAX,CU"; complete -C "ioasidctl set --cr"; complete -C "ioasidctl show /job/p"
+		complete -C "ioasidctl export -o /etc/debian_ver"' | cut -f 1 >/run/completed
+	is 'show MAX,CURRENT --create /job/part /etc/debian_version' cat /run/completed
 }
 
 # The completed line in a real shell
@@ -810,6 +810,7 @@ completes_in_zsh() {
 	zsh_makes 'ioasidctl ls -o MAX,CU' 'ioasidctl ls -o MAX,CURRENT'
 	zsh_makes 'ioasidctl show /job/pa' 'ioasidctl show /job/part'
 	zsh_makes 'ioasidctl restore /etc/debian_ver' 'ioasidctl restore /etc/debian_version'
+	zsh_makes 'ioasidctl export -o /etc/debian_ver' 'ioasidctl export -o /etc/debian_version'
 	zsh_makes 'ioasidctl run -m 3 -- cat /etc/debian_ver' 'ioasidctl run -m 3 -- cat /etc/debian_version'
 	tmux kill-server
 }

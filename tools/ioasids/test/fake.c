@@ -138,6 +138,8 @@ int __wrap_mkdirat(int dir, const char *path, mode_t mode)
 	make(fd, "cgroup.events", "populated 0\nfrozen 0\n");
 	make(fd, "cgroup.controllers", passes_on(above) ? "ioasids\n" : "\n");
 	make(fd, "cgroup.subtree_control", "");
+	make(fd, "cgroup.stat", "nr_descendants 0\nnr_dying_descendants 0\n"
+	     "nr_subsys_ioasids 1\nnr_dying_subsys_ioasids 0\n");
 	switch_controller(fd, passes_on(above));
 	close(above);
 	close(fd);

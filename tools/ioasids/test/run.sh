@@ -4,12 +4,13 @@
 #
 # Tests ioasidctl on this machine, with a directory in the place of cgroup v2: the table of
 # commands and environments with the sanitizers and with valgrind, and what needs no kernel.
-# Prints each result, and fails if one is bad. Objects are put into O.
+# Prints each result, and fails if one is bad. Objects are put into O. PROMTOOL is a program
+# of Prometheus.
 
 CDPATH='' cd "$(dirname "$0")" || exit
 set -uo pipefail
 export LC_ALL=C.UTF-8
-: "${O:=$(mktemp -d)}"
+: "${O:=$(mktemp -d)}" "${PROMTOOL:=promtool}"
 work=$O/work
 mkdir -p "$work"
 
@@ -31,6 +32,7 @@ kernel() {
 	: >"$root/cgroup.procs"
 	echo ioasids >"$root/cgroup.controllers"
 	echo ioasids >"$root/cgroup.subtree_control"
+	printf 'nr_dying_descendants 4\nnr_subsys_ioasids 5\nnr_dying_subsys_ioasids 2\n' >"$root/cgroup.stat"
 	printf 'total 1048575\nkernel 1\nuser 7\navailable 1048567\n' >"$root/ioasids.capacity"
 	for path in table.slice system.slice job job/part; do
 		export FAKE=${root%/root}
@@ -236,6 +238,134 @@ restores_all_or_nothing() {
 	done
 }
 
+samples() { grep -v '^#' "$@"; }
+
+exports_numbers() {
+	prepare export
+	ctl set /job max
+	ctl set /job/part 0
+	printf 'max 13\nalloc_fail 14\n' >"$FAKE/root/job/ioasids.events"
+	sed -i 's/\(dying_subsys.*\) 0/\1 2/' "$FAKE/root/job/cgroup.stat"
+	ctl export >"$FAKE/text"
+	same "$(grep '"/job"' "$FAKE/text" | sed 's/ioasids_\(.*\){.*}/\1/')" "$(printf '%s\n' 'current 7' 'peak 7' 'reserved 2' \
+		'sets 1' 'refused_total 13' 'local_refused_total 3' 'failed_total 14' 'local_failed_total 4' 'dying_descendants 2')"
+	same "$(grep -E '_(max|current).*"/job/part"' "$FAKE/text" | xargs)" 'ioasids_current{cgroup=/job/part} 7 ioasids_max{cgroup=/job/part} 0'
+	# The root has neither limit nor charge, and is the only one with a capacity.
+	same "$(grep '"/"' "$FAKE/text")" 'ioasids_dying_descendants{cgroup="/"} 2'
+	same "$(grep ^ioasids_capacity "$FAKE/text" | xargs)" "ioasids_capacity 1048575 ioasids_capacity_kernel 1 ioasids_capacity_user 7 \
+ioasids_capacity_available 1048567"
+	same "$(ctl export /job/part | samples | wc -l)" 10
+	same "$(ctl export /job/part | samples | grep -v '{cgroup="/job/part"} [0-9]*$')" ''
+	# The samples of a metric are together, below its name, type and explanation.
+	same "$(samples "$FAKE/text" | sed 's/[{ ].*//' | uniq | sort | uniq -d)" ''
+	same "$(sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' "$FAKE/text")" "$(samples "$FAKE/text" | sed 's/[{ ].*//' | uniq)"
+	same "$(sed -n 's/^# TYPE [^ ]*_total //p' "$FAKE/text" | sort -u)" counter
+	same "$(sed -n '/_total /d; s/^# TYPE [^ ]* //p' "$FAKE/text" | sort -u)" gauge
+	same "$("$PROMTOOL" check metrics <"$FAKE/text" 2>&1)" ''
+	# A kernel that lacks files lacks their metrics.
+	prepare older
+	ctl export /job >"$FAKE/text"
+	same "$(samples "$FAKE/text" | sed 's/[{ ].*//' | uniq | xargs)" \
+		'ioasids_current ioasids_max ioasids_refused_total ioasids_failed_total ioasids_dying_descendants'
+	same "$("$PROMTOOL" check metrics <"$FAKE/text" 2>&1)" ''
+}
+
+exports_levels() {
+	local levels status
+	prepare levels
+	ctl set -c /job/part/a/b 1
+	for levels in 0: 1:/job,/system.slice,/table.slice 2:/job,/job/part,/system.slice,/table.slice \
+		3:/job,/job/part,/job/part/a,/system.slice,/table.slice; do
+		same "$(ctl export --depth "${levels%:*}" | sed -n 's/^ioasids_current{cgroup="\(.*\)".*/\1/p' | sort | paste -sd,)" "${levels#*:}"
+	done
+	same "$(ctl export -d 1 /job/part | grep -c ^ioasids_current)" 2
+	same "$(ctl export -d 2147483647)" "$(ctl export)"
+	for levels in -1 x '' 1x 2147483648 99999999999999999999; do
+		status=0
+		ctl export --depth "$levels" >"$FAKE/text" || status=$?
+		same "$status $(cat "$FAKE/text")" '2 '
+	done
+}
+
+# Each cgroup has a label of its own, from which its name can be found again.
+exports_names() {
+	local name
+	prepare names
+	# These would be like others if only what is unusual was escaped.
+	for name in 'esc\033[2J' 'esc\x1b[2J' '134back' $'latin\303' $'caf\303\251' 'u\x2dnit.slice' $'\\' '\"' '\n'; do
+		ctl set -c "/job/$name" 1
+	done
+	ctl export >"$FAKE/text"
+	same "$("$PROMTOOL" check metrics <"$FAKE/text" 2>&1)" ''
+	same "$(LC_ALL=C ctl export)" "$(cat "$FAKE/text")"
+	grep -qF "cgroup=\"/job/caf$(printf '\303\251')\"" "$FAKE/text"
+	python3 - "$FAKE/text" "$FAKE/root" <<-'END'
+		import os, re, sys
+		found = set()
+		for line in open(sys.argv[1], encoding='utf-8', newline='\n'):
+		    label = re.fullmatch(r'ioasids_current\{cgroup="((?:[^"\\]|\\["\\n])*)"\} [0-9]+\n', line)
+		    if label:
+		        text = re.sub(r'\\(.)', lambda m: {'n': '\n'}.get(m[1], m[1]), label[1]).encode()
+		        found.add(re.sub(rb'\\([0-3][0-7]{2})', lambda m: bytes([int(m[1], 8)]), text))
+		root = os.fsencode(sys.argv[2])
+		there = {directory[len(root):] for directory, _, _ in os.walk(root)} - {b''}
+		assert found == there, (found ^ there)
+		END
+}
+
+exports_openmetrics() {
+	prepare names
+	ctl export >"$FAKE/text"
+	ctl export --openmetrics >"$FAKE/open"
+	same "$(samples "$FAKE/open")" "$(samples "$FAKE/text")"
+	same "$(tail -n 1 "$FAKE/open")" '# EOF'
+	same "$(grep -c '^# TYPE [a-z_]* counter' "$FAKE/open")" 4
+	same "$(grep '^#.*_total' "$FAKE/open")" ''
+	# What a server of Prometheus has stored is what was exported. It needs the time here.
+	sed -i '/^ioasids/s/$/ 1/' "$FAKE/open"
+	"$PROMTOOL" tsdb create-blocks-from openmetrics "$FAKE/open" "$FAKE/stored"
+	mkdir "$FAKE/stored/wal"
+	"$PROMTOOL" tsdb dump "$FAKE/stored" | grep cgroup= | sort >"$FAKE/dumped"
+	samples "$FAKE/text" | sed -nE 's/^([a-z_]*)\{(.*)\} ([0-9]*)$/{__name__="\1", \2} \3 1000/p' | sort | diff - "$FAKE/dumped"
+}
+
+exports_to_a_file() {
+	local file status
+	prepare file
+	mkdir "$FAKE/prom"
+	file=$FAKE/prom/ioasids.prom
+	(umask 027 && ctl export -o "$file")
+	same "$(ctl export)" "$(cat "$file")"
+	same "$(stat -c %a "$file")" 640
+	# A reader that has opened the old file still sees it; the new one is another.
+	exec 5<"$file"
+	ctl set /job 77
+	same "$(ctl export --output "$file")" ''
+	same "$(grep -c 'ioasids_max{cgroup="/job"} 9$' <&5)" 1
+	exec 5<&-
+	same "$(grep -c 'ioasids_max{cgroup="/job"} 77$' "$file")" 1
+	same "$(ls -A "$FAKE/prom")" ioasids.prom
+	# If it fails the old one stays, and no part of a new one.
+	status=0
+	(trap '' XFSZ && ulimit -f 0 && ctl export -o "$file" 2>/dev/null) || status=$?
+	same "$status $(grep -c 'ioasids_max{cgroup="/job"} 77$' "$file") $(ls -A "$FAKE/prom")" '1 1 ioasids.prom'
+	ln -s ioasids.prom "$FAKE/prom/link"
+	mkfifo "$FAKE/prom/pipe"
+	cd "$FAKE/prom"
+	for file in . link pipe none/file ''; do
+		status=0
+		ctl export -o "$file" 2>"$FAKE/said" || status=$?
+		same "$status $(wc -l <"$FAKE/said")" '1 1'
+	done
+	[ -L link ] && [ -p pipe ]
+	same "$(ls -A)" $'ioasids.prom\nlink\npipe'
+	# Where there is nothing to export the old one stays, too.
+	echo pids >"$FAKE/root/cgroup.controllers"
+	status=0
+	ctl export -o "$FAKE/prom/ioasids.prom" || status=$?
+	same "$status $(grep -c 'ioasids_max{cgroup="/job"} 77$' "$FAKE/prom/ioasids.prom")" '4 1'
+}
+
 # A key that moves the choice costs little beside the reading of 10,000 cgroups.
 draws_only_what_differs() {
 	local n none keys
@@ -356,6 +486,11 @@ variants >"$work/variants"
 report save saves_and_restores
 report names.restored restores_names
 report restore.errors restores_all_or_nothing
+report export.numbers exports_numbers
+report export.depth exports_levels
+report export.names exports_names
+report export.openmetrics exports_openmetrics
+report export.file exports_to_a_file
 report top.keys draws_only_what_differs
 report top.looks looks_right
 report top.pages moves_by_pages
