@@ -366,6 +366,30 @@ exports_to_a_file() {
 	same "$status $(grep -c 'ioasids_max{cgroup="/job"} 77$' "$FAKE/prom/ioasids.prom")" '4 1'
 }
 
+# The alerts, in time; and that the queries of alerts and dashboard are of metrics that there are.
+monitors() {
+	prepare monitors
+	sed "s,@RULES@,$PWD/../monitoring/ioasids.rules.yml," ioasids.rules.test.yml >"$FAKE/test.yml"
+	"$PROMTOOL" check rules ../monitoring/ioasids.rules.yml
+	"$PROMTOOL" test rules "$FAKE/test.yml"
+	python3 - >"$FAKE/dashboard.yml" <<-'END'
+		import json, re
+		dashboard = json.load(open('../monitoring/ioasids-dashboard.json'))
+		print('groups: [{name: dashboard, rules: [')
+		for panel in dashboard['panels']:
+		    assert panel['targets'] and panel['datasource']['uid'] == '${datasource}', panel['title']
+		    for target in panel['targets']:
+		        query = re.sub(r'\$(\w+)', lambda m: {'__rate_interval': '5m'}.get(m[1], '.*'), target['expr'])
+		        print('{record: panel, labels: {id: "%s %s"}, expr: %s},' % (panel['id'], target['refId'], json.dumps(query)))
+		print(']}]')
+		END
+	"$PROMTOOL" check rules "$FAKE/dashboard.yml"
+	[ "$(grep -c 'record: panel' "$FAKE/dashboard.yml")" -gt 10 ]
+	ctl export | sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' | sort >"$FAKE/metrics"
+	cat "$FAKE/dashboard.yml" ../monitoring/ioasids.rules.yml | sed -n '/expr/,/labels/p' | grep -o 'ioasids_[a-z_]*' | sort -u >"$FAKE/asked"
+	same "$(comm -13 "$FAKE/metrics" "$FAKE/asked")" ''
+}
+
 # A key that moves the choice costs little beside the reading of 10,000 cgroups.
 draws_only_what_differs() {
 	local n none keys
@@ -491,6 +515,7 @@ report export.depth exports_levels
 report export.names exports_names
 report export.openmetrics exports_openmetrics
 report export.file exports_to_a_file
+report monitoring monitors
 report top.keys draws_only_what_differs
 report top.looks looks_right
 report top.pages moves_by_pages
