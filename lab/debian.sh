@@ -11,8 +11,8 @@ MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
 
 : "${SUITE:=$(. /etc/os-release && echo "$VERSION_CODENAME")}"
 guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,fish,libjson-c5
-guest+=,libncursesw6,libpam-systemd,libsmartcols1,libsystemd0,lxc,podman,procps,runc,systemd-sysv,tmux,udev
-guest+=,uidmap,zsh
+guest+=,libncursesw6,libpam-systemd,libsmartcols1,libsystemd0,lxc,podman,procps,prometheus
+guest+=,prometheus-node-exporter,runc,systemd-sysv,tmux,udev,uidmap,zsh
 
 disk=$CACHE/debian/$SUITE-$(sha256sum lab/debian.sh | cut -c1-16)
 if [ ! -e "$disk" ]; then
@@ -59,7 +59,8 @@ if [ ! -e "$disk" ]; then
 		ln -s ../lab.service root/etc/systemd/system/default.target.wants
 		for unit in getty@tty1 serial-getty@ttyS0 apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
 			e2scrub_reap e2scrub_all.timer fstrim.timer lxc lxc-net lxc-monitord \
-			podman podman.socket podman-auto-update podman-auto-update.timer podman-restart; do
+			podman podman.socket podman-auto-update podman-auto-update.timer podman-restart \
+			prometheus prometheus-node-exporter; do
 			case $unit in *.*) ;; *) unit=$unit.service ;; esac
 			ln -sf /dev/null "root/etc/systemd/system/$unit"
 		done
