@@ -5,7 +5,7 @@
 # prints the guest's report. Fails if the guest fails, sends no verdict, or prints a fault
 # on its console. BUILT is the directory of a kernel that is built already. The guest is
 # the small one of lab/initramfs.sh; or, if DISKS is set, a Debian guest with these disks:
-# the first is its root, the last is read-only.
+# the first is its root, the others are read-only.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
@@ -28,9 +28,8 @@ case $variant in debug|kcsan) : "${MEMORY:=3072}" ;; esac
 if [ "${DISKS:-}" ]; then
 	root=()
 	for disk in $DISKS; do
-		root+=(-drive "file=$disk,format=raw,if=virtio")
+		root+=(-drive "file=$disk,format=raw,if=virtio${root:+,readonly=on}")
 	done
-	root[-1]+=,readonly=on
 	: "${MEMORY:=2048}"
 	set -- root=/dev/vda rw "$@"
 else

@@ -24,7 +24,7 @@ esac
 
 disk=$(lab/debian.sh)
 deb=$(lab/deb.sh)
-lab/kernel.sh debian >/dev/null
+kernel=$(lab/kernel.sh debian)
 work=$(mktemp -d "$CACHE/clients.XXXXXX")
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/handed"
@@ -51,7 +51,11 @@ left=$(find "$work/uninstalled" ! -type d)
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
 tar -C "$work/handed" -cf "$work/archive" .
 cp --reflink=auto --sparse=always "$disk" "$work/root"
-export DISKS="$work/root $work/archive" LIMIT=1800
+# The debugger reads the kernel's symbols from a disk, whose size is a multiple of 512.
+cp --reflink=auto "$kernel/vmlinux" "$work/vmlinux"
+truncate -s %512 "$work/vmlinux"
+disks="$work/archive $work/vmlinux"
+export DISKS="$work/root $disks" LIMIT=1800
 
 case ${1:-} in
 shell)
@@ -63,7 +67,7 @@ recording)
 	;;
 '')
 	cp --reflink=auto --sparse=always "$disk" "$work/other"
-	DISKS="$work/other $work/archive" lab/boot.sh clients debian "clients=$(in_guest other)" >"$work/other.report" &
+	DISKS="$work/other $disks" lab/boot.sh clients debian "clients=$(in_guest other)" >"$work/other.report" &
 	status=0
 	lab/boot.sh clients debian "clients=$(in_guest restarted)" || status=1
 	lab/boot.sh again debian || status=1

@@ -12,7 +12,7 @@ MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
 : "${SUITE:=$(. /etc/os-release && echo "$VERSION_CODENAME")}"
 guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,fish,libjson-c5
 guest+=,libncursesw6,libpam-systemd,libsmartcols1,libsystemd0,lxc,podman,procps,prometheus
-guest+=,prometheus-node-exporter,runc,systemd-sysv,tmux,udev,uidmap,zsh
+guest+=,prometheus-node-exporter,python3-drgn,runc,systemd-sysv,tmux,udev,uidmap,zsh
 
 disk=$CACHE/debian/$SUITE-$(sha256sum lab/debian.sh | cut -c1-16)
 if [ ! -e "$disk" ]; then

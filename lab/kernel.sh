@@ -51,6 +51,11 @@ if [ ! -d "$result" ]; then
 	mkdir "$result.new"
 	cp "$build/$IMAGE" "$result.new/image"
 	cp "$build/.config" "$result.new/config"
+	# For a debugger in the guest. It is large, so that the old ones are removed.
+	if [ "$variant" = debian ]; then
+		"${CROSS}objcopy" --compress-debug-sections=zlib "$build/vmlinux" "$result.new/vmlinux"
+		find "$CACHE/kernel" -mindepth 2 -name vmlinux -mtime +7 -printf '%h\0' | xargs -0r rm -r
+	fi
 	if [ "$variant" = coverage ]; then
 		for file in "${measured[@]}"; do
 			cp "$build/${file%.c}.gcno" "$result.new"

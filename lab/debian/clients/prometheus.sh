@@ -38,7 +38,7 @@ exports_metrics() {
 	eventually test -s $metrics
 	is 644 stat -c %a $metrics
 	is '*ioasids_capacity 1048575 *' cat $metrics
-	grep -q '^ioasids_current{cgroup="/lab.slice"} 0' $metrics
+	grep -q '^ioasids_current{cgroup="/lab.slice"} ' $metrics
 	first=$(stat -c %i $metrics)
 	eventually not is "$first" stat -c %i $metrics
 	is success systemctl show -P Result ioasids-export.service
@@ -59,7 +59,7 @@ exports_to_another_directory() {
 	END
 	systemctl daemon-reload
 	systemctl start ioasids-export.service
-	grep -q '^ioasids_current{cgroup="/lab.slice"} 0' /srv/metrics/ioasids.prom
+	grep -q '^ioasids_current{cgroup="/lab.slice"} ' /srv/metrics/ioasids.prom
 	rm -r /srv/metrics /etc/systemd/system/ioasids-export.service.d
 }
 
