@@ -5,14 +5,7 @@
 #ifndef _PODMAN_H
 #define _PODMAN_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-struct strings {
-	char **array;
-	size_t count;
-	char *file;		/* where they are set; NULL: nowhere */
-};
+#include "toml.h"
 
 struct podman {
 	struct strings annotations;
@@ -22,6 +15,5 @@ struct podman {
 
 void read_podman(struct podman *podman);
 void free_podman(struct podman *podman);
-bool has_string(const struct strings *strings, const char *string);
 
 #endif
