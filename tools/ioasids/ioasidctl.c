@@ -115,6 +115,12 @@ static const struct command {
 		"tell whether everything is set up, and if not, what to do",
 		"  -f, --files             check only the files of ioasids.d\n"
 		"  -J, --json              JSON\n"
+	}, {
+		"cdi", command_cdi, "[-m MAX] [-t] [-w]",
+		"describe /dev/ioasid for Docker, podman and containerd",
+		"  -m, --max MAX           the limit of a container without an annotation\n"
+		"  -t, --try               containers start even if the kernel cannot limit them\n"
+		"  -w, --write             write it to where engines look for it\n"
 	},
 	{ }
 };

@@ -12,6 +12,7 @@
 struct columns;
 
 int command_apply(int argc, char **argv);
+int command_cdi(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_disable(int argc, char **argv);
 int command_enable(int argc, char **argv);

@@ -3,11 +3,17 @@
  * A createRuntime hook for OCI runtimes: limits a container that has the annotation
  * ioasids.max. When it runs, the container's cgroup exists and has its first process, which
  * waits. The runtime sends the state of the container, in JSON, to standard input.
+ *
+ * -m, --max MAX: the limit of a container without the annotation. -t, --try: if the kernel
+ * does not have the controller, the container starts without a limit, and a line in the
+ * system's log says so.
  */
+#include <getopt.h>
 #include <json-c/json.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "cgroup.h"
@@ -40,11 +46,16 @@ static int check_own(const char *cgroup)
 	return status;
 }
 
-static int limit(pid_t pid, __u64 max)
+static int limit(pid_t pid, __u64 max, bool try)
 {
 	char *cgroup;
 	int status;
 
+	if (try && !kernel_has_controller()) {
+		syslog(LOG_WARNING, "%s/cgroup.controllers does not have ioasids: "
+		       "the container of process %d is not limited", cgroup_root, pid);
+		return 0;
+	}
 	status = need_controller();
 	if (!status)
 		status = cgroup_of_process(pid, &cgroup);
@@ -57,10 +68,11 @@ static int limit(pid_t pid, __u64 max)
 	return status;
 }
 
-static int take_state(struct json_object *state)
+/* @max is the limit of a container without the annotation; NULL: it has none. */
+static int take_state(struct json_object *state, const __u64 *max, bool try)
 {
 	struct json_object *annotations, *value, *pid;
-	__u64 max;
+	__u64 annotated;
 
 	if (!json_object_object_get_ex(state, "pid", &pid) ||
 	    !json_object_is_type(pid, json_type_int) || json_object_get_int(pid) <= 0)
@@ -69,20 +81,43 @@ static int take_state(struct json_object *state)
 	/* A runtime can be told to run the hook for every container. */
 	if (!json_object_object_get_ex(state, "annotations", &annotations) ||
 	    !json_object_object_get_ex(annotations, ANNOTATION, &value))
-		return 0;
-	if (!parse_annotation(value, &max))
+		return max ? limit(json_object_get_int(pid), *max, try) : 0;
+	if (!parse_annotation(value, &annotated))
 		return fail(FAILED,
 			    "the annotation %s is %s; it should be \"max\" or a number from \"0\" to \"%lld\"",
 			    ANNOTATION, json_object_to_json_string(value), LLONG_MAX);
-	return limit(json_object_get_int(pid), max);
+	return limit(json_object_get_int(pid), annotated, try);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	struct json_object *state = json_object_from_fd(STDIN_FILENO);
-	int status = take_state(state);
+	static const struct option options[] = {
+		{ "max", required_argument, NULL, 'm' },
+		{ "try", no_argument, NULL, 't' },
+		{ }
+	};
+	const __u64 *max = NULL;
+	struct json_object *state;
+	int option, status = 0;
+	bool try = false;
+	__u64 number;
 
-	json_object_put(state);
+	while (!status && (option = getopt_long(argc, argv, "m:t", options, NULL)) != -1) {
+		if (option == 't')
+			try = true;
+		else if (option != 'm')
+			return BAD_USAGE;
+		else if (parse_max(optarg, &number))
+			max = &number;
+		else
+			status = fail(BAD_USAGE, "--max is '%s'; it should be 'max' or a number from 0 to %lld",
+				      optarg, LLONG_MAX);
+	}
+	if (!status) {
+		state = json_object_from_fd(STDIN_FILENO);
+		status = take_state(state, max, try);
+		json_object_put(state);
+	}
 	report();
 	return status;
 }
