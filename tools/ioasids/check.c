@@ -7,23 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cdi.h"
+#include "check.h"
 #include "ioasidctl.h"
 #include "json.h"
 #include "limits.h"
 #include "names.h"
-#include "podman.h"
 #include "tree.h"
 #include "units.h"
-
-#define DEVICE		"/dev/ioasid"
-#define SUBGROUP	"run.oci.systemd.subgroup="
-#define HOOK		"ioasids.json"
 
 static bool wrong;
 static bool json;
 
-/* Prints one result. @advice is what to do about it, or why it is so. */
-static void tell(const char *verdict, const char *fact, const char *advice)
+void tell(const char *verdict, const char *fact, const char *advice)
 {
 	wrong |= strcmp(verdict, "ok") != 0;
 	if (json) {
@@ -43,8 +39,7 @@ static void tell(const char *verdict, const char *fact, const char *advice)
 	putchar('\n');
 }
 
-/* Prints @fact if @so is true, and otherwise @opposite with @advice. */
-static bool expect(bool so, const char *fact, const char *opposite, const char *advice)
+bool expect(bool so, const char *fact, const char *opposite, const char *advice)
 {
 	if (so)
 		tell("ok", fact, NULL);
@@ -53,7 +48,7 @@ static bool expect(bool so, const char *fact, const char *opposite, const char *
 	return so;
 }
 
-static bool exists(const char *path)
+bool exists(const char *path)
 {
 	return !access(path, F_OK);
 }
@@ -171,53 +166,6 @@ static int check_limits(bool only_files)
 	return status;
 }
 
-/* podman looks for hooks in the directories of hooks_dir or, without it, in these. */
-static void check_hook(const struct podman *podman)
-{
-	static const char *const usual[] = {
-		"/usr/share/containers/oci/hooks.d", "/etc/containers/oci/hooks.d",
-	};
-	size_t count = podman->hooks_dir.file ? podman->hooks_dir.count : 2, i;
-	bool found = false;
-	char *advice, *file;
-
-	for (i = 0; i < count; i++) {
-		file = format("%s/" HOOK, podman->hooks_dir.file ? podman->hooks_dir.array[i] :
-			      usual[i]);
-		found |= exists(file);
-		free(file);
-	}
-	advice = format("hooks_dir of [engine] in %s should have \"" HOOKSDIR "\"",
-			podman->hooks_dir.file ?: "/etc/containers/containers.conf");
-	expect(found, "podman: --annotation=ioasids.max=MAX limits a container",
-	       "podman does not find the hook, so --annotation=ioasids.max=MAX does nothing",
-	       advice);
-	free(advice);
-}
-
-/* crun does not switch on a controller that it does not know. */
-static void check_crun(const struct podman *podman)
-{
-	if (exists("/usr/bin/crun"))
-		expect(has_string(&podman->annotations, SUBGROUP),
-		       "podman with crun: --cgroup-conf=ioasids.max=MAX limits a container that is in no pod and without --cgroups=split",
-		       "podman with crun: --cgroup-conf=ioasids.max=MAX fails",
-		       "annotations of [containers] in /etc/containers/containers.conf should have \""
-		       SUBGROUP "\"");
-}
-
-static void check_podman(void)
-{
-	struct podman podman;
-
-	if (!exists("/usr/bin/podman"))
-		return;
-	read_podman(&podman);
-	check_hook(&podman);
-	check_crun(&podman);
-	free_podman(&podman);
-}
-
 /* A container that crun has put below its scope, which does not pass the controller on. */
 static void check_containers(const struct cgroup *cgroup)
 {
@@ -255,7 +203,7 @@ static int check_machine(void)
 	check_passes_on("user.slice");
 	check_passes_on("machine.slice");
 	status = check_limits(false);
-	check_podman();
+	check_engines();
 	if (!status)
 		status = read_tree("", 0, &tree);
 	if (status)

@@ -52,8 +52,9 @@ static int limit(pid_t pid, __u64 max, bool try)
 	int status;
 
 	if (try && !kernel_has_controller()) {
-		syslog(LOG_WARNING, "%s/cgroup.controllers does not have ioasids: "
-		       "the container of process %d is not limited", cgroup_root, pid);
+		syslog(LOG_WARNING,
+		       "%s/cgroup.controllers does not have ioasids: the container of process %d is not limited",
+		       cgroup_root, pid);
 		return 0;
 	}
 	status = need_controller();
@@ -110,7 +111,8 @@ int main(int argc, char **argv)
 		else if (parse_max(optarg, &number))
 			max = &number;
 		else
-			status = fail(BAD_USAGE, "--max is '%s'; it should be 'max' or a number from 0 to %lld",
+			status = fail(BAD_USAGE,
+				      "--max is '%s'; it should be 'max' or a number from 0 to %lld",
 				      optarg, LLONG_MAX);
 	}
 	if (!status) {

@@ -5,7 +5,9 @@
  * A directory with a file cgroup.procs is taken for a cgroup. One that is made gets the files
  * that the kernel would make, and a write to cgroup.subtree_control makes and removes those of
  * the controller. systemd does not run. The directory $FAKE has the rest: root, where the
- * cgroups are; cgroup, the cgroup of each process; sets, all sets of IDs; kmsg, the log.
+ * cgroups are; cgroup, the cgroup of each process, and cgroup.1, that of the first if it is
+ * another one; sets, all sets of IDs; kmsg, the log; and what container engines install,
+ * under its own path. A program prints the file of its name in $FAKE/version.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -82,13 +84,13 @@ int __wrap_fstatfs(int fd, struct statfs *fs)
 	return error;
 }
 
-int __wrap_access(const char *path, int mode)
+/* The first process can be in another cgroup. */
+static bool is_of_init(const char *path)
 {
-	if (!strncmp(path, "/run/systemd/", strlen("/run/systemd/"))) {
-		errno = ENOENT;
-		return -1;
-	}
-	return __real_access(path, mode);
+	char file[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s/cgroup.1", getenv("FAKE"));
+	return !strcmp(path, "/proc/1/cgroup") && !__real_access(file, F_OK);
 }
 
 /* The file that takes the place of @path; NULL if there is none. */
@@ -102,6 +104,10 @@ static const char *replacement(const char *path)
 		{ "/sys/kernel/debug/ioasid/sets", "sets" },
 		{ "/dev/kmsg", "kmsg" },
 	};
+	static const char *const others[] = {
+		"/etc/containerd/", "/etc/containers/", "/etc/crio/", "/etc/docker/", "/run/cdi/",
+		"/usr/bin/", "/usr/local/bin/", "/usr/sbin/", "/usr/share/containers/",
+	};
 	static char other[PATH_MAX];
 	const char *name = NULL, *slash = strrchr(path, '/');
 	size_t i;
@@ -111,9 +117,37 @@ static const char *replacement(const char *path)
 			name = replaced[i].name;
 	if (!strncmp(path, "/proc/", strlen("/proc/")) && !strcmp(slash, "/cgroup") &&
 	    !__real_access(path, F_OK))
-		name = "cgroup";
+		name = is_of_init(path) ? "cgroup.1" : "cgroup";
+	for (i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (!strncmp(path, others[i], strlen(others[i])))
+			name = path + 1;
 	snprintf(other, sizeof(other), "%s/%s", getenv("FAKE"), name ?: "");
 	return name ? other : NULL;
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	if (!strncmp(path, "/run/systemd/", strlen("/run/systemd/"))) {
+		errno = ENOENT;
+		return -1;
+	}
+	return __real_access(replacement(path) ?: path, mode);
+}
+
+FILE *__wrap_popen(const char *command, const char *type)
+{
+	char path[PATH_MAX];
+	const char *end = strchrnul(command, ' '), *name = end;
+
+	while (name > command && name[-1] != '/')
+		name--;
+	snprintf(path, sizeof(path), "%s/version/%.*s", getenv("FAKE"), (int)(end - name), name);
+	return fopen(path, type);
+}
+
+int __wrap_pclose(FILE *file)
+{
+	return fclose(file);
 }
 
 int __wrap_open(const char *path, int flags, int mode)

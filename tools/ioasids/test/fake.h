@@ -5,6 +5,7 @@
 #ifndef _FAKE_H
 #define _FAKE_H
 
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 
@@ -19,6 +20,8 @@ int __wrap_access(const char *path, int mode);
 int __wrap_fstatfs(int fd, struct statfs *fs);
 int __wrap_mkdirat(int dir, const char *path, mode_t mode);
 int __wrap_open(const char *path, int flags, int mode);
+FILE *__wrap_popen(const char *command, const char *type);
+int __wrap_pclose(FILE *file);
 int __wrap_openat(int dir, const char *path, int flags, int mode);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
 

@@ -12,7 +12,7 @@ set -uo pipefail
 export LC_ALL=C.UTF-8
 : "${O:=$(mktemp -d)}" "${PROMTOOL:=promtool}"
 work=$O/work
-mkdir -p "$work"
+mkdir -p "$work/etc"
 
 # build DIRECTORY FLAG...: all programs, with the functions of fake.c instead of the library's.
 build() {
@@ -22,8 +22,11 @@ build() {
 	wrap=$(grep -oP '__wrap_\K\w+(?=\()' fake.c | sort -u | sed 's/^/-Wl,--wrap=/' | xargs)
 	${CC:=gcc} -O1 -g -Wall -Wextra "$@" -c -o "$objects/fake.o" fake.c &&
 		make -s -C .. O="$objects" CC="$CC" CFLAGS="-O1 -g $*" LDFLAGS="$objects/fake.o $wrap" \
-			SYSCONFDIR="$work/etc" PREFIX="$work/usr"
+			SYSCONFDIR="$work/etc" PREFIX="$work/usr" CDIDIR="$work/etc/cdi"
 }
+
+# What container engines install.
+programs=(usr/bin/{podman,crun,dockerd,containerd,crio,kubelet,lxc-start,incus,systemd-nspawn})
 
 # kernel DIRECTORY: what $FAKE has.
 kernel() {
@@ -44,6 +47,9 @@ kernel() {
 	echo 7 | tee "$root"/job{,/part}/ioasids.{current,peak} >/dev/null
 	printf 'allocated 5\nreserved 2\nsets 1\n' | tee "$root/job/part/ioasids.stat" >"$root/job/ioasids.stat"
 	: >"$root/../kmsg"
+	for path in "${programs[@]}"; do
+		install -D /dev/null "$FAKE/$path"
+	done
 	echo '0::/job/part' >"$root/../cgroup"
 	printf 'id\ttype\tquota\tallocated\tpid\tcommand\tcgroup\n7\tprocess\t0\t5\t1\tholder\t/job/part\n' >"$root/../sets"
 }
@@ -476,6 +482,203 @@ cuts_names() {
 	done
 }
 
+# What it prints is what is installed, as far as there is no device whose owner it could take.
+describes_the_device() {
+	local cdi=$work/etc/cdi status
+	prepare cdi
+	sed "s,@LIBEXECDIR@,$work/usr/libexec/ioasids," ../cdi.json | json >"$FAKE/installed"
+	ctl cdi | json | diff "$FAKE/installed" -
+	same "$(ctl cdi -m 5 -t | json | sed -n '/"args"/,/]/p' | xargs)" 'args: [ oci-hook, --max, 5, --try ],'
+	rm -rf "$cdi"
+	ctl cdi --write
+	json <"$cdi/ioasids.json" | diff "$FAKE/installed" -
+	ctl cdi --write --max max
+	ctl cdi --max max | diff - "$cdi/ioasids.json"
+	same "$(ls -A "$cdi") $(stat -c %a "$cdi/ioasids.json")" 'ioasids.json 644'
+	for text in -1 '' many; do
+		status=0
+		ctl cdi --write --max "$text" || status=$?
+		same "$status" 2
+	done
+	ctl cdi --max max | diff - "$cdi/ioasids.json"
+	# The old file stays if no new one can be put in its place.
+	rm "$cdi/ioasids.json"
+	mkdir "$cdi/ioasids.json"
+	status=0
+	ctl cdi --write || status=$?
+	same "$status $(ls -A "$cdi")" '1 ioasids.json'
+	rm -r "$cdi"
+	: >"$cdi"
+	status=0
+	ctl cdi --write || status=$?
+	same "$status" 1
+	rm "$cdi"
+}
+
+json() { python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin), indent=1, sort_keys=True))'; }
+
+# installed PROGRAM...: only these engines.
+installed() {
+	prepare engines
+	for program in "${programs[@]}"; do
+		[[ " $* " = *" ${program##*/} "* ]] || rm "$FAKE/$program"
+	done
+}
+
+# file PATH TEXT
+file() {
+	mkdir -p "$FAKE/$(dirname "$1")"
+	echo "$2" >"$FAKE/$1"
+}
+
+# says VERDICT FACT: check prints such a line.
+says() {
+	local lines
+	lines=$(ctl check) || true
+	grep -qF "$1: $2" <<<"$lines" || { echo "no line '$1: $2' in:"; echo "$lines"; return 1; }
+}
+
+checks_docker() {
+	local version feature verdict
+	installed dockerd
+	says ok 'container engines that are installed: Docker; that are not: podman, containerd, CRI-O, LXC, incus, systemd-nspawn'
+	while read -r version feature verdict; do
+		rm -rf "$FAKE/version" "$FAKE/etc/docker"
+		[ "$version" = - ] || file version/dockerd "Docker version $version, build 1"
+		[ "$feature" = - ] || file etc/docker/daemon.json '{ "features": { "cdi": '"$feature"' } }'
+		if [ "$verdict" = ok ]; then
+			says ok 'Docker: --device ioasids/ioasid=all --annotation ioasids.max=MAX limits a container'
+		else
+			says WRONG "Docker does not know --device ioasids/ioasid=all, so no option limits one container: $verdict"
+		fi
+	done <<-END
+		20.10.24+dfsg1	-	it is older than 25
+		24.0.9		true	it is older than 25
+		26.1.5+dfsg1	true	ok
+		26.1.5+dfsg1	-	"features" in /etc/docker/daemon.json should have "cdi": true
+		26.1.5+dfsg1	false	"features" in /etc/docker/daemon.json should have "cdi": true
+		28.1.1		-	"features" in /etc/docker/daemon.json should have "cdi": true
+		28.2.0		-	ok
+		28.5.2		false	"features" in /etc/docker/daemon.json should have "cdi": true
+		30.0.1		-	ok
+		-		-	"features" in /etc/docker/daemon.json should have "cdi": true
+		-		true	ok
+	END
+	says ok 'Docker: --cgroup-parent=NAME.slice'
+	for text in '{' '[]' '{ "features": [] }' '{ "exec-opts": "x" }' '{ "exec-opts": [ null ] }' '{ "exec-opts": [] }' ''; do
+		file etc/docker/daemon.json "$text"
+		says ok 'Docker: --cgroup-parent=NAME.slice'
+	done
+	file etc/docker/daemon.json '{ "exec-opts": [ "a=b", "native.cgroupdriver=cgroupfs" ] }'
+	says WRONG 'Docker: --cgroup-parent=NAME.slice does not put a container into the slice of systemd: "exec-opts" in /etc/docker/daemon.json should not have "native.cgroupdriver=cgroupfs"'
+}
+
+checks_containerd() {
+	local version cri='plugins."io.containerd.grpc.v1.cri"' text
+	installed containerd
+	ctl check >"$FAKE/lines" || true
+	same "$(grep -c 'pod' "$FAKE/lines")" 1
+	installed containerd kubelet
+	says WRONG 'containerd gives no pod the device ioasids/ioasid=all: enable_cdi of the plugin cri in /etc/containerd/config.toml should be true'
+	file version/containerd 'containerd github.com/containerd/containerd/v2 2.1.9 abc'
+	says ok 'containerd: pods can have the device ioasids/ioasid=all'
+	file version/containerd 'containerd github.com/containerd/containerd 1.7.24~ds1 abc'
+	says WRONG 'containerd gives no pod the device'
+	says WRONG 'containerd does not pass on the annotation ioasids.max of a pod, which does nothing: pod_annotations of the runtime in /etc/containerd/config.toml should have "ioasids.max"'
+	file etc/containerd/config.toml "version = 2
+[$cri]
+  enable_cdi = true # needed
+  [$cri.containerd.runtimes.runc]
+    pod_annotations = ['ioasids.max']"
+	says ok 'containerd: pods can have the device ioasids/ioasid=all'
+	says ok 'containerd: the annotation ioasids.max of a pod limits each container that has the device'
+	# It is the default runtime that counts, wherever its name stands.
+	echo "[$cri.containerd]
+default_runtime_name = 'crun'" >>"$FAKE/etc/containerd/config.toml"
+	says WRONG 'containerd does not pass on the annotation ioasids.max of a pod'
+	for text in '["other", "ioasids.*"]' '["*"]'; do
+		file etc/containerd/config.toml "version = 3
+[plugins.'io.containerd.cri.v1.runtime']
+enable_cdi = false
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.crun]
+pod_annotations = $text
+[plugins.'io.containerd.cri.v1.runtime'.containerd]
+default_runtime_name = 'crun'"
+		says WRONG 'containerd gives no pod the device'
+		says ok 'containerd: the annotation ioasids.max of a pod'
+	done
+}
+
+checks_other_engines() {
+	local hook=/usr/share/containers/oci/hooks.d/ioasids.json cdi=$work/etc/cdi
+	installed podman crio
+	says WRONG 'podman does not find the hook'
+	says WRONG "CRI-O does not find the hook, so the annotation ioasids.max does nothing: hooks_dir of [crio.runtime] in /etc/crio/crio.conf should have \"${hook%/*}\""
+	file $hook ''
+	says ok 'podman: --annotation=ioasids.max=MAX limits a container'
+	says ok 'CRI-O finds the hook for the annotation ioasids.max'
+	file etc/crio/crio.conf $'[crio.runtime]\nhooks_dir = [\n"/other"\n]'
+	says WRONG 'CRI-O does not find the hook'
+	# The device
+	rm -rf "$cdi"
+	says WRONG "no file describes the device ioasids/ioasid=all: 'ioasidctl cdi --write' writes one"
+	mkdir -p "$cdi"
+	for text in '' '{' '{}' '{ "devices": [] }' '{ "devices": [ { "containerEdits": { "hooks": [ 5 ] } } ] }' \
+		'{ "devices": [ { "containerEdits": { "hooks": [ { "path": "/nowhere" } ] } } ] }'; do
+		echo "$text" >"$cdi/ioasids.json"
+		says WRONG "$cdi/ioasids.json has no hook, or one that does not exist: 'ioasidctl cdi --write' writes the file anew"
+	done
+	ctl cdi --write
+	says WRONG "$cdi/ioasids.json has no hook"
+	install -D /dev/null "$work/usr/libexec/ioasids/oci-hook"
+	says ok "$cdi/ioasids.json describes the device ioasids/ioasid=all"
+	file run/cdi/ioasids.json '{}'
+	says WRONG '/run/cdi/ioasids.json has no hook'
+	rm -r "$cdi" "$work/usr/libexec"
+	# No engine needs it.
+	installed lxc-start incus systemd-nspawn
+	ctl check >"$FAKE/lines" || true
+	same "$(grep -c 'ioasids/ioasid' "$FAKE/lines")" 0
+	says ok 'LXC: lxc.cgroup2.ioasids.max = MAX limits a container'
+	says ok 'incus: raw.lxc=lxc.cgroup2.ioasids.max=MAX limits a container'
+	says ok 'systemd-nspawn: --slice=NAME.slice limits containers together, with Unit=NAME.slice in ioasids.d'
+	installed
+	says ok 'container engines that are installed: none; that are not: podman, '
+}
+
+# gives STATUS MAX STATE OPTION...: the hook ends with STATUS, and the limit is MAX then.
+gives() {
+	local status=0
+	echo 9 >"$FAKE/root/box/c1/ioasids.max"
+	"$checked/oci-hook" "${@:4}" <<<"$3" || status=$?
+	same "$status $(cat "$FAKE/root/box/c1/ioasids.max")" "$1 $2"
+}
+
+# The limit is that of the annotation, or else of --max.
+hook_limits() {
+	local annotated='{ "pid": 1, "annotations": { "ioasids.max": "5" } }'
+	echo '0::/box/c1' >"$FAKE/cgroup.1"
+	gives 0 5 "$annotated"
+	gives 0 5 "$annotated" --max 3 --try
+	gives 0 9 '{ "pid": 1 }'
+	gives 0 3 '{ "pid": 1 }' --max 3
+	gives 0 max '{ "pid": 1, "annotations": { "ioasids.max": "max" } }' --max 3
+	gives 2 9 "$annotated" --max many
+	gives 2 9 "$annotated" --none
+	echo >"$FAKE/root/cgroup.controllers"
+	gives 4 9 "$annotated"
+	gives 0 9 "$annotated" --try
+	gives 0 9 '{ "pid": 1 }' -t -m 3
+	gives 1 9 '{ "pid": 1, "annotations": { "ioasids.max": "x" } }' --try
+	echo ioasids >"$FAKE/root/cgroup.controllers"
+	# The runtime is in the same cgroup, so the container has none of its own.
+	cp "$FAKE/cgroup.1" "$FAKE/cgroup"
+	gives 1 9 "$annotated" --try
+	gives 1 9 '{ "pid": 1 }' --max 3
+	echo '0::/job/part' >"$FAKE/cgroup"
+	rm "$FAKE/cgroup.1"
+}
+
 # The other programs, with the sanitizers.
 programs_are_clean() {
 	local hook="$checked/oci-hook" text status
@@ -488,6 +691,7 @@ programs_are_clean() {
 		"$hook" <<<"$text" || status=$?
 		[ "$status" -le 4 ]
 	done
+	hook_limits
 	mkdir -p "$work/etc/ioasids.d" "$FAKE/units"
 	printf 'Unit=x\nMax=1\n[Limit]\nUnit=a.slice\nMax=2\n[Limit]\nUnit=b.service\nMax=max\n' >"$work/etc/ioasids.d/x.conf"
 	status=0
@@ -521,6 +725,10 @@ report top.looks looks_right
 report top.pages moves_by_pages
 report help helps
 report names.cut cuts_names
+report cdi describes_the_device
+report engines.docker checks_docker
+report engines.containerd checks_containerd
+report engines.others checks_other_engines
 report programs programs_are_clean
 
 # A leak or an error of memory ends it with a status that is none of its own.
