@@ -9,7 +9,8 @@ CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
 . lab/lib.sh
 
-: "${SUITE:=$(. /etc/os-release && echo "$VERSION_CODENAME")}"
+own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+: "${SUITE:=$own}"
 guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,fish,libjson-c5
 guest+=,libncursesw6,libpam-systemd,libsmartcols1,libsystemd0,lxc,podman,procps,prometheus
 guest+=,prometheus-node-exporter,python3-drgn,runc,systemd-sysv,tmux,udev,uidmap,zsh
@@ -27,7 +28,9 @@ if [ ! -e "$disk" ]; then
 	chmod 755 "$work"
 	# shellcheck disable=SC2016
 	apt-get indextargets --format 'deb $(SIGNED_BY) $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		awk -v own="$(. /etc/os-release && echo "$VERSION_CODENAME")" -v suite="$SUITE" '
+		awk -v own="$own" -v suite="$SUITE" '
+		# sid has no sid-updates and no sid-security.
+		suite ~ /^(sid|unstable)$/ && $(NF - 1) != own { next }
 		{ signed = $2 ~ /^\// ? " [signed-by=" $2 "]" : ""; $2 = ""; sub(own, suite); sub(/^deb/, "deb" signed); print }' |
 		sort -u >"$work/sources"
 	apt-config dump | grep -E '^Acquire::[^ ]+ "' >"$work/apt.conf"
