@@ -75,14 +75,28 @@ gone() {
 	eventually is '*nr_dying_subsys_ioasids 0*' cat "$root/cgroup.stat"
 }
 
+# keeps CGROUP COMMAND...: COMMAND changes neither the limit, nor the charge, nor the events.
+keeps() {
+	local files=("$root/$1"/ioasids.{max,current,events}) before
+	shift
+	before=$(cat "${files[@]}")
+	"$@"
+	is "$(tr -s ' \n' ' ' <<<"$before" | sed 's/ $//')" cat "${files[@]}"
+}
+
+cgroup_of() { sed -n 's,^0::/,,p' "/proc/$1/cgroup"; }
+
 device_number() { printf '%d:%d\n' "0x$(stat -c %t /dev/ioasid)" "0x$(stat -c %T /dev/ioasid)"; }
 
-# make_box DIRECTORY: makes the root of a container that runs $inside.
+# make_box DIRECTORY: makes the root of a container that runs $inside. Its program take5 does
+# that with five IDs.
 make_box() {
 	mkdir -p "$1"/{bin,dev,etc,proc,sys,tmp}
 	cp /bin/busybox /run/lab/ioasid-hold "$1/bin"
 	ln -sf busybox "$1/bin/sh"
 	ln -sf busybox "$1/bin/grep"
+	printf "#!/bin/sh\nexec sh -c '%s' 5\n" "$inside" >"$1/bin/take5"
+	chmod +x "$1/bin/take5"
 }
 
 # The guest installs no documents by default, but a test uses an example of the package.
@@ -119,7 +133,7 @@ podman_limits() {
 	shift 3
 	id=$("${podman[@]}" run --detach --pidfile "$PWD/pid" --network none --device /dev/ioasid "$@" \
 		localhost/box sh -c "$inside" 5)
-	cgroup=$(sed -n 's,^0::/,,p' "/proc/$(cat pid)/cgroup")
+	cgroup=$(cgroup_of "$(cat pid)")
 	limited "$cgroup" 5
 	"${podman[@]}" rm --force --time 0 "$id"
 	gone "$cgroup"

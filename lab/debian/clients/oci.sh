@@ -48,7 +48,7 @@ bundle() {
 start() {
 	(cd /run/bundle && "$@" run --detach --pid-file /run/bundle/pid c1 </dev/null >/run/bundle/log 2>&1) ||
 		{ cat /run/bundle/log; return 1; }
-	cgroup=$(sed -n 's,^0::/,,p' "/proc/$(cat /run/bundle/pid)/cgroup")
+	cgroup=$(cgroup_of "$(cat /run/bundle/pid)")
 }
 
 stop() {

@@ -23,7 +23,7 @@ rootless_by_group() {
 	chmod 660 /dev/ioasid
 	id=$(as_user podman run --detach --pidfile "$PWD/pid" --network none --device /dev/ioasid \
 		--group-add keep-groups --cgroup-conf=ioasids.max=5 localhost/box sh -c "$inside" 5)
-	limited "$(sed -n 's,^0::/,,p' "/proc/$(cat pid)/cgroup")" 5
+	limited "$(cgroup_of "$(cat pid)")" 5
 	as_user podman rm --force --time 0 "$id"
 	chmod 666 /dev/ioasid
 }

@@ -13,9 +13,7 @@ two_lines_and_one_command() {
 }
 
 survives() {
-	before=$(grep . $root/web.slice/ioasids.{max,current,events})
-	"$@"
-	is "$(tr -s ' \n' ' ' <<<"$before" | sed 's/ $//')" grep . $root/web.slice/ioasids.{max,current,events}
+	keeps web.slice "$@"
 	is '*ioasids*' cat $root/cgroup.subtree_control
 }
 
