@@ -24,7 +24,7 @@ guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 2700)) lab/boot.sh $
 
 # A lane prints test results and does not fail itself.
 QUICK = guest native-quick check-quick
-LANES = debug check native stress arm64 others guest clients
+LANES = debug check engines native stress arm64 others guest clients
 lane.check = .ci/check
 lane.check-quick = .ci/check --quick
 lane.native = { tools/testing/ioasids/test.sh || echo 'not ok - the native tests'; }
@@ -35,11 +35,12 @@ lane.stress = $(call guest,$(call STRESS,debug),$(NEWEST)); $(call guest,$(call 
 lane.arm64 = $(call guest,test '' $(or $(ONLY),programs=test_ioasids_sva),ARCH=arm64)$(if $(T),,; $(call guest,$(call STRESS,''),ARCH=arm64))
 lane.others = { lab/compare.sh || echo 'not ok - the comparison'; }
 lane.clients = { echo '\# clients'; lab/clients.sh $(T) || echo 'not ok - the guests of the clients'; }
+lane.engines = { echo '\# engines'; lab/clients.sh engines $(T) || echo 'not ok - the guest of the engines'; }
 run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/count
 
 ALL_LANES = $(sort $(LANES) $(QUICK))
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
-.PHONY: test-others test-clients $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series test-series deb install uninstall clean clean-cache
+.PHONY: test-others test-clients test-engines $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series test-series deb install uninstall clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -69,9 +70,11 @@ test-all: ## everything: all lanes below, on all kernels
 # has two guests.
 lane-clients: | disk $(filter-out lane-clients,$(LANES:%=lane-%))
 
-# This mostly waits for the network. If it fails, lane-clients reports that.
+lane-engines: | disk
+
+# This mostly waits for the network. If it fails, the lanes of the guests report that.
 disk:
-	-@lab/debian.sh >/dev/null
+	-@lab/debian.sh >/dev/null; lab/debian.sh engines >/dev/null
 
 # The results of a lane are shown when it ends; progress goes to descriptor 8.
 $(ALL_LANES:%=lane-%): lane-%:
@@ -100,6 +103,9 @@ test-others: ## the kernel's own cgroup tests, with the project and without
 
 test-clients: ## systemd, podman, LXC and others with limits, in Debian guests
 	@{ $(lane.clients); } | .ci/count
+
+test-engines: ## Docker, containerd, incus and others with limits, in a Debian 13 guest
+	@{ $(lane.engines); } | .ci/count
 
 stress: ## run the stress: DURATION=seconds, SEED=number, ON=debug or kcsan or empty
 	@$(call guest,$(call STRESS,'$(ON)')) | .ci/count

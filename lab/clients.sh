@@ -3,10 +3,11 @@
 #
 # clients.sh: tests the package of the tools with its clients (systemd, podman, ...) in
 # two Debian guests at a time. One of them is then restarted, to test that limits last,
-# and once more without the controller. The head of each test in lab/debian/clients/ says
-# in which guest it runs. clients.sh NAME runs one test; clients.sh shell gives a shell in
-# such a guest; clients.sh recording prints the output of ioasidctl on a busy machine, and
-# makes the picture in Documentation/.
+# and once more without the controller. clients.sh engines tests it with container engines
+# (Docker, incus, ...) in one guest with Debian 13. The head of each test in
+# lab/debian/clients/ says in which guest it runs. clients.sh NAME runs one test; clients.sh
+# [engines] shell gives a shell in such a guest; clients.sh recording prints the output of
+# ioasidctl on a busy machine, and makes the picture in Documentation/.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
@@ -15,14 +16,22 @@ CDPATH='' cd "$(dirname "$0")/.." || exit
 in_guest() { grep -lx "# Guest: $1" lab/debian/clients/*.sh | sed 's,.*/,,; s,\.sh$,,' | paste -sd ,; }
 
 for client in lab/debian/clients/*.sh; do
-	grep -qxE '# Guest: (restarted|other)' "$client" || die "$client needs a line '# Guest: restarted' or '# Guest: other'"
+	grep -qxE '# Guest: (restarted|other|engines)' "$client" ||
+		die "$client needs a line '# Guest: restarted', '# Guest: other' or '# Guest: engines'"
 done
+kind=
+if [ "${1:-}" = engines ]; then
+	kind=engines
+	[ $# = 1 ] || shift
+fi
 case ${1:-} in
-''|shell|recording) ;;
-*)	[ -e "lab/debian/clients/$1.sh" ] || die "lab/debian/clients/ has no $1.sh" ;;
+''|engines|shell|recording) ;;
+*)	[ -e "lab/debian/clients/$1.sh" ] || die "lab/debian/clients/ has no $1.sh"
+	! grep -qx '# Guest: engines' "lab/debian/clients/$1.sh" || kind=engines
+	;;
 esac
 
-disk=$(lab/debian.sh)
+disk=$(lab/debian.sh $kind)
 deb=$(lab/deb.sh)
 kernel=$(lab/kernel.sh debian)
 work=$(mktemp -d "$CACHE/clients.XXXXXX")
@@ -30,36 +39,42 @@ trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
 mkdir "$work/handed"
 cp -r lab/debian/* tools/ioasids/test/table.sh "$deb" "$work/handed"
 chmod -R u+w "$work/handed"
-gcc -O2 -shared -fPIC -o "$work/handed/hide.so" lab/debian/clients/hide.c
-# Also install the tools into other directories; uninstall must leave no file.
-mkdir "$work/objects"
-other=(make -s -C tools/ioasids O="$work/objects" DESTDIR="$work/handed/elsewhere" PREFIX=/opt SYSCONFDIR=/opt/etc
-	HOOKSDIR=/opt/share/hooks)
-"${other[@]}" install
-cp -r "$work/handed/elsewhere" "$work/uninstalled"
-"${other[@]}" DESTDIR="$work/uninstalled" uninstall
-left=$(find "$work/uninstalled" ! -type d)
-[ ! "$left" ] && echo 'ok - make uninstall' || echo "not ok - make uninstall leaves $left"
-# What the guests run of the table of commands; the rest runs where the tools are built.
-(
-	tool=("$work/handed/elsewhere/opt/bin/ioasidctl")
-	# shellcheck source=tools/ioasids/test/table.sh
-	. tools/ioasids/test/table.sh
-	variants | without_options >"$work/handed/variants"
-)
 # It has to run in containers that have no libraries.
 gcc -O2 -static -isystem include/uapi -o "$work/handed/ioasid-hold" tools/ioasids/ioasid-hold.c
+if [ ! "$kind" ]; then
+	gcc -O2 -shared -fPIC -o "$work/handed/hide.so" lab/debian/clients/hide.c
+	# Also install the tools into other directories; uninstall must leave no file.
+	mkdir "$work/objects"
+	other=(make -s -C tools/ioasids O="$work/objects" DESTDIR="$work/handed/elsewhere" PREFIX=/opt SYSCONFDIR=/opt/etc
+		HOOKSDIR=/opt/share/hooks CDIDIR=/opt/etc/cdi)
+	"${other[@]}" install
+	cp -r "$work/handed/elsewhere" "$work/uninstalled"
+	"${other[@]}" DESTDIR="$work/uninstalled" uninstall
+	left=$(find "$work/uninstalled" ! -type d)
+	[ ! "$left" ] && echo 'ok - make uninstall' || echo "not ok - make uninstall leaves $left"
+	# What the guests run of the table of commands; the rest runs where the tools are built.
+	(
+		tool=("$work/handed/elsewhere/opt/bin/ioasidctl")
+		# shellcheck source=tools/ioasids/test/table.sh
+		. tools/ioasids/test/table.sh
+		variants | without_options >"$work/handed/variants"
+	)
+fi
 tar -C "$work/handed" -cf "$work/archive" .
 cp --reflink=auto --sparse=always "$disk" "$work/root"
 # The debugger reads the kernel's symbols from a disk, whose size is a multiple of 512.
 cp --reflink=auto "$kernel/vmlinux" "$work/vmlinux"
 truncate -s %512 "$work/vmlinux"
 disks="$work/archive $work/vmlinux"
-export DISKS="$work/root $disks" LIMIT=1800
+export DISKS="$work/root $disks" LIMIT=3600
+[ ! "$kind" ] || export MEMORY=3072
 
 case ${1:-} in
 shell)
 	lab/boot.sh shell debian
+	;;
+engines)
+	lab/boot.sh clients debian "clients=$(in_guest engines)"
 	;;
 recording)
 	lab/boot.sh recording debian | tee "$work/recording"

@@ -1,21 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes the disk of a Debian guest with systemd and the clients to be tested, and prints
-# its name. Packages come from the sources of this machine's package manager. SUITE
-# chooses another of Debian's suites than that of this machine.
+# debian.sh [engines]: makes the disk of a Debian guest with systemd and the clients to be
+# tested, or with container engines, and prints its name. Packages come from the sources of
+# this machine's package manager. SUITE chooses another of Debian's suites than that of this
+# machine or, with engines, than that of Debian 13, whose Docker knows CDI.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 MORE_PACKAGES="e2fsprogs fakeroot mmdebstrap"
 . lab/lib.sh
 
 own=$(. /etc/os-release && echo "$VERSION_CODENAME")
-: "${SUITE:=$own}"
-guest=bash-completion,bpftool,busybox-static,cgroup-tools,crun,dbus,dbus-user-session,fish,libjson-c5
-guest+=,libncursesw6,libpam-systemd,libsmartcols1,libsystemd0,lxc,podman,procps,prometheus
-guest+=,prometheus-node-exporter,python3-drgn,runc,systemd-sysv,tmux,udev,uidmap,zsh
+guest=busybox-static,crun,dbus,dbus-user-session,libjson-c5,libncursesw6,libpam-systemd,libsmartcols1
+guest+=,libsystemd0,podman,procps,runc,systemd-sysv,udev,uidmap
+if [ "${1:-}" = engines ]; then
+	: "${SUITE:=trixie}"
+	guest+=,bubblewrap,catatonit,containerd,curl,docker-cli,docker.io,incus-base,incus-client,jq
+	guest+=,protobuf-compiler,systemd-container
+else
+	: "${SUITE:=$own}"
+	guest+=,bash-completion,bpftool,cgroup-tools,fish,lxc,prometheus,prometheus-node-exporter,python3-drgn
+	guest+=,tmux,zsh
+fi
 
-disk=$CACHE/debian/$SUITE-$(sha256sum lab/debian.sh | cut -c1-16)
+name=${1:+$1-}$SUITE
+disk=$CACHE/debian/$name-$(sha256sum lab/debian.sh | cut -c1-16)
 if [ ! -e "$disk" ]; then
 	mkdir -p "$CACHE/debian"
 	exec 9>"$CACHE/debian/lock"
@@ -67,6 +76,10 @@ if [ ! -e "$disk" ]; then
 			case $unit in *.*) ;; *) unit=$unit.service ;; esac
 			ln -sf /dev/null "root/etc/systemd/system/$unit"
 		done
+		# These start when a test asks for them.
+		for unit in docker containerd incus incus-startup lxcfs; do
+			rm -f root/etc/systemd/system/*.wants/$unit.s*
+		done
 		echo '/dev/vda / ext4 defaults 0 1' >root/etc/fstab
 		echo lab >root/etc/hostname
 		: >root/etc/machine-id
@@ -74,7 +87,7 @@ if [ ! -e "$disk" ]; then
 		mke2fs -q -t ext4 -L lab -d root disk
 	END
 	fakeroot sh -eu "$work/disk.sh" "$work"
-	rm -f "$CACHE/debian/$SUITE"-*
+	rm -f "$CACHE/debian/$name"-*
 	mv "$work/disk" "$disk"
 fi
 echo "$disk"

@@ -919,6 +919,10 @@ knows_what_to_do() {
 	does_it_in plain
 }
 
+# Portable BPF programs need these types to read the controller's counters.
+has_types() { bpftool btf dump file /sys/kernel/btf/vmlinux | grep "STRUCT 'ioasids_cgroup'"; }
+
+check "bpftool: the controller's types are in the kernel's BTF" has_types
 check 'ioasidctl set --create: makes and limits a cgroup' plant
 check 'ioasidctl ls: the tree, columns, JSON, order' shows_the_tree
 check 'ioasidctl: names that are hard to show' shows_names
