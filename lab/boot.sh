@@ -3,9 +3,9 @@
 #
 # boot.sh MODE [VARIANT [NAME=VALUE...]]: boots a kernel of the lab with lab=MODE and
 # prints the guest's report. Fails if the guest fails, sends no verdict, or prints a fault
-# on its console. BUILT is the directory of a kernel that is built already. The guest is
-# the small one of lab/initramfs.sh; or, if DISKS is set, a Debian guest with these disks:
-# the first is its root, the others are read-only.
+# on its console. BUILT is the directory of a kernel that is built already, or "disk" if the
+# guest boots from its disk. The guest is the small one of lab/initramfs.sh; or, if DISKS is
+# set, a Debian guest with these disks: the first is its root, the others are read-only.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
@@ -20,7 +20,8 @@ wait $!
 kvm=$CACHE/kvm-$ARCH-$(cat /proc/sys/kernel/random/boot_id)
 if [ -z "${ACCEL:-}" ] && [ -w /dev/kvm ] && [ ! -e "$kvm" ]; then
 	rm -f "$CACHE/kvm-$ARCH-"*
-	DISKS='' ACCEL=kvm LIMIT=15 lab/boot.sh probe "$variant" >/dev/null 2>&1 && echo kvm >"$kvm" || echo tcg >"$kvm"
+	DISKS='' BUILT=${kernel#disk} ACCEL=kvm LIMIT=15 lab/boot.sh probe "$variant" >/dev/null 2>&1 &&
+		echo kvm >"$kvm" || echo tcg >"$kvm"
 fi
 : "${ACCEL:=$(cat "$kvm" 2>/dev/null || echo tcg)}" "${LIMIT:=900}"
 case $variant in debug|kcsan) : "${MEMORY:=3072}" ;; esac
@@ -37,20 +38,20 @@ else
 	root=(-initrd "$archive")
 fi
 qemu=("${QEMU[@]}" -accel "$ACCEL" -smp "2,sockets=2" -m "${MEMORY:-1024}" -nodefaults -display none -no-reboot
-	-kernel "$kernel/image" "${root[@]}")
+	"${root[@]}")
 [ "$ACCEL" != kvm ] || qemu+=(-cpu host)
 # With a clock that counts instructions, measurements are exact.
 [ "$mode" != bench ] || qemu+=(-accel tcg -icount "shift=0,sleep=off" -smp 1)
 parameters="lab=$mode console=$CONSOLE $BOOT panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 $*"
-if [ "$mode" = shell ]; then
-	exec "${qemu[@]}" -serial mon:stdio -append "$parameters kunit.enable=0 quiet TERM=${TERM:-linux}"
-fi
+[ "$mode" != shell ] || parameters+=" quiet TERM=${TERM:-linux}"
 case $mode in test|stress|coverage) ;; *) parameters+=" kunit.enable=0" ;; esac
+[ "$kernel" = disk ] || qemu+=(-kernel "$kernel/image" -append "$parameters")
+[ "$mode" != shell ] || exec "${qemu[@]}" -serial mon:stdio
 
 work=$(mktemp -d "$CACHE/boot.XXXXXX")
 trap 'kill ${guest:-} 2>/dev/null || true; rm -rf "$work"' EXIT
 touch "$work"/{console,report}
-timeout -k 5 "$LIMIT" "${qemu[@]}" -append "$parameters" -serial "file:$work/console" \
+timeout -k 5 "$LIMIT" "${qemu[@]}" -serial "file:$work/console" \
 	-chardev "file,id=report,path=$work/report" -device virtio-serial \
 	-device virtserialport,chardev=report,name=ioasids </dev/null &
 guest=$!
