@@ -19,9 +19,14 @@ if [ "$lab" = shell ]; then
 	systemctl reboot
 	exit
 fi
-for port in /sys/class/virtio-ports/*; do
-	[ "$(cat "$port/name")" != ioasids ] || exec >"/dev/${port##*/}" 2>&1 </dev/null
+# In Debian's own kernel the driver of the port is a module, which udev may not have loaded.
+port=
+until [ "$port" ]; do
+	name=$(grep -lx ioasids /sys/class/virtio-ports/*/name 2>/dev/null) || { sleep 0.2; continue; }
+	port=/dev/$(basename "$(dirname "$name")")
+	[ -c "$port" ] || port=
 done
+exec >"$port" 2>&1 </dev/null
 trap 'echo "end $?"; systemctl reboot --force' EXIT
 # shellcheck source=/dev/null
 . "./$lab.sh"
