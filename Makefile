@@ -36,11 +36,13 @@ lane.arm64 = $(call guest,test '' $(or $(ONLY),programs=test_ioasids_sva),ARCH=a
 lane.others = { lab/compare.sh || echo 'not ok - the comparison'; }
 lane.clients = { echo '\# clients'; lab/clients.sh $(T) || echo 'not ok - the guests of the clients'; }
 lane.engines = { echo '\# engines'; lab/clients.sh engines $(T) || echo 'not ok - the guest of the engines'; }
+lane.install = { echo '\# install'; lab/install.sh || echo 'not ok - the machine with Debian 13'; }
 run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/count
 
-ALL_LANES = $(sort $(LANES) $(QUICK))
+ALL_LANES = $(sort $(LANES) $(QUICK) install)
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
-.PHONY: test-others test-clients test-engines $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series test-series deb install uninstall clean clean-cache
+.PHONY: test-others test-clients test-engines test-install $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series
+.PHONY: test-series deb install uninstall clean clean-cache
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
@@ -106,6 +108,9 @@ test-clients: ## systemd, podman, LXC and others with limits, in Debian guests
 
 test-engines: ## Docker, containerd, incus and others with limits, in a Debian 13 guest
 	@{ $(lane.engines); } | .ci/count
+
+test-install: ## install packages of a kernel in a Debian 13 guest, and remove them
+	@{ $(lane.install); } | .ci/count
 
 stress: ## run the stress: DURATION=seconds, SEED=number, ON=debug or kcsan or empty
 	@$(call guest,$(call STRESS,'$(ON)')) | .ci/count
