@@ -63,6 +63,9 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/ioasid.h>
+
 #define NR_PRIORITIES	(IOASID_PRIORITY_CPU + 1)
 
 /* Instead of the SPID of an ID, while it is attached or detached */
@@ -91,7 +94,6 @@ struct ioasid_set {
 	struct ioasids_account	account;
 	refcount_t		refs;
 	bool			ended;		/* no more IDs can be allocated */
-	unsigned long		id;
 	struct ioasid_mm	*mm;		/* NULL: a kernel set */
 	struct pid		*owner;		/* NULL: a kernel set */
 	u64			owner_exec_id;	/* U64_MAX: the owner is not in the mm */
@@ -137,13 +139,26 @@ static u32 capacity_available(void)
 	return max(atomic_read(&capacity_left), 0);
 }
 
+/* Tell tracers that only @left IDs were left for a request. */
+static void capacity_trace(struct ioasid_set *set, u32 n, u32 left)
+{
+	if (trace_ioasid_refused_enabled()) {
+		u32 total = READ_ONCE(capacity_total);
+
+		trace_ioasid_refused(&set->account, IOASIDS_BY_CAPACITY, NULL, n,
+				     total - min(left, total), total);
+	}
+}
+
 static bool capacity_charge(struct ioasid_set *set, u32 n)
 {
 	int left = atomic_read(&capacity_left);
 
 	do {
-		if (n > (u32)max(left, 0))
+		if (n > (u32)max(left, 0)) {
+			capacity_trace(set, n, max(left, 0));
 			return false;
+		}
 	} while (!atomic_try_cmpxchg(&capacity_left, &left, left - (int)n));
 
 	if (!set->mm)
@@ -294,6 +309,18 @@ bool ioasid_queue_work(struct work_struct *work)
 }
 EXPORT_SYMBOL_GPL(ioasid_queue_work);
 
+/* Tracepoints are called under the lock of the account; see trace/events/ioasid.h. */
+#define trace_locked(event, set, ...) do {						\
+	if (trace_##event##_enabled()) {						\
+		struct ioasids_account *_acct = &(set)->account;			\
+		unsigned long _flags;							\
+											\
+		spin_lock_irqsave(&_acct->lock, _flags);				\
+		trace_##event(_acct, ##__VA_ARGS__);					\
+		spin_unlock_irqrestore(&_acct->lock, _flags);				\
+	}										\
+} while (0)
+
 /* Charge and quota */
 
 /*
@@ -303,10 +330,13 @@ EXPORT_SYMBOL_GPL(ioasid_queue_work);
 static __always_inline int set_charge(struct ioasid_set *set, u32 n,
 				      struct ioasids_refusal *refusal)
 {
+	u32 left = capacity_available();
 	int ret;
 
-	if (n > capacity_available() && n <= ioasids_available(&set->account))
+	if (n > left && n <= ioasids_available(&set->account)) {
+		capacity_trace(set, n, left);
 		return -ENOSPC;
+	}
 	ret = n == 1 ? ioasids_try_charge_one(&set->account, refusal) :
 		       ioasids_try_charge(&set->account, n, refusal);
 	if (ret)
@@ -343,8 +373,10 @@ static int set_change_quota(struct ioasid_set *set, u32 quota, struct ioasids_re
 		ret = set_charge(set, to - from, refusal);
 	else if (to < from)
 		set_uncharge(set, from - to);
-	if (!ret)
+	if (!ret) {
+		trace_ioasid_set_quota(acct, quota);
 		WRITE_ONCE(acct->quota, quota);
+	}
 	return ret;
 }
 
@@ -439,6 +471,7 @@ static void mm_leave(struct ioasid_mm *imm, unsigned int sharer)
 	spin_lock_irqsave(&set->account.lock, flags);
 	WARN_ON_ONCE(set_change_quota(set, 0, NULL));
 	set->ended = true;
+	trace_ioasid_set_close(&set->account);
 	unused = !set->account.allocated;
 	spin_unlock_irqrestore(&set->account.lock, flags);
 	/* Do not wait for the last reference: it may last. With IDs, set_remove_id() closes. */
@@ -494,12 +527,15 @@ static void set_free(struct ioasid_set *set)
 
 	WARN_ON_ONCE(set->account.allocated);
 	set_withdraw_quota(set);
+	/* Those of mms have ended, but for one that lost the race in set_share(). */
+	if (trace_ioasid_set_close_enabled() && set->account.id && !set->ended)
+		trace_locked(ioasid_set_close, set);
 	ioasids_account_close(&set->account);
 	put_pid(set->owner);
 
-	if (set->id) {
+	if (set->account.id) {
 		xa_lock_irqsave(&sets, flags);
-		__xa_erase(&sets, set->id);
+		__xa_erase(&sets, set->account.id);
 		xa_unlock_irqrestore(&sets, flags);
 	}
 	if (set->mm)
@@ -566,6 +602,7 @@ static int set_own(struct ioasid_set *set)
 		spin_lock_irq(&set->account.lock);
 		old = set->owner;
 		set->owner = get_pid(task_tgid(current));
+		set->account.tgid = pid_nr(set->owner);
 		set->owner_exec_id = current_is_process_of(set->mm) ? current->self_exec_id :
 								      U64_MAX;
 		spin_unlock_irq(&set->account.lock);
@@ -599,6 +636,7 @@ static struct ioasid_set *set_make(struct ioasid_mm *imm)
 {
 	static atomic_long_t last_id;
 	struct ioasid_set *set;
+	unsigned long id;
 	int ret = 0;
 
 	set = kzalloc(sizeof(*set), GFP_KERNEL);
@@ -619,14 +657,17 @@ static struct ioasid_set *set_make(struct ioasid_mm *imm)
 
 	/* A 32-bit long can wrap: skip 0 and the numbers that are in use. */
 	while (!ret) {
-		set->id = atomic_long_inc_return(&last_id) ?: atomic_long_inc_return(&last_id);
-		ret = xa_insert_irq(&sets, set->id, set, GFP_KERNEL);
-		if (!ret)
+		id = atomic_long_inc_return(&last_id) ?: atomic_long_inc_return(&last_id);
+		WRITE_ONCE(set->account.id, id);	/* tracepoints read it */
+		ret = xa_insert_irq(&sets, id, set, GFP_KERNEL);
+		if (!ret) {
+			trace_locked(ioasid_set_open, set);
 			return set;
+		}
 		if (ret == -EBUSY)
 			ret = 0;
 	}
-	set->id = 0;
+	WRITE_ONCE(set->account.id, 0);
 	ioasid_set_put(set);
 	return ERR_PTR(ret);
 }
@@ -706,7 +747,7 @@ static void set_get_info(struct ioasid_set *set, struct ioasid_set_info *info)
 {
 	struct ioasids_account *acct = &set->account;
 
-	info->id = set->id;
+	info->id = set->account.id;
 	info->quota = acct->quota;
 	info->allocated = acct->allocated;
 	if (acct->quota)
@@ -748,8 +789,10 @@ static int set_add_id(struct ioasid_set *set, struct ioasid *id, struct ioasids_
 	ret = set_lock(set);
 	if (!ret && set->ended)
 		ret = -ENOENT;
-	if (!ret && acct->quota && acct->allocated >= acct->quota)
+	if (!ret && acct->quota && acct->allocated >= acct->quota) {
+		trace_ioasid_refused(acct, IOASIDS_BY_QUOTA, NULL, 1, acct->allocated, acct->quota);
 		ret = -ENOSPC;
+	}
 	if (!ret && !acct->quota)
 		ret = set_charge(set, 1, refusal);
 	if (!ret) {
@@ -805,6 +848,7 @@ static bool put_or_free(struct ioasid *id)
 		__xa_erase(&id->set->spids, id->spid);
 		xa_unlock_irqrestore(&id->set->spids, flags);
 	}
+	trace_locked(ioasid_free, id->set, id->id);	/* before the number is given out again */
 	xa_lock_irqsave(&ioasids, flags);
 	__xa_erase(&ioasids, id->id);
 	xa_unlock_irqrestore(&ioasids, flags);
@@ -835,6 +879,14 @@ static void finish_alloc(struct ioasid *id, bool user)
 	if (freed)
 		finish_free(id);
 	put_or_free(id);
+}
+
+/* Tell tracers that all numbers from @min to @max are taken. */
+static void range_trace(struct ioasid_set *set, u32 min, u32 max)
+{
+	u32 n = min > max ? 0 : max - min + 1;
+
+	trace_locked(ioasid_refused, set, IOASIDS_BY_RANGE, NULL, 1, n, n);
 }
 
 static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, bool user)
@@ -877,13 +929,16 @@ static int __ioasid_alloc(struct ioasid_set *set, u32 min, u32 max, void *data, 
 		xa_unlock_irq(&ioasids);
 		set_remove_id(id, true);
 		kfree(id);
+		if (ret != -ENOMEM)
+			range_trace(set, min, max);
 		return ret == -EBUSY ? -ENOSPC : ret;
 	}
 	ret = id->id;
+	xa_unlock_irq(&ioasids);
+	trace_locked(ioasid_alloc, set, ret);	/* before it can be freed */
 	smp_wmb(); /* the number before the reference; pairs with set_next_id() */
 	/* A second reference keeps it while notifiers are called. */
 	refcount_set(&id->refs, tell ? 2 : 1);
-	xa_unlock_irq(&ioasids);
 
 	if (tell)
 		finish_alloc(id, user);
@@ -1164,6 +1219,8 @@ int ioasid_mm_alloc(struct mm_struct *mm, u32 max)
 	id = ioasid_alloc(set, 1, max, NULL);
 	if (id < 0)
 		mm_leave(set->mm, IOASID_SHARER_SVA);
+	else
+		trace_locked(ioasid_mm_bind, set, id);
 	ioasid_set_put(set);
 	return id;
 }
@@ -1174,6 +1231,7 @@ void ioasid_mm_free(struct mm_struct *mm, u32 id)
 
 	if (WARN_ON_ONCE(!set))
 		return;
+	trace_locked(ioasid_mm_drop, set, id);
 	WARN_ON_ONCE(ioasid_free(set, id));
 	mm_leave(set->mm, IOASID_SHARER_SVA);
 	ioasid_set_put(set);

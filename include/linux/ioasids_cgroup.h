@@ -19,12 +19,28 @@ struct ioasids_cgroup;
 struct ioasids_owner;
 
 /**
+ * enum ioasids_by - what refused a request, in the tracepoint ioasid_refused
+ * @IOASIDS_BY_LIMIT: the limit of a cgroup
+ * @IOASIDS_BY_CAPACITY: the machine has too few IDs left
+ * @IOASIDS_BY_QUOTA: the set has used up its reservation
+ * @IOASIDS_BY_RANGE: the machine has IDs left, but none that the caller can use
+ */
+enum ioasids_by {
+	IOASIDS_BY_LIMIT,
+	IOASIDS_BY_CAPACITY,
+	IOASIDS_BY_QUOTA,
+	IOASIDS_BY_RANGE,
+};
+
+/**
  * struct ioasids_account - the charge of one set of IDs, and the cgroup that pays
  * @lock: guards the other fields and the allocator's own counts, so that a decision,
  *	its charge and its count are one step. Taken with interrupts off, in any
  *	context but NMI
  * @allocated: how many IDs the set has; written by the allocator
  * @quota: how many IDs the set has reserved; 0: none; written by the allocator
+ * @tgid: the thread group that owns the set, for tracepoints; written by the allocator
+ * @id: the number of the set, for tracepoints; 0: it has none yet; written by the allocator
  * @owner: the thread group that the charge follows; NULL: the account is not open
  * @cg: the cgroup that pays, with a reference; NULL: the root, or none
  * @cg_node: the account's place among those that @cg pays for
@@ -37,6 +53,8 @@ struct ioasids_account {
 	spinlock_t			lock;		/* guards all that follows */
 	u32				allocated;
 	u32				quota;
+	pid_t				tgid;
+	unsigned long			id;
 #ifdef CONFIG_CGROUP_IOASIDS
 	struct ioasids_owner		*owner;
 	struct ioasids_cgroup		*cg;
@@ -60,6 +78,21 @@ struct ioasids_refusal {
 };
 
 #ifdef CONFIG_CGROUP_IOASIDS
+
+/**
+ * ioasids_cgroup_id() - get the number of a cgroup, for tracepoints
+ * @cg: the cgroup; NULL: the root
+ *
+ * Context: Any context.
+ * Return: As cgroup_id().
+ */
+u64 ioasids_cgroup_id(const struct ioasids_cgroup *cg);
+
+/* The number of the cgroup that pays, under @acct->lock; 0: none does */
+static inline u64 ioasids_payer_id(const struct ioasids_account *acct)
+{
+	return acct->owner ? ioasids_cgroup_id(acct->cg) : 0;
+}
 
 /**
  * ioasids_account_open() - make the caller's thread group own an account
@@ -161,6 +194,16 @@ u32 ioasids_available(struct ioasids_account *acct);
 void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct);
 
 #else /* !CONFIG_CGROUP_IOASIDS */
+
+static inline u64 ioasids_cgroup_id(const struct ioasids_cgroup *cg)
+{
+	return 0;
+}
+
+static inline u64 ioasids_payer_id(const struct ioasids_account *acct)
+{
+	return 0;
+}
 
 static inline int ioasids_account_open(struct ioasids_account *acct)
 {

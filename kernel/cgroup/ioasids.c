@@ -43,6 +43,7 @@
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <trace/events/ioasid.h>
 
 #include "cgroup-internal.h"
 
@@ -93,6 +94,11 @@ static struct ioasids_cgroup *css_payer(struct cgroup_subsys_state *css)
 	return css && css->parent ? css_ioasids(css) : NULL;
 }
 
+u64 ioasids_cgroup_id(const struct ioasids_cgroup *cg)
+{
+	return cgroup_id(cg ? cg->css.cgroup : &cgrp_dfl_root.cgrp);
+}
+
 /* How many more the limit of @cg alone would grant. */
 static u64 ioasids_left(struct ioasids_cgroup *cg)
 {
@@ -129,16 +135,24 @@ static inline void ioasids_revert(struct ioasids_cgroup *cg, struct ioasids_cgro
 
 /* noinline: keeps this slow path's register saves out of charges. */
 static noinline int ioasids_refuse(struct ioasids_account *acct, struct ioasids_refusal *refusal,
-				   struct ioasids_cgroup *limit, u32 added)
+				   struct ioasids_cgroup *limit, u32 n, s64 count)
 {
 	struct ioasids_cgroup *cg = acct->cg;
 
-	ioasids_revert(cg, added ? limit : cg, added);
+	trace_ioasid_refused(acct, IOASIDS_BY_LIMIT, limit, n, count, limit->max);
 	*refusal = (struct ioasids_refusal){ .cg = cg, .limit = limit };
 	if (READ_ONCE(cg->limiter) != limit)
 		WRITE_ONCE(cg->limiter, limit);
 	css_get(&cg->css);	/* which has a reference to its ancestors */
 	return -EAGAIN;
+}
+
+static noinline int ioasids_revert_and_refuse(struct ioasids_account *acct,
+					      struct ioasids_refusal *refusal,
+					      struct ioasids_cgroup *limit, u32 n, s64 count)
+{
+	ioasids_revert(acct->cg, limit, n);
+	return ioasids_refuse(acct, refusal, limit, n, count);
 }
 
 void ioasids_report_refusal(struct ioasids_refusal *refusal)
@@ -180,7 +194,7 @@ static __always_inline int ioasids_climb(struct ioasids_account *acct, u32 n,
 		count = atomic64_read(&p->count);
 		do {
 			if (unlikely((u64)count + n > p->max))
-				return ioasids_refuse(acct, refusal, p, n);
+				return ioasids_revert_and_refuse(acct, refusal, p, n, count);
 		} while (!atomic64_try_cmpxchg_relaxed(&p->count, &count, count + n));
 	}
 	return 0;
@@ -197,8 +211,13 @@ int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refus
 	lockdep_assert_held(&acct->lock);
 
 	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent) {
-		if (p->max != U64_MAX && (u64)atomic64_read(&p->count) + n > READ_ONCE(p->max))
-			return ioasids_refuse(acct, refusal, p, 0);
+		s64 count;
+
+		if (p->max == U64_MAX)
+			continue;
+		count = atomic64_read(&p->count);
+		if ((u64)count + n > READ_ONCE(p->max))
+			return ioasids_refuse(acct, refusal, p, n, count);
 	}
 	return ioasids_climb(acct, n, refusal);
 }
@@ -311,6 +330,7 @@ static void ioasids_owner_free(struct ioasids_owner *owner)
 int ioasids_account_open(struct ioasids_account *acct)
 {
 	struct ioasids_owner *owner, *old;
+	struct ioasids_cgroup *payer;
 
 	if (!cgroup_subsys_enabled(ioasids_cgrp_subsys))
 		return 0;
@@ -324,9 +344,11 @@ int ioasids_account_open(struct ioasids_account *acct)
 
 	spin_lock_irq(&css_set_lock);
 	spin_lock(&acct->lock);
+	payer = css_payer(task_css_check(current, ioasids_cgrp_id, true));
+	trace_ioasid_adopt(acct, payer);
 	old = acct->owner;
 	acct->owner = owner;
-	ioasids_move(acct, css_payer(task_css_check(current, ioasids_cgrp_id, true)));
+	ioasids_move(acct, payer);
 	spin_unlock(&acct->lock);
 	spin_unlock_irq(&css_set_lock);
 
@@ -366,8 +388,10 @@ static void ioasids_attach(struct cgroup_taskset *tset)
 			owner->migration = migration;
 			spin_lock_irq(&owner->acct->lock);
 			/* It may have been closed since, or got another owner. */
-			if (owner->acct->owner == owner)
+			if (owner->acct->owner == owner) {
+				trace_ioasid_move(owner->acct, css_payer(css));
 				ioasids_move(owner->acct, css_payer(css));
+			}
 			spin_unlock_irq(&owner->acct->lock);
 		}
 		rcu_read_unlock();
@@ -408,9 +432,10 @@ static bool ioasids_must_stop(struct ioasids_stat *stat)
  */
 static void ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 {
-	struct ioasids_account cursor = {}, *acct;
+	struct ioasids_account cursor, *acct;
 	unsigned int passed = 0;
 
+	cursor.cg = NULL;
 	spin_lock_irq(&cg->lock);
 	list_add(&cursor.cg_node, &cg->accounts);
 	while (!list_is_last(&cursor.cg_node, &cg->accounts) && !ioasids_must_stop(stat)) {
@@ -431,8 +456,10 @@ static void ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 			stat->sets++;
 		} else if (acct) {
 			spin_lock_irq(&acct->lock);
-			if (acct->cg == cg)
+			if (acct->cg == cg) {
+				trace_ioasid_reparent(acct, cg->parent);
 				ioasids_move(acct, cg->parent);
+			}
 			spin_unlock_irq(&acct->lock);
 		}
 		rcu_read_unlock();

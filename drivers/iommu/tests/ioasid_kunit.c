@@ -1231,9 +1231,10 @@ static void debugfs_shows_the_sets(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ioasid_alloc_user(set, BASE, BASE + 1), BASE + 1);
 	shown = shown_sets(test);
 	KUNIT_EXPECT_TRUE(test, str_has_prefix(shown, "set\tkind\tquota\tallocated\tpid\t"));
-	sprintf(line, "\n%lu\tkernel\t0\t1\t-\t-\t-\n", t->kernel->id);
+	sprintf(line, "\n%lu\tkernel\t0\t1\t-\t-\t-\n", t->kernel->account.id);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(shown, line));
-	sprintf(line, "\n%lu\tprocess\t5\t1\t%d\t%s\t", set->id, current->pid, current->comm);
+	sprintf(line, "\n%lu\tprocess\t5\t1\t%d\t%s\t", set->account.id, current->pid,
+		current->comm);
 	KUNIT_EXPECT_NOT_NULL(test, strstr(shown, line));
 
 	ioasid_set_close(set);

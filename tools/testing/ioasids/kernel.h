@@ -147,6 +147,25 @@ void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
 #define BUG_ON(x)		((void)WARN_ON_ONCE(x))
 #define panic(...)		kernel_warning(__FILE__, __LINE__)
 
+/* Tracepoints, which are off */
+#define TRACEPOINT(name, ...)						\
+	static inline void trace_##name(__VA_ARGS__) { }		\
+	static inline bool trace_##name##_enabled(void) { return false; }
+struct ioasids_account;
+struct ioasids_cgroup;
+TRACEPOINT(ioasid_alloc, struct ioasids_account *acct, u32 id)
+TRACEPOINT(ioasid_free, struct ioasids_account *acct, u32 id)
+TRACEPOINT(ioasid_mm_bind, struct ioasids_account *acct, u32 id)
+TRACEPOINT(ioasid_mm_drop, struct ioasids_account *acct, u32 id)
+TRACEPOINT(ioasid_set_open, struct ioasids_account *acct)
+TRACEPOINT(ioasid_set_close, struct ioasids_account *acct)
+TRACEPOINT(ioasid_set_quota, struct ioasids_account *acct, u32 quota)
+TRACEPOINT(ioasid_refused, struct ioasids_account *acct, int by, struct ioasids_cgroup *limit,
+	   u32 asked, u64 used, u64 max)
+TRACEPOINT(ioasid_move, struct ioasids_account *acct, struct ioasids_cgroup *to)
+TRACEPOINT(ioasid_reparent, struct ioasids_account *acct, struct ioasids_cgroup *to)
+TRACEPOINT(ioasid_adopt, struct ioasids_account *acct, struct ioasids_cgroup *to)
+
 /* Lines that are printed are counted. */
 extern unsigned long kernel_lines;
 void __printf(1, 2) kernel_print(const char *format, ...);
@@ -706,6 +725,11 @@ struct cgroup_root {
 };
 
 extern struct cgroup_root cgrp_dfl_root;
+
+static inline u64 cgroup_id(const struct cgroup *cgrp)
+{
+	return cgrp->number;
+}
 
 #define CGRP_ROOT_PIDS_LOCAL_EVENTS	1
 
