@@ -13,6 +13,8 @@
  *			instant. Sharers share their memory, and may outlive them. They
  *			bind only if there is a mock IOMMU (CONFIG_IOASID_MOCK) and the
  *			kernel does not refuse SVA
+ *	reader		a thread of main that reads the tracepoints, all of which are on
+ *			if the kernel has them
  *	disturbers	one changes limits, one makes and removes subtrees, one
  *			switches the controller off and on, one freezes, one reads, one
  *			makes the kernel run its own stress (ioasid_stress of KUnit),
@@ -60,6 +62,7 @@
  * - In a sequence, all counts agree with the model after each step.
  * - The capacity adds up whenever it is read.
  * - In the end nothing is charged, taken or dying.
+ * - Each ID and each set that was traced when it was made is traced when it is freed.
  */
 #define _GNU_SOURCE
 
@@ -77,6 +80,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -91,6 +95,8 @@
 
 #define STRESS		"ioasids_stress"
 
+#define TRACEFS		"/sys/kernel/tracing"
+#define INSTANCE	TRACEFS "/instances/" STRESS
 #define KUNIT		"/sys/kernel/debug/kunit/ioasid_stress"
 #define MOCK_PASIDS	MOCK_TABLE "/pasids"
 #define NARROW		31		/* the highest PASID of a narrow device */
@@ -115,7 +121,8 @@
 #define add(p, n)	__atomic_add_fetch(p, n, __ATOMIC_SEQ_CST)
 
 enum check {
-	ANSWERS, IDS, LIMITED, AT_REST, FROZEN, SEQUENCE, CAPACITY, KERNEL, END, COVERAGE, HANG,
+	ANSWERS, IDS, LIMITED, AT_REST, FROZEN, SEQUENCE, CAPACITY, KERNEL, END, TRACE, COVERAGE,
+	HANG,
 	NR_CHECKS,
 };
 
@@ -129,6 +136,7 @@ static const char *const check_names[NR_CHECKS] = {
 	[CAPACITY] = "the capacity adds up",
 	[KERNEL]   = "the kernel's own stress passes beside this one",
 	[END]	   = "in the end nothing is left",
+	[TRACE]	   = "all that is traced when it is made is traced when it is freed",
 	[COVERAGE] = "every operation has occurred",
 	[HANG]	   = "nothing hung",
 };
@@ -2486,6 +2494,130 @@ static void run(long duration)
 	}
 }
 
+/*
+ * The tracepoints, in an instance of tracefs. Events of several CPUs are not read in their
+ * order, so all of them are counted, and the counts are compared in the end.
+ */
+static struct {
+	bool on;
+	unsigned int stop;
+	pthread_t reader;
+	int pipe;
+	long last_set;			/* the number of the last one before tracing */
+	unsigned long events, lost, opened, closed;
+	__u64 sum_opened, sum_closed;	/* of the numbers of sets */
+	short taken[TOTAL + 1];		/* how often, less how often it was freed */
+} trace;
+
+static void count_traced(const char *line)
+{
+	static const char *const names[] = { " ioasid_alloc: ", " ioasid_free: ",
+					     " ioasid_set_open: ", " ioasid_set_close: " };
+	long id = number_in(line, " id="), set = number_in(line, " set=");
+	int i = 0;
+
+	if (strstr(line, " [LOST "))
+		trace.lost++;
+	while (i < ARRAY_SIZE(names) && !strstr(line, names[i]))
+		i++;
+	if (!strstr(line, " ioasid_"))
+		return;
+	trace.events++;
+	if (i < ARRAY_SIZE(names) && (set <= 0 || (i < 2 && (id <= 0 || id > TOTAL)))) {
+		fail(TRACE, "an event has no such number: %s", line);
+		return;
+	}
+	if (set <= trace.last_set)
+		return;
+	if (i < 2) {
+		trace.taken[id] += i ? -1 : 1;
+	} else if (i == 2) {
+		trace.opened++;
+		trace.sum_opened += set;
+	} else if (i == 3) {
+		trace.closed++;
+		trace.sum_closed += set;
+	}
+}
+
+static void *read_trace(void *unused)
+{
+	static char text[1 << 16];
+	size_t have = 0;
+	char *line, *end;
+	ssize_t len;
+
+	for (;;) {
+		len = read(trace.pipe, text + have, sizeof(text) - 1 - have);
+		if (len <= 0 && get(&trace.stop))
+			return NULL;
+		if (len <= 0) {
+			usleep(10000);
+			continue;
+		}
+		text[have + len] = '\0';
+		for (line = text; (end = strchr(line, '\n')); line = end + 1) {
+			*end = '\0';
+			count_traced(line);
+		}
+		have = strlen(line);
+		memmove(text, line, have);
+	}
+}
+
+static void start_tracing(void)
+{
+	char buf[PAGE_SIZE], fd[16];
+	int device;
+
+	if (access(TRACEFS "/events", F_OK))
+		mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	if (access(TRACEFS "/events/ioasid", F_OK)) {
+		ksft_print_msg("without tracepoints: there is no " TRACEFS "/events/ioasid\n");
+		return;
+	}
+	device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	snprintf(fd, sizeof(fd), "%d", device);
+	if (!read_fdinfo("self", fd, buf))
+		ksft_exit_fail_msg("No fdinfo of " DEVICE "\n");
+	trace.last_set = number_in(buf, "ioasid-set:\t");
+	close(device);
+	rmdir(INSTANCE);
+	must(mkdir(INSTANCE, 0700), "mkdir", INSTANCE);
+	must(set(INSTANCE, "buffer_size_kb", "4096"), "enlarge the buffer of", INSTANCE);
+	must(set(INSTANCE, "events/ioasid/enable", "1"), "trace in", INSTANCE);
+	trace.pipe = open(INSTANCE "/trace_pipe", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	must(trace.pipe < 0 ? -errno : 0, "read", INSTANCE "/trace_pipe");
+	must(-pthread_create(&trace.reader, NULL, read_trace, NULL), "a thread for", INSTANCE);
+	trace.on = true;
+}
+
+/* All IDs and sets have been freed. */
+static void finish_tracing(void)
+{
+	int id;
+
+	if (!trace.on)
+		return;
+	put(&trace.stop, 1);
+	pthread_join(trace.reader, NULL);
+	close(trace.pipe);
+	set(INSTANCE, "events/ioasid/enable", "0");
+	rmdir(INSTANCE);
+	ksft_print_msg("%lu events were traced\n", trace.events);
+	if (trace.lost) {
+		ksft_print_msg("events were lost %lu times, and are not compared\n", trace.lost);
+		return;
+	}
+	for (id = 1; id <= TOTAL; id++)
+		if (trace.taken[id])
+			fail(TRACE, "ID %d: allocated %d times more than freed", id,
+			     trace.taken[id]);
+	if (trace.opened != trace.closed || trace.sum_opened != trace.sum_closed)
+		fail(TRACE, "%lu sets were opened and %lu closed, or others", trace.opened,
+		     trace.closed);
+}
+
 static void print_usage(FILE *to)
 {
 	fprintf(to, "Usage: stress_ioasids [-d SECONDS] [-s SEED] [-p PROCESSES] [-t THREADS]\n"
@@ -2627,6 +2759,7 @@ int main(int argc, char **argv)
 	user = user_of_capacity();
 	dying = nr_dying();
 	make_places();
+	start_tracing();
 	for (i = 0; i < NR_DISTURBERS; i++) {
 		pids[i] = fork();
 		if (!pids[i]) {
@@ -2645,12 +2778,16 @@ int main(int argc, char **argv)
 		close(low[--i]);
 	print_failures();
 	finish(pids, user, dying);
+	finish_tracing();
 	if (duration >= ENOUGH_S && !get(&interrupted) && !shared->nr_failures)
 		check_coverage();
 	print_failures();
 	for (i = 0; i < NR_CHECKS; i++)
 		if (i == KERNEL && !shared->nr_kunit)
 			ksft_test_result_skip("%s: there is no " KUNIT "\n", check_names[i]);
+		else if (i == TRACE && (!trace.events || trace.lost))
+			ksft_test_result_skip("%s: %s\n", check_names[i],
+					      trace.on ? "events were lost" : "no tracepoints");
 		else
 			ksft_test_result(!shared->failed[i], "%s\n", check_names[i]);
 	ksft_finished();
