@@ -6,7 +6,7 @@
 # is built as a test.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
-MORE_PACKAGES="debhelper dpkg-dev lintian rpm $(grep -oE 'lib[a-z0-9-]+-dev' tools/ioasids/debian/control | xargs)"
+MORE_PACKAGES="debhelper dpkg-dev lintian rpm $(grep -oE 'bpftool|clang|lib[a-z0-9-]+-dev' tools/ioasids/debian/control | xargs)"
 . lab/lib.sh
 
 sources=(tools/ioasids include/uapi)

@@ -72,7 +72,7 @@ _ioasidctl() {
 		[[ $prev = -s || $prev = --sort || $cur != *,* ]] || done=${cur%,*},
 		mapfile -t COMPREPLY < <(compgen -P "$done" -W "$(ioasidctl "$command" --list-columns 2>/dev/null)" -- "${cur##*,}")
 		return
-	elif [[ $prev = @(-S|--slice) ]]; then
+	elif [[ $command = run && $prev = @(-S|--slice) ]]; then
 		_ioasidctl_cgroups '*.slice'
 		return
 	elif [[ $cur = -* ]]; then

@@ -10,6 +10,7 @@
 
 #include "ioasidctl.h"
 #include "json.h"
+#include "tracer.h"
 #include "tree.h"
 
 #define WANTED	(EVENTS | LOCAL_EVENTS)
@@ -216,8 +217,29 @@ static void update_watches(struct watches *watches, const struct cgroup *cgroup)
 	*watches = new;
 }
 
+/* Who was refused, if the caller may trace that */
+static void print_refusal(const struct traced *traced, void *within)
+{
+	struct timespec time = time_of(traced->time);
+	const char *path = cgroup_of_id(traced->cgroup);
+	char clock[16], *name, *comm, *command, *words;
+
+	if (!path || !cgroup_is_in(path, within))
+		return;
+	strftime(clock, sizeof(clock), "%T", localtime(&time.tv_sec));
+	name = name_of_id(traced->cgroup);
+	comm = format("%.*s", (int)sizeof(traced->comm), traced->comm);
+	command = printable(comm);
+	words = refusal_in_words(traced);
+	printf("%s %s %s[%d] %s\n", clock, name, command, traced->tgid, words);
+	free(words);
+	free(command);
+	free(comm);
+	free(name);
+}
+
 /* Waits for events, but not long. False if nobody reads the output any more. */
-static bool wait_for_events(int notifier)
+static bool wait_for_events(int notifier, struct tracer *tracer)
 {
 	struct pollfd both[] = {
 		{ .fd = notifier, .events = POLLIN },
@@ -229,6 +251,8 @@ static bool wait_for_events(int notifier)
 		return false;
 	while (notifier >= 0 && read(notifier, ignored, sizeof(ignored)) > 0)
 		;
+	if (tracer)
+		tracer_read(tracer);
 	return !ferror(stdout);
 }
 
@@ -240,9 +264,10 @@ static bool has_local_events(const struct cgroup *cgroup)
 	return cgroup->values.known & BIT(LOCAL_REFUSED);
 }
 
-static int follow(const char *path)
+static int follow(char *path)
 {
 	struct cgroup *old, *cgroup;
+	struct tracer *tracer = NULL;
 	struct watches watches = { };
 	int status;
 
@@ -256,8 +281,10 @@ static int follow(const char *path)
 	setlinebuf(stdout);
 	/* Without one the cgroups are looked at once a second. */
 	watches.notifier = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (!json && tracer_open(&tracer, BIT(ON_REFUSED), 0, print_refusal, path))
+		free(take_message());
 	update_watches(&watches, old);
-	while (wait_for_events(watches.notifier)) {
+	while (wait_for_events(watches.notifier, tracer)) {
 		status = read_tree(path, WANTED, &cgroup);
 		if (status)
 			break;
@@ -267,6 +294,7 @@ static int follow(const char *path)
 		old = cgroup;
 	}
 	free_tree(old);
+	tracer_close(tracer);
 	free(watches.array);
 	if (watches.notifier >= 0)
 		close(watches.notifier);

@@ -88,6 +88,29 @@ static const struct command {
 		"  -f, --follow            print new ones as they happen\n"
 		"  -J, --json              JSON; with --follow an object a line\n"
 	}, {
+		"trace", command_trace, "[OPTION]... [CGROUP]",
+		"print who takes IDs, is refused and moves, as it happens",
+		"  -d, --duration SECONDS  end after this time\n"
+		"  -e, --event EVENTS      print these, separated by commas; or all\n"
+		"  -J, --json              a JSON object a line\n"
+		"  -n, --number N          end after N events\n"
+		"  -p, --pid PID           only what this process asks for or owns\n"
+		"  -q, --quiet             print only the summary\n"
+		"  -S, --summary           in the end, count by cgroup and process\n"
+		"\n"
+		"Events: adopt, alloc, free, mm_bind, mm_drop, move, refused, reparent,\n"
+		"set_close, set_open, set_quota. mm_ and set_open, set_close only with -e.\n\n"
+	}, {
+		"why", command_why, "[-J] [-s N] CGROUP",
+		"tell who was refused by the limit of CGROUP, and who holds its IDs",
+		"  -J, --json              JSON\n"
+		"  -s, --seconds N         in the last N seconds (60)\n"
+	}, {
+		"record", command_record, "[-k KIB] [-s]",
+		"begin to record refusals, for why",
+		"  -k, --kib KIB           size of the record of each CPU (64)\n"
+		"  -s, --stop              end, and forget them\n"
+	}, {
 		"export", command_export, "[OPTION]... [CGROUP]",
 		"print the numbers of all cgroups as metrics, for Prometheus",
 		"  -d, --depth N           only N levels of cgroups below CGROUP\n"
@@ -143,7 +166,8 @@ static int print_help(void)
 	       "  -h, --help              print this; '%s COMMAND --help': more\n"
 	       "  -V, --version           print the version\n\n"
 	       "Exit status: 0: success; 1: failure; 2: a wrong argument; 3: no such cgroup,\n"
-	       "unit or process; 4: the controller is off, or the kernel does not have it.\n\n"
+	       "unit or process; 4: the controller is off, or the kernel does not have it;\n"
+	       "5: what tracing needs is missing.\n\n"
 	       "Columns of ls, top and show:\n", PROGRAM);
 	print_columns(&cgroup_columns);
 	return 0;

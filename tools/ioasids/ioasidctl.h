@@ -19,16 +19,23 @@ int command_enable(int argc, char **argv);
 int command_events(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_ls(int argc, char **argv);
+int command_record(int argc, char **argv);
 int command_restore(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_save(int argc, char **argv);
 int command_set(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_trace(int argc, char **argv);
 int command_who(int argc, char **argv);
+int command_why(int argc, char **argv);
 
 /* A table of the processes that hold IDs in @within, for a terminal of this width. */
 int who_to_string(const char *within, int width, char **text);
+
+/* The same, printed; and as the members "complete" and "sets" of a JSON object. */
+int who_print(const char *within);
+int who_to_json(const char *within);
 
 /* The columns of who; those of the other tables are in tree.h. */
 extern const struct columns who_columns;

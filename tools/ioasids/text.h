@@ -19,6 +19,7 @@ enum {
 	BAD_USAGE = 2,
 	NOT_FOUND = 3,
 	NO_CONTROLLER = 4,
+	NO_TRACING = 5,
 };
 
 #define __attributes(...)	__attribute__((__VA_ARGS__))

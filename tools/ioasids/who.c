@@ -307,18 +307,24 @@ static void json_set(const struct set *set, const struct selection *selection)
 	json_close('}');
 }
 
-static void print_json(const struct selection *selection, const char *within, bool all)
+/* Members of an object whose end is left to the caller: json_end_list(). */
+static void json_sets(const struct selection *selection, const char *within, bool all)
 {
 	size_t i;
 
-	json_begin(false);
-	json_open(NULL, '{');
 	/* Whether these are all sets, or only those that this user may see. */
 	json_bool("complete", all);
 	json_open("sets", '[');
 	for (i = 0; i < count; i++)
 		if (is_within(&sets[i], within))
 			json_set(&sets[i], selection);
+}
+
+static void print_json(const struct selection *selection, const char *within, bool all)
+{
+	json_begin(false);
+	json_open(NULL, '{');
+	json_sets(selection, within, all);
 	json_end_list();
 }
 
@@ -394,6 +400,31 @@ int who_to_string(const char *within, int width, char **text)
 		*text = grid_to_string(&grid);
 		grid_free(&grid);
 	}
+	free_sets();
+	return status;
+}
+
+int who_print(const char *within)
+{
+	struct selection selection;
+	bool all;
+	int status = read_sets(&all);
+
+	select_columns_of_who(&selection);
+	if (!status)
+		status = print_sets(&selection, within);
+	free_sets();
+	return status;
+}
+
+int who_to_json(const char *within)
+{
+	struct selection selection;
+	bool all;
+	int status = read_sets(&all);
+
+	select_columns_of_who(&selection);
+	json_sets(&selection, within, all);
 	free_sets();
 	return status;
 }

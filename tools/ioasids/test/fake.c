@@ -6,8 +6,9 @@
  * that the kernel would make, and a write to cgroup.subtree_control makes and removes those of
  * the controller. systemd does not run. The directory $FAKE has the rest: root, where the
  * cgroups are; cgroup, the cgroup of each process, and cgroup.1, that of the first if it is
- * another one; sets, all sets of IDs; kmsg, the log; and what container engines install,
- * under its own path. A program prints the file of its name in $FAKE/version.
+ * another one; sets, all sets of IDs; trace, the record of refusals; events, what is traced;
+ * kmsg, the log; and what container engines install, under its own path. A program prints the
+ * file of its name in $FAKE/version.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,6 +26,11 @@
 #include <linux/magic.h>
 
 #include "fake.h"
+#include "../text.h"
+
+/* Only ioasidctl has these. */
+#pragma weak __real_tracer_open
+#pragma weak event_of_name
 
 static const struct {
 	const char *name;
@@ -102,6 +108,7 @@ static const char *replacement(const char *path)
 	} replaced[] = {
 		{ "/sys/fs/cgroup", "root" },
 		{ "/sys/kernel/debug/ioasid/sets", "sets" },
+		{ "/sys/kernel/tracing/instances/ioasids/trace", "trace" },
 		{ "/dev/kmsg", "kmsg" },
 	};
 	static const char *const others[] = {
@@ -223,4 +230,65 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 	else if (name && !strcmp(name, "/ioasids.max"))
 		return size;
 	return __real_write(fd, data, size);
+}
+
+/*
+ * If $FAKE has a file events, each of its lines is an event: its name, then the numbers of
+ * struct traced from cgroup to tgid, without those of the event, and the command.
+ */
+static struct {
+	FILE *file;
+	unsigned int events;
+	traced_function function;
+	void *data;
+} source;
+
+int __wrap_tracer_open(struct tracer **tracer, unsigned int events, pid_t process,
+		       traced_function function, void *data)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/events", getenv("FAKE"));
+	source.file = fopen(path, "re");
+	source.events = events;
+	source.function = function;
+	source.data = data;
+	return source.file ? 0 : __real_tracer_open(tracer, events, process, function, data);
+}
+
+void __wrap_tracer_read(__attributes(unused) struct tracer *tracer)
+{
+	struct traced traced;
+	char name[16];
+	int n;
+
+	while (source.file && !feof(source.file)) {
+		memset(&traced, 0, sizeof(traced));
+		n = fscanf(source.file,
+			   "%15s %llu %llu %llu %llu %llu %llu %u %u %u %d %d %15[^\n]\n",
+			   name, &traced.time, &traced.cgroup, &traced.other, &traced.set,
+			   &traced.used, &traced.max, &traced.number, &traced.was, &traced.by,
+			   &traced.owner, &traced.tgid, traced.comm);
+		if (n != 13)
+			abort();
+		traced.event = event_of_name(name);
+		if (source.events & 1 << traced.event)
+			source.function(&traced, source.data);
+	}
+}
+
+void __wrap_tracer_close(__attributes(unused) struct tracer *tracer)
+{
+	if (source.file)
+		fclose(source.file);
+}
+
+int __wrap_tracer_fd(__attributes(unused) const struct tracer *tracer)
+{
+	return -1;
+}
+
+__u64 __wrap_tracer_lost(__attributes(unused) const struct tracer *tracer)
+{
+	return 3;
 }

@@ -91,7 +91,44 @@ prepare() {
 		echo '0::/../outside' >"$FAKE/cgroup"
 		;;
 	esac
+	record 1 9 "$FAKE/root$cgroup" holder $'esc\e[2J' >"$FAKE/trace"
+	traced >"$FAKE/events"
 	touch "$FAKE/made"
+}
+
+# traced: events: ID 5 is held for 3 ms, and ID 6 is not freed; 7 was there before.
+traced() {
+	cat <<-END
+		set_open 1000000 11 0 7 0 0 0 0 0 42 42 holder
+		alloc 2000000 11 0 7 0 0 5 0 0 42 42 holder
+		alloc 3000000 11 0 7 0 0 6 0 0 42 42 holder
+		refused 4000000 11 12 7 9 9 1 0 0 42 42 holder
+		refused 4000000 11 0 7 90 99 10 0 1 42 42 holder
+		refused 4000000 11 0 7 2 2 1 0 2 42 42 holder
+		refused 4000000 11 0 7 1 1 1 0 3 42 42 $(printf 'esc\e[2J')
+		free 5000000 11 0 7 0 0 5 0 0 42 1 stranger
+		free 5000000 11 0 7 0 0 7 0 0 42 42 holder
+		set_quota 6000000 11 0 7 0 0 8 2 0 42 42 holder
+		move 7000000 11 13 7 0 0 8 0 0 42 1 mover
+		adopt 8000000 13 14 7 0 0 8 0 0 42 43 adopter
+		reparent 9000000 14 15 7 0 0 8 0 0 43 2 kworker/0:1
+		set_close 9000000 15 0 7 0 0 1 0 0 43 43 adopter
+	END
+}
+
+# record SECONDS WRITTEN CGROUP COMMAND...: the text of a record in which that limit has refused
+# each command, one after the other; the first, so many seconds ago.
+record() {
+	local written=$2 id command ago=$1
+	id=$(stat -c %i "$3")
+	shift 3
+	printf '# tracer: nop\n#\n# entries-in-buffer/entries-written: %s/%s   #P:2\n#\n' $# "$written"
+	for command; do
+		awk -v ago="$ago" -v id="$id" -v command="$command" '{
+			printf "%16s-%d [001] d..1. %12.6f: ioasid_refused: cgroup=%d set=7 by=limit limit=%d asked=1 used=9 max=9 owner=7 tgid=8 comm=%s\n",
+				command, 7, $1 - ago, id, id, command }' /proc/uptime
+		ago=$(awk -v ago="$ago" 'BEGIN { print ago / 2 }')
+	done
 }
 
 in_plain() { "$@" <"$file" >"$out" 2>"$messages"; }
@@ -202,6 +239,75 @@ saves_and_restores() {
 	[ -e "$FAKE/table.slice.d/zz-ioasids.conf" ]
 	same "$(find "$FAKE" -name 'zz-*' | wc -l)" 2
 	rm -r "$work/etc/ioasids.d"
+}
+
+tells_of_events() {
+	local words
+	prepare trace
+	words=$(ctl trace -e all -d 0.1 2>"$FAKE/said" | cut -d ' ' -f 2-)
+	same "$words" "$(cat <<-END
+		set_open  cgroup-11 (gone) holder[42]: set 7, 0 IDs
+		alloc     cgroup-11 (gone) holder[42]: 5
+		alloc     cgroup-11 (gone) holder[42]: 6
+		refused   cgroup-11 (gone) holder[42]: asked for 1; the limit of cgroup-12 (gone): 9 of 9
+		refused   cgroup-11 (gone) holder[42]: asked for 10; the machine: 90 of 99
+		refused   cgroup-11 (gone) holder[42]: asked for 1; its reservation: 2 of 2
+		refused   cgroup-11 (gone) esc\\x1b[2J[42]: asked for 1; the range that it can use: 1 of 1
+		free      cgroup-11 (gone) stranger[1]: 5, of process 42
+		free      cgroup-11 (gone) holder[42]: 7
+		set_quota cgroup-11 (gone) holder[42]: 8, before: 2
+		move      cgroup-13 (gone) mover[1]: of process 42 moved with 8 from cgroup-11 (gone)
+		adopt     cgroup-14 (gone) adopter[43]: adopted from process 42 with 8 in cgroup-13 (gone)
+		reparent  cgroup-15 (gone) kworker/0:1[2]: of process 43 with 8, from cgroup-14 (gone), which was removed
+		set_close cgroup-15 (gone) adopter[43]: set 7, 1 IDs
+		END
+	)"
+	same "$(cat "$FAKE/said")" 'ioasidctl: trace: 3 events were lost'
+	same "$(ctl trace -n 2 -d 9 2>/dev/null | wc -l)" 2
+	same "$(ctl trace -e move,adopt -d 0.1 2>/dev/null | wc -l)" 2
+	same "$(ctl trace -d 0.1 /job 2>/dev/null)" ''
+	same "$(ctl trace -J -S -d 0.1 | python3 -c 'import json, sys
+lines = [json.loads(line) for line in sys.stdin]
+print([sum(line["event"] == event for line in lines) for event in ("alloc", "refused", "set_open", "lost")])
+print([line["by"] for line in lines if line["event"] == "refused"])
+end = lines[-1]
+print(end["lost"], end["held"], end["held_unknown"])
+print([[c[k] for k in ("cgroup_id", "taken", "given", "refused", "in", "out")] for c in end["cgroups"]])
+print([[p[k] for k in ("pid", "command", "taken", "given", "refused")] for p in end["processes"]])')" "$(cat <<-END
+		[2, 4, 0, 1]
+		['limit', 'capacity', 'quota', 'range']
+		3 [{'least_us': 2048, 'count': 1}] 1
+		[[11, 2, 2, 4, 0, 8], [13, 0, 0, 0, 8, 8], [14, 0, 0, 0, 8, 8], [15, 0, 0, 0, 8, 0]]
+		[[42, 'holder', 2, 2, 4]]
+		END
+	)"
+	words=$(ctl trace -q -d 0.1 2>/dev/null)
+	[[ $(xargs <<<"$words") = 'CGROUP TAKEN GIVEN REFUSED IN OUT cgroup-11 (gone) 2 2 4 0 8 '*' PID COMMAND TAKEN GIVEN REFUSED 42 holder 2 2 4 How long IDs were held: 2 ms or more 1 #'*' unknown 1' ]]
+}
+
+# Only refusals by this limit, and only of this time, are told; each process once.
+tells_why() {
+	local why
+	prepare why
+	record 300 6 "$FAKE/root/job/part" early late late late 'two words' x:y >"$FAKE/trace"
+	record 4 6 "$FAKE/root/job" other | tail -n 1 >>"$FAKE/trace"
+	why=$(ctl why -s 200 /job/part)
+	[[ $why = 'Refused in the last 200 s by the limit of /job/part: 5'$'\n'LAST* ]]
+	same "$(awk '$4 == "9/9" { $1 = ""; print }' <<<"$why" | sort)" "$(printf ' %s\n' '1 1 9/9 8 two words cgroup-ID (gone)' \
+		'1 1 9/9 8 x:y cgroup-ID (gone)' '3 1 9/9 8 late cgroup-ID (gone)' | sed "s/ID/$(stat -c %i "$FAKE/root/job/part")/" | sort)"
+	[[ $why = *'Held in /job/part, 7 of 9:'*holder* ]]
+	same "$(ctl why -s 1 /job/part | head -n 1)" 'Refused in the last 1 s by the limit of /job/part: 0'
+	same "$(ctl why -s 400 /job/part | head -n 1)" 'Refused in the last 400 s by the limit of /job/part: 6'
+	same "$(ctl why -J /job | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["current"], d["max"], [(r["requests"], r["command"]) for r in d["refused"]], len(d["sets"]))')" "7 9 [(1, 'other')] 1"
+	# A record that is too small for that time
+	record 300 7 "$FAKE/root/job/part" early late >"$FAKE/trace"
+	[[ $(ctl why -s 400 /job/part 2>&1 >/dev/null) = *'did not fit into the record'* ]]
+	same "$(ctl why -s 200 /job/part 2>&1 >/dev/null)" ''
+	rm "$FAKE/trace"
+	status=0
+	ctl why /job 2>"$FAKE/said" || status=$?
+	same "$status" 5
+	[[ $(cat "$FAKE/said") = *'nothing is recorded'* ]]
 }
 
 restores_names() {
@@ -713,6 +819,8 @@ variants >"$work/variants"
 
 report save saves_and_restores
 report names.restored restores_names
+report trace tells_of_events
+report why tells_why
 report restore.errors restores_all_or_nothing
 report export.numbers exports_numbers
 report export.depth exports_levels

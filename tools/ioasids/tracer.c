@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "cgroup.h"
+#include "json.h"
+#include "tracer.h"
+#include SKELETON
+
+static const char *const names[EVENTS_TRACED] = {
+	[ON_ADOPT]	= "adopt",
+	[ON_ALLOC]	= "alloc",
+	[ON_FREE]	= "free",
+	[ON_MM_BIND]	= "mm_bind",
+	[ON_MM_DROP]	= "mm_drop",
+	[ON_MOVE]	= "move",
+	[ON_REFUSED]	= "refused",
+	[ON_REPARENT]	= "reparent",
+	[ON_SET_CLOSE]	= "set_close",
+	[ON_SET_OPEN]	= "set_open",
+	[ON_SET_QUOTA]	= "set_quota",
+};
+
+static const char *const reasons[] = {
+	[BY_LIMIT]	= "limit",
+	[BY_CAPACITY]	= "capacity",
+	[BY_QUOTA]	= "quota",
+	[BY_RANGE]	= "range",
+};
+
+#define NR_REASONS	(sizeof(reasons) / sizeof(*reasons))
+
+struct tracer {
+	struct trace_bpf *programs;
+	struct ring_buffer *ring;
+	traced_function function;
+	void *data;
+};
+
+const char *event_name(enum event event)
+{
+	return names[event];
+}
+
+int event_of_name(const char *name)
+{
+	int i;
+
+	for (i = 0; i < EVENTS_TRACED; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	return -1;
+}
+
+/* The first thing that is missing, in one line. */
+static int need_tracing(unsigned int events)
+{
+	struct btf *types;
+	char *path;
+	int i;
+
+	if (access(TRACEFS "/events", F_OK)) {
+		if (errno == EACCES)
+			return fail(NO_TRACING, "cannot trace: only root may read " TRACEFS);
+		return fail(NO_TRACING,
+			    "cannot trace: no tracepoints in %s: it is not mounted, or the kernel is built without them",
+			    TRACEFS);
+	}
+	for (i = 0; i < EVENTS_TRACED; i++) {
+		path = format(TRACEFS "/events/ioasid/ioasid_%s", names[i]);
+		if (events & BIT(i) && access(path, F_OK)) {
+			free(path);
+			return fail(NO_TRACING,
+				    "cannot trace: this kernel has no tracepoint ioasid_%s",
+				    names[i]);
+		}
+		free(path);
+	}
+	types = btf__load_vmlinux_btf();
+	if (!types)
+		return fail(NO_TRACING,
+			    "cannot trace: no type information (CONFIG_DEBUG_INFO_BTF) in /sys/kernel/btf/vmlinux");
+	btf__free(types);
+	return 0;
+}
+
+static int receive(void *context, void *data, __attributes(unused) size_t size)
+{
+	const struct tracer *tracer = context;
+
+	tracer->function(data, tracer->data);
+	return 0;
+}
+
+static int load(struct tracer *tracer, unsigned int events, pid_t process)
+{
+	struct bpf_program *program;
+	int event;
+
+	tracer->programs = trace_bpf__open();
+	if (!tracer->programs)
+		return -errno;
+	tracer->programs->rodata->only_process = process;
+	bpf_object__for_each_program(program, tracer->programs->obj) {
+		event = event_of_name(bpf_program__name(program) + strlen("ioasid_"));
+		bpf_program__set_autoload(program, events & BIT(event));
+	}
+	return trace_bpf__load(tracer->programs) ?: trace_bpf__attach(tracer->programs);
+}
+
+int tracer_open(struct tracer **result, unsigned int events, pid_t process,
+		traced_function function, void *data)
+{
+	struct tracer *tracer;
+	int error, status;
+
+	libbpf_set_print(NULL);	/* messages are one line, and ours */
+	status = need_tracing(events);
+	if (status)
+		return status;
+	tracer = grow(NULL, 1, sizeof(*tracer));
+	*tracer = (struct tracer) { .function = function, .data = data };
+	error = load(tracer, events, process);
+	if (!error) {
+		tracer->ring = ring_buffer__new(bpf_map__fd(tracer->programs->maps.ring), receive,
+						tracer, NULL);
+		error = tracer->ring ? 0 : -errno;
+	}
+	if (error) {
+		tracer_close(tracer);
+		if (error == -EPERM || error == -EACCES)
+			return fail(NO_TRACING,
+				    "cannot trace: it needs CAP_BPF and CAP_PERFMON, or root");
+		return fail(NO_TRACING,
+			    "cannot trace: the kernel refuses the BPF programs (CONFIG_BPF_EVENTS): %s",
+			    strerror(-error));
+	}
+	*result = tracer;
+	return 0;
+}
+
+void tracer_close(struct tracer *tracer)
+{
+	if (!tracer)
+		return;
+	ring_buffer__free(tracer->ring);
+	trace_bpf__destroy(tracer->programs);
+	free(tracer);
+}
+
+int tracer_fd(const struct tracer *tracer)
+{
+	return ring_buffer__epoll_fd(tracer->ring);
+}
+
+void tracer_read(struct tracer *tracer)
+{
+	ring_buffer__consume(tracer->ring);
+}
+
+__u64 tracer_lost(const struct tracer *tracer)
+{
+	return __atomic_load_n(&tracer->programs->bss->lost, __ATOMIC_RELAXED);
+}
+
+/*
+ * The paths of cgroups, by their IDs. They are kept: an event can name a cgroup that is gone
+ * by then. No ID is used twice.
+ */
+struct known {
+	__u64 id;
+	char *path;
+};
+
+static void *known;
+
+static int compare(const void *a, const void *b)
+{
+	const struct known *left = a, *right = b;
+
+	return (left->id > right->id) - (left->id < right->id);
+}
+
+/* cgroup v2 makes handles of files from IDs. */
+static char *path_of_id(__u64 id)
+{
+	struct {
+		struct file_handle head;
+		__u64 id;
+	} handle = { { .handle_bytes = sizeof(id), .handle_type = 0xfe }, id };
+	int root = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char link[64], *path = NULL, target[PATH_MAX];
+	ssize_t length;
+	int fd;
+
+	fd = root < 0 ? -1 : open_by_handle_at(root, &handle.head, O_PATH | O_CLOEXEC);
+	if (fd >= 0) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		length = readlink(link, target, sizeof(target) - 1);
+		if (length > 0) {
+			target[length] = '\0';
+			path = cgroup_of_path(target);
+		}
+		close(fd);
+	}
+	if (root >= 0)
+		close(root);
+	return path;
+}
+
+const char *cgroup_of_id(__u64 id)
+{
+	struct known *new, **found;
+	char *path;
+
+	found = tfind(&id, &known, compare);
+	if (found)
+		return (*found)->path;
+	path = path_of_id(id);
+	if (!path)
+		return NULL;
+	new = grow(NULL, 1, sizeof(*new));
+	*new = (struct known) { id, path };
+	if (!tsearch(new, &known, compare))
+		no_memory();
+	return path;
+}
+
+char *name_of_id(__u64 id)
+{
+	const char *path = id ? cgroup_of_id(id) : NULL;
+	char *name, *text;
+
+	if (!id)
+		return format("-");
+	if (!path)
+		return format("cgroup-%llu (gone)", id);
+	name = printable(path);
+	text = format("/%s", name);
+	free(name);
+	return text;
+}
+
+struct timespec time_of(__u64 monotonic)
+{
+	struct timespec now, real, time;
+	__s64 ago, then;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_REALTIME, &real);
+	ago = now.tv_sec * 1000000000LL + now.tv_nsec - (__s64)monotonic;
+	then = real.tv_sec * 1000000000LL + real.tv_nsec - ago;
+	time.tv_sec = then / 1000000000;
+	time.tv_nsec = then % 1000000000;
+	return time;
+}
+
+char *refusal_in_words(const struct traced *traced)
+{
+	char *limit, *text;
+
+	switch (traced->by) {
+	case BY_LIMIT:
+		limit = name_of_id(traced->other);
+		text = format("asked for %u; the limit of %s: %llu of %llu", traced->number, limit,
+			      traced->used, traced->max);
+		free(limit);
+		return text;
+	case BY_CAPACITY:
+		return format("asked for %u; the machine: %llu of %llu", traced->number,
+			      traced->used, traced->max);
+	case BY_QUOTA:
+		return format("asked for %u; its reservation: %llu of %llu", traced->number,
+			      traced->used, traced->max);
+	default:
+		return format("asked for %u; the range that it can use: %llu of %llu",
+			      traced->number, traced->used, traced->max);
+	}
+}
+
+static void json_cgroup(const char *name, const char *id_name, __u64 id)
+{
+	const char *path = id ? cgroup_of_id(id) : NULL;
+	char *text;
+
+	if (path) {
+		text = format("/%s", path);
+		json_string(name, text);
+		free(text);
+	} else {
+		json_null(name);
+	}
+	json_number(id_name, id);
+}
+
+void json_traced(const struct traced *traced)
+{
+	struct timespec time = time_of(traced->time);
+	char date[40], *text;
+
+	strftime(date, sizeof(date), "%FT%T", gmtime(&time.tv_sec));
+	text = format("%s.%06ldZ", date, time.tv_nsec / 1000);
+	json_string("time", text);
+	free(text);
+	json_string("event", names[traced->event]);
+	switch (traced->event) {
+	case ON_ADOPT:
+	case ON_MOVE:
+	case ON_REPARENT:
+		json_cgroup("from", "from_id", traced->cgroup);
+		json_cgroup("to", "to_id", traced->other);
+		json_number("charge", traced->number);
+		break;
+	case ON_REFUSED:
+		json_cgroup("cgroup", "cgroup_id", traced->cgroup);
+		json_string("by", traced->by < NR_REASONS ? reasons[traced->by] : NULL);
+		json_cgroup("limit", "limit_id", traced->other);
+		json_number("asked", traced->number);
+		json_number("used", traced->used);
+		json_number("max", traced->max);
+		break;
+	default:
+		json_cgroup("cgroup", "cgroup_id", traced->cgroup);
+		if (traced->event == ON_SET_QUOTA) {
+			json_number("was", traced->was);
+			json_number("quota", traced->number);
+		} else if (traced->event == ON_SET_OPEN || traced->event == ON_SET_CLOSE) {
+			json_number("allocated", traced->number);
+		} else {
+			json_number("id", traced->number);
+		}
+	}
+	json_number("set", traced->set);
+	if (traced->owner)
+		json_number("owner", traced->owner);
+	else
+		json_null("owner");
+	json_number("pid", traced->tgid);
+	text = format("%.*s", (int)sizeof(traced->comm), traced->comm);
+	json_string("command", text);
+	free(text);
+}
