@@ -12,7 +12,7 @@ MORE_PACKAGES="e2fsprogs fakeroot fdisk mmdebstrap"
 . lab/lib.sh
 
 own=$(. /etc/os-release && echo "$VERSION_CODENAME")
-guest=busybox-static,crun,dbus,dbus-user-session,libjson-c5,libncursesw6,libpam-systemd,libsmartcols1
+guest=busybox-static,crun,dbus,dbus-user-session,libbpf1,libjson-c5,libncursesw6,libpam-systemd,libsmartcols1
 guest+=,libsystemd0,podman,procps,runc,systemd-sysv,udev,uidmap
 hook=true
 if [ "${1:-}" = engines ]; then
@@ -21,15 +21,15 @@ if [ "${1:-}" = engines ]; then
 	guest+=,protobuf-compiler,systemd-container
 elif [ "${1:-}" = machine ]; then
 	SUITE=trixie
-	guest=busybox-static,dbus,grub-pc-bin,grub2-common,initramfs-tools,kmod,libjson-c5,libncursesw6,libsmartcols1
-	guest+=,libsystemd0,linux-image-cloud-amd64,procps,systemd-sysv,udev,zstd
+	guest=busybox-static,dbus,grub-pc-bin,grub2-common,initramfs-tools,kmod,libbpf1,libjson-c5,libncursesw6
+	guest+=,libsmartcols1,libsystemd0,linux-image-cloud-amd64,procps,systemd-sysv,udev,zstd
 	# grub-install would need a disk. This is the GRUB of the guest.
 	# shellcheck disable=SC2016
 	hook='chroot "$1" grub-mkimage -O i386-pc -p "(hd0,msdos1)/boot/grub" -o /boot/core.img biosdisk part_msdos ext2'
 else
 	: "${SUITE:=$own}"
-	guest+=,bash-completion,bpftool,cgroup-tools,fish,lxc,prometheus,prometheus-node-exporter,python3-drgn
-	guest+=,tmux,zsh
+	guest+=,bash-completion,bpftool,bpftrace,cgroup-tools,fish,linux-perf,lxc,prometheus
+	guest+=,prometheus-node-exporter,python3-drgn,tmux,trace-cmd,zsh
 fi
 
 name=${1:+$1-}$SUITE
