@@ -19,6 +19,7 @@
 #endif
 
 #include <linux/ioasid.h>
+#include <linux/ioasids_cgroup.h>
 
 #include "kernel.h"
 
@@ -27,6 +28,7 @@ DEFINE_SPINLOCK(css_set_lock);
 struct cgroup_root cgrp_dfl_root;
 __thread struct task_struct *current;
 bool kernel_ioasids_disabled;
+bool kernel_cgroups_hidden;
 struct miscdevice *kernel_device;
 const struct file_operations *kernel_debugfs_file;
 pthread_rwlock_t kernel_threadgroups = PTHREAD_RWLOCK_INITIALIZER;
@@ -546,3 +548,107 @@ bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 	work->func(work);
 	return true;
 }
+
+/*
+ * Tracepoints. What they read, the kernel's read, too: under the lock of the account, and of
+ * cgroups that exist. Each ID and each set is traced once when it is made and once when it is
+ * freed, in this order.
+ */
+#ifdef KERNEL_DEBUG
+
+static atomic_t taken[IOASID_MAX + 1];
+static atomic_t opened[1 << 16];	/* sets, by the last bits of their numbers */
+
+static void check_payer(struct ioasids_account *acct)
+{
+	lockdep_assert_held(&acct->lock);
+	if (!kernel_cgroups_hidden)
+		ioasids_payer_id(acct);
+}
+
+static void check_account(struct ioasids_account *acct)
+{
+	check_payer(acct);
+	WARN_ON(!acct->id || acct->tgid < 0);
+}
+
+void trace_ioasid_alloc(struct ioasids_account *acct, u32 id)
+{
+	check_account(acct);
+	WARN_ON(!acct->allocated || atomic_xchg(&taken[id], 1));
+}
+
+void trace_ioasid_free(struct ioasids_account *acct, u32 id)
+{
+	check_account(acct);
+	WARN_ON(!acct->allocated || !atomic_xchg(&taken[id], 0));
+}
+
+void trace_ioasid_mm_bind(struct ioasids_account *acct, u32 id)
+{
+	check_account(acct);
+	WARN_ON(!atomic_read(&taken[id]));
+}
+
+void trace_ioasid_mm_drop(struct ioasids_account *acct, u32 id)
+{
+	check_account(acct);
+	WARN_ON(!atomic_read(&taken[id]));
+}
+
+void trace_ioasid_set_open(struct ioasids_account *acct)
+{
+	check_account(acct);
+	WARN_ON(acct->allocated || acct->quota);
+	atomic_inc(&opened[acct->id % ARRAY_SIZE(opened)]);
+}
+
+void trace_ioasid_set_close(struct ioasids_account *acct)
+{
+	check_account(acct);
+	WARN_ON(acct->quota || atomic_dec_return(&opened[acct->id % ARRAY_SIZE(opened)]) < 0);
+}
+
+void trace_ioasid_set_quota(struct ioasids_account *acct, u32 quota)
+{
+	if (acct->quota == quota)
+		return;
+	check_account(acct);
+	WARN_ON(quota && quota < acct->allocated);
+}
+
+void trace_ioasid_refused(struct ioasids_account *acct, int by, struct ioasids_cgroup *limit,
+			  u32 asked, u64 used, u64 max)
+{
+	check_payer(acct);
+	WARN_ON(!asked || (by == IOASIDS_BY_LIMIT) != !!limit);
+	if (limit)
+		ioasids_cgroup_id(limit);
+	/* A limit that rises meanwhile may be read after the decision. */
+#ifndef __SANITIZE_THREAD__
+	WARN_ON(used + asked <= max);
+#endif
+}
+
+void trace_ioasid_move(struct ioasids_account *acct, struct ioasids_cgroup *to)
+{
+	check_payer(acct);
+	if (READ_ONCE(acct->id) && acct->cg != to)
+		ioasids_cgroup_id(to);
+}
+
+void trace_ioasid_reparent(struct ioasids_account *acct, struct ioasids_cgroup *to)
+{
+	trace_ioasid_move(acct, to);
+}
+
+void trace_ioasid_adopt(struct ioasids_account *acct, struct ioasids_cgroup *to)
+{
+	lockdep_assert_held(&acct->lock);
+	if (!acct->owner)
+		return;
+	check_account(acct);
+	ioasids_cgroup_id(to);
+}
+
+#endif

@@ -147,10 +147,16 @@ void __attribute__((noreturn, cold)) kernel_warning(const char *file, int line);
 #define BUG_ON(x)		((void)WARN_ON_ONCE(x))
 #define panic(...)		kernel_warning(__FILE__, __LINE__)
 
-/* Tracepoints, which are off */
+/* Tracepoints: off in measured code; else they check in what order, and how, they are called. */
+#ifdef KERNEL_DEBUG
+#define TRACEPOINT(name, ...)						\
+	void trace_##name(__VA_ARGS__);					\
+	static inline bool trace_##name##_enabled(void) { return true; }
+#else
 #define TRACEPOINT(name, ...)						\
 	static inline void trace_##name(__VA_ARGS__) { }		\
 	static inline bool trace_##name##_enabled(void) { return false; }
+#endif
 struct ioasids_account;
 struct ioasids_cgroup;
 TRACEPOINT(ioasid_alloc, struct ioasids_account *acct, u32 id)
@@ -810,6 +816,7 @@ extern struct cgroup_subsys ioasids_cgrp_subsys, pids_cgrp_subsys, misc_cgrp_sub
 
 /* cgroup_disable=ioasids */
 extern bool kernel_ioasids_disabled;
+extern bool kernel_cgroups_hidden;	/* tracepoints do not read them */
 #define cgroup_subsys_enabled(ss)	(!kernel_ioasids_disabled)
 #define cgroup_subsys_on_dfl(ss)	true
 

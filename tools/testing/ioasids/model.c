@@ -886,6 +886,7 @@ static void hide_cgroups(const struct set *set)
 {
 	int i;
 
+	kernel_cgroups_hidden = set->quota;
 	for (i = 0; set->quota && i < CGROUPS; i++) {
 		if (cgroups[i].css)
 			ASAN_POISON_MEMORY_REGION(cgroups[i].css,
@@ -897,6 +898,7 @@ static void show_cgroups(void)
 {
 	int i;
 
+	kernel_cgroups_hidden = false;
 	for (i = 0; i < CGROUPS; i++) {
 		if (cgroups[i].css)
 			ASAN_UNPOISON_MEMORY_REGION(cgroups[i].css,
