@@ -73,7 +73,7 @@ def read_sets(prog):
         quota, allocated = account.quota.value_(), account.allocated.value_()
         task = pid_task(a_set.owner, prog.constant("PIDTYPE_TGID")) if a_set.owner else None
         sets.append({
-            "id": a_set.id.value_(),
+            "id": a_set.account.id.value_(),
             "type": "process" if a_set.mm else "kernel",
             "quota": quota,
             "allocated": allocated,
