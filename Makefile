@@ -36,12 +36,13 @@ lane.arm64 = $(call guest,test '' $(or $(ONLY),programs=test_ioasids_sva),ARCH=a
 lane.others = { lab/compare.sh || echo 'not ok - the comparison'; }
 lane.clients = { echo '\# clients'; lab/clients.sh $(T) || echo 'not ok - the guests of the clients'; }
 lane.engines = { echo '\# engines'; lab/clients.sh engines $(T) || echo 'not ok - the guest of the engines'; }
+lane.monitoring = { echo '\# monitoring'; lab/clients.sh monitoring || echo 'not ok - the guest of monitoring'; }
 lane.install = { echo '\# install'; lab/install.sh || echo 'not ok - the machine with Debian 13'; }
 run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/count
 
-ALL_LANES = $(sort $(LANES) $(QUICK) engines install)
+ALL_LANES = $(sort $(LANES) $(QUICK) engines monitoring install)
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
-.PHONY: test-others test-clients test-engines test-install $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series
+.PHONY: test-others test-clients test-monitoring test-engines test-install $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series
 .PHONY: test-series deb install uninstall clean clean-cache
 
 help: ## print this list
@@ -65,7 +66,7 @@ else
 	@$(call run-lanes,$(QUICK:%=lane-%))
 endif
 
-test-all: ## everything but test-engines and test-install, on all kernels
+test-all: ## all but test-monitoring, test-engines and test-install
 	@$(call run-lanes,disk $(LANES:%=lane-%))
 
 # Two lanes run at a time, the longest first. The lane of the clients runs alone, as it
@@ -103,6 +104,9 @@ test-others: ## the kernel's own cgroup tests, with the project and without
 
 test-clients: ## systemd, podman, LXC and others with limits, in Debian guests
 	@{ $(lane.clients); } | .ci/count
+
+test-monitoring: ## tracers, Prometheus and a debugger that see IDs, in a Debian guest
+	@{ $(lane.monitoring); } | .ci/count
 
 test-engines: ## Docker, containerd, incus and others with limits, in a Debian 13 guest
 	@{ $(lane.engines); } | .ci/count

@@ -4,10 +4,11 @@
 # clients.sh: tests the package of the tools with its clients (systemd, podman, ...) in
 # two Debian guests at a time. One of them is then restarted, to test that limits last,
 # and once more without the controller. clients.sh engines tests it with container engines
-# (Docker, incus, ...) in one guest with Debian 13. The head of each test in
-# lab/debian/clients/ says in which guest it runs. clients.sh NAME runs one test; clients.sh
-# [engines] shell gives a shell in such a guest; clients.sh recording prints the output of
-# ioasidctl on a busy machine, and makes the picture in Documentation/.
+# (Docker, incus, ...) in one guest with Debian 13, and clients.sh monitoring with tracers,
+# Prometheus and a debugger. The head of each test in lab/debian/clients/ says in which guest
+# it runs. clients.sh NAME runs one test; clients.sh [engines] shell gives a shell in such a
+# guest; clients.sh recording prints the output of ioasidctl on a busy machine, and makes the
+# picture in Documentation/.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
 . lab/source.sh
@@ -16,8 +17,8 @@ CDPATH='' cd "$(dirname "$0")/.." || exit
 in_guest() { grep -lx "# Guest: $1" lab/debian/clients/*.sh | sed 's,.*/,,; s,\.sh$,,' | paste -sd ,; }
 
 for client in lab/debian/clients/*.sh; do
-	grep -qxE '# Guest: (restarted|other|engines)' "$client" ||
-		die "$client needs a line '# Guest: restarted', '# Guest: other' or '# Guest: engines'"
+	grep -qxE '# Guest: (restarted|other|monitoring|engines)' "$client" ||
+		die "$client needs a line '# Guest: restarted', or 'other', 'monitoring' or 'engines'"
 done
 kind=
 if [ "${1:-}" = engines ]; then
@@ -25,7 +26,7 @@ if [ "${1:-}" = engines ]; then
 	[ $# = 1 ] || shift
 fi
 case ${1:-} in
-''|engines|shell|recording) ;;
+''|engines|monitoring|shell|recording) ;;
 *)	[ -e "lab/debian/clients/$1.sh" ] || die "lab/debian/clients/ has no $1.sh"
 	! grep -qx '# Guest: engines' "lab/debian/clients/$1.sh" || kind=engines
 	;;
@@ -73,8 +74,8 @@ case ${1:-} in
 shell)
 	lab/boot.sh shell debian
 	;;
-engines)
-	lab/boot.sh clients debian "clients=$(in_guest engines)"
+engines|monitoring)
+	lab/boot.sh clients debian "clients=$(in_guest "$1")"
 	;;
 recording)
 	lab/boot.sh recording debian | tee "$work/recording"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# Guest: other
+# Guest: monitoring
 #
 # drgn, a debugger, with the script of the package on the running kernel: it shows what the
 # interfaces show.

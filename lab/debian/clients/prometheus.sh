@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2086,SC2154
 #
-# Guest: other
+# Guest: monitoring
 #
 # Prometheus and its node_exporter, as Debian configures them: the metrics of ioasidctl
 # export are found by queries, and fire alerts.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2016,SC2086,SC2154,SC2164
 #
-# Guest: other
+# Guest: monitoring
 #
 # Tracepoints: ioasidctl trace, why, record and events -f, and each recipe of
 # Documentation/admin-guide/ioasids-tracing.rst.
