@@ -528,7 +528,7 @@ static void set_free(struct ioasid_set *set)
 	WARN_ON_ONCE(set->account.allocated);
 	set_withdraw_quota(set);
 	/* Those of mms have ended, but for one that lost the race in set_share(). */
-	if (trace_ioasid_set_close_enabled() && set->account.id && !set->ended)
+	if (set->account.id && !set->ended)
 		trace_locked(ioasid_set_close, set);
 	ioasids_account_close(&set->account);
 	put_pid(set->owner);

@@ -432,10 +432,9 @@ static bool ioasids_must_stop(struct ioasids_stat *stat)
  */
 static void ioasids_walk(struct ioasids_cgroup *cg, struct ioasids_stat *stat)
 {
-	struct ioasids_account cursor, *acct;
+	struct ioasids_account cursor = {}, *acct;
 	unsigned int passed = 0;
 
-	cursor.cg = NULL;
 	spin_lock_irq(&cg->lock);
 	list_add(&cursor.cg_node, &cg->accounts);
 	while (!list_is_last(&cursor.cg_node, &cg->accounts) && !ioasids_must_stop(stat)) {
