@@ -56,9 +56,7 @@ if [ "$CONFIG" = lab ]; then
 	# kernel.sh builds the variant there, which differs in few objects.
 	build_in kernel-debian
 	DEB_BUILD_PROFILES+=" pkg.linux-ioasids.nokernelheaders"
-	kmake -s tinyconfig >/dev/null
-	cat "${fragments[@]}" >>"$build/.config"
-	kmake -s olddefconfig >/dev/null 2>&1
+	configure "${fragments[@]}"
 	! grep -v '^#' "${fragments[-1]}" | grep -vxF -f "$build/.config" || die "These options are not available"
 	package
 	rm -rf "$result.new"

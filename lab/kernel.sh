@@ -21,7 +21,7 @@ if [ "$variant" ]; then
 	fragments+=("${asked[@]}")
 fi
 [ "$variant" != stock ] || parts=()
-name_result() { result=$CACHE/kernel/$(key_of lab/kernel.sh "${fragments[@]}" "${parts[@]}"); }
+name_result() { result=$CACHE/kernel/$(key_of lab/kernel.sh lab/tree.sh "${fragments[@]}" "${parts[@]}"); }
 name_result
 if [ ! -d "$result" ]; then
 	. lab/tree.sh
@@ -37,9 +37,7 @@ if [ ! -d "$result" ]; then
 	no-*) build_in kernel-without ;;
 	*) build_in "kernel-$variant" ;;
 	esac
-	kmake -s KCONFIG_ALLCONFIG=kernel/configs/tiny-base.config allnoconfig >/dev/null
-	cat "${fragments[@]}" >>"$build/.config"
-	kmake -s olddefconfig 2>&1 | { grep -v 'warning: override:' >&2 || true; }
+	configure "${fragments[@]}"
 	# kconfig silently ignores a line whose dependencies are not met.
 	awk -F= '!/^CONFIG_/ { next } FILENAME == ARGV[ARGC - 1] { is[$1] = $2; next } { want[$1] = $2 }
 		END { for (s in want) if ((s in is ? is[s] : "n") != want[s]) {

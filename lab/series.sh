@@ -86,9 +86,7 @@ git rev-list --reverse base..master | while read -r commit; do
 	lay
 	name=$(git log -1 --format=%s)
 	say "Building: $name"
-	kmake -s KCONFIG_ALLCONFIG=kernel/configs/tiny-base.config allnoconfig >/dev/null
-	cat "${fragments[@]}" >>"$build/.config"
-	kmake -s olddefconfig >/dev/null 2>&1
+	configure "${fragments[@]}" 2>/dev/null
 	if ! kmake -s W=1 "${IMAGE##*/}" >"$build.log" 2>&1; then
 		tail -n 30 "$build.log" | sed 's/^/# /'
 		echo "not ok - $name ($ARCH builds)"

@@ -85,6 +85,13 @@ build_in() {
 	mkdir -p "$build"
 }
 
+# configure FRAGMENT...: makes the configuration of a kernel from these, over allnoconfig.
+configure() {
+	kmake -s KCONFIG_ALLCONFIG=kernel/configs/tiny-base.config allnoconfig >/dev/null
+	cat "$@" >>"$build/.config"
+	kmake -s olddefconfig 2>&1 | { grep -v 'warning: override:' >&2 || true; }
+}
+
 # In depend mode ccache does not run the preprocessor: an empty cache costs almost no
 # time.
 export CCACHE_DIR=$CACHE/ccache CCACHE_DEPEND=1 KBUILD_BUILD_{TIMESTAMP=@0,VERSION=1,USER=lab,HOST=ioasids}

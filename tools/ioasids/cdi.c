@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cdi.h"
+#include "file.h"
 #include "ioasidctl.h"
 #include "text.h"
 
@@ -83,36 +83,17 @@ static struct json_object *new_description(const char *max, bool try)
 	return all;
 }
 
-static int write_text(int fd, const char *text)
-{
-	FILE *file = fdopen(fd, "w");
-	int failed;
-
-	if (!file)
-		return -1;
-	fchmod(fd, 0644);
-	failed = fprintf(file, "%s\n", text) < 0;
-	return fclose(file) || failed ? -1 : 0;
-}
-
-/* Replaces the file at once, as engines read it whenever it changes. */
+/* Engines read the file whenever it changes. */
 static int write_description(const char *text)
 {
-	static const char path[] = CDIDIR "/" CDI_FILE;
-	char *new = format("%s/." CDI_FILE ".XXXXXX", CDIDIR);
-	int fd, status = 0;
+	char *line;
+	int status;
 
-	if (mkdir(CDIDIR, 0755) && errno != EEXIST) {
-		status = fail(FAILED, "cannot make %s: %s", CDIDIR, strerror(errno));
-	} else {
-		fd = mkstemp(new);
-		if (fd < 0 || write_text(fd, text) || rename(new, path)) {
-			status = fail(FAILED, "cannot write %s: %s", path, strerror(errno));
-			if (fd >= 0)
-				unlink(new);
-		}
-	}
-	free(new);
+	if (mkdir(CDIDIR, 0755) && errno != EEXIST)
+		return fail(FAILED, "cannot make %s: %s", CDIDIR, strerror(errno));
+	line = format("%s\n", text);
+	status = replace_file(CDIDIR "/" CDI_FILE, line, strlen(line));
+	free(line);
 	return status;
 }
 
