@@ -102,7 +102,7 @@ says_who_was_refused() {
 	ioasidctl events -f /traced >/run/traced &
 	tracer=$!
 	trap 'kill $tracer 2>/dev/null || true' EXIT
-	eventually grep -q '^inotify wd' /proc/$tracer/fdinfo/*
+	eventually sh -c "grep -q '^inotify wd' /proc/$tracer/fdinfo/*"
 	asks traced/one 3
 	eventually grep 'max +1' /run/traced
 	eventually is '*:* /traced/one ioasid-hold\[*\] asked for 1; the limit of /traced/one: 2 of 2' grep asked /run/traced
@@ -180,7 +180,7 @@ recipe_for_histograms() {
 	echo '!hist:keys=cgroup,limit,comm:vals=asked' >ioasid_refused/trigger
 	echo '!hist:keys=tgid,comm:sort=hitcount.descending' >ioasid_alloc/trigger
 	cd $tracefs
-	echo 's:ioasid_held u64 held' >dynamic_events
+	echo 's:ioasid_held u64 held' >>dynamic_events
 	echo 'hist:keys=id:t=common_timestamp' >events/ioasid/ioasid_alloc/trigger
 	echo 'hist:keys=id:held=common_timestamp-$t:onmatch(ioasid.ioasid_alloc).trace(ioasid_held,$held)' \
 		>events/ioasid/ioasid_free/trigger
@@ -191,7 +191,7 @@ recipe_for_histograms() {
 	echo '!hist:keys=id:held=common_timestamp-$t:onmatch(ioasid.ioasid_alloc).trace(ioasid_held,$held)' \
 		>events/ioasid/ioasid_free/trigger
 	echo '!hist:keys=id:t=common_timestamp' >events/ioasid/ioasid_alloc/trigger
-	echo '-:ioasid_held' >dynamic_events
+	echo '-:ioasid_held' >>dynamic_events
 	cd /
 }
 
@@ -213,7 +213,8 @@ recipe_for_perf() {
 
 # bpftraces PROGRAM: with three requests, of which one is refused; prints to /run/traced.
 bpftraces() {
-	bpftrace -e "$1" -c /run/asking >/run/traced 2>&1
+	# It takes only a binary.
+	bpftrace -e "$1" -c '/bin/sh /run/asking' >/run/traced 2>&1 || { cat /run/traced; false; }
 }
 
 recipe_for_bpftrace() {
