@@ -67,7 +67,7 @@ ctr_removes() {
 # A specification with the hook, as base_runtime_spec of CRI can have it, too.
 ctr_spec() {
 	ctr oci spec | jq --argjson major $((0x$(stat -c %t /dev/ioasid))) --argjson minor $((0x$(stat -c %T /dev/ioasid))) '
-		.process.args = ["take5"] | .process.terminal = false | .root.path = "/run/box" |
+		.process.args = ["/bin/take5"] | .process.terminal = false | .root.path = "/run/box" |
 		.annotations = { "ioasids.max": $max } |
 		.hooks.createRuntime = [{ "path": "/usr/libexec/ioasids/oci-hook" }] |
 		.linux.cgroupsPath = "system.slice:ctr:c2" |
