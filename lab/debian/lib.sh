@@ -127,11 +127,12 @@ import_box() {
 	"$@" podman import /run/image.tar box
 }
 
-# podman_limits env|as_user RUNTIME MANAGER OPTION...: OPTION limits a container to five.
+# podman_limits env|as_user RUNTIME MANAGER OPTION...: OPTION limits a container to five, which
+# has the device $device, or /dev/ioasid.
 podman_limits() {
 	local podman=("$1" podman --runtime "$2" --cgroup-manager "$3") id cgroup
 	shift 3
-	id=$("${podman[@]}" run --detach --pidfile "$PWD/pid" --network none --device /dev/ioasid "$@" \
+	id=$("${podman[@]}" run --detach --pidfile "$PWD/pid" --network none --device "${device:-/dev/ioasid}" "$@" \
 		localhost/box sh -c "$inside" 5)
 	cgroup=$(cgroup_of "$(cat pid)")
 	limited "$cgroup" 5

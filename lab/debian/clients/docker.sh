@@ -3,7 +3,8 @@
 #
 # Guest: engines
 #
-# Docker: a container with the device of CDI and an annotation; containers in a slice.
+# Docker: a container with the device of CDI and an annotation; containers in a slice; both
+# runtimes and drivers of cgroups; without root.
 
 docker_starts() {
 	mkdir -p /etc/docker
@@ -13,7 +14,8 @@ docker_starts() {
 	cat >/etc/docker/daemon.json <<-END
 		{
 			"bridge": "none", "iptables": false, "ip6tables": false, "ip-forward": false,
-			"userland-proxy": false, "live-restore": true, "features": { "cdi": true }
+			"userland-proxy": false, "live-restore": true, "features": { "cdi": true },
+			"runtimes": { "crun": { "path": "/usr/bin/crun" } }
 		}
 	END
 	is '*ok: Docker: --device ioasids/ioasid=all --annotation ioasids.max=MAX limits a container*' ioasidctl check
@@ -88,6 +90,51 @@ docker_below_a_slice() {
 	rm /etc/ioasids.d/work.conf
 }
 
+# The cgroup depends on the runtime and on the driver.
+docker_limits() {
+	id=$(docker run --detach --network none --device ioasids/ioasid=all --annotation ioasids.max=5 "$@" box take5)
+	cgroup=$(cgroup_of "$(docker inspect --format '{{.State.Pid}}' $id)")
+	limited $cgroup 5
+	keeps $cgroup systemctl daemon-reload
+	keeps $cgroup systemctl restart docker
+	docker rm --force $id
+	gone $cgroup
+}
+
+docker_with_cgroupfs() {
+	sed -i 's/"bridge"/"exec-opts": [ "native.cgroupdriver=cgroupfs" ], &/' /etc/docker/daemon.json
+	systemctl restart docker
+	is cgroupfs docker info --format '{{.CgroupDriver}}'
+	docker_limits --runtime runc
+	docker_limits --runtime crun
+}
+
+# The network of the host spares it the programs and the kernel options of others.
+docker_without_root() {
+	systemctl stop docker.service docker.socket
+	make_user
+	chmod 666 /dev/ioasid
+	cd /home/user
+	as_user mkdir -p .config/docker
+	echo '{ "bridge": "none", "features": { "cdi": true } }' >.config/docker/daemon.json
+	as_user systemd-run --user --unit docker --setenv DOCKERD_ROOTLESS_ROOTLESSKIT_NET=host \
+		--setenv DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=none --setenv PATH=/usr/sbin:/usr/bin \
+		/usr/share/docker.io/contrib/dockerd-rootless.sh --iptables=false --ip6tables=false
+	export DOCKER_HOST=unix:///run/user/1000/docker.sock
+	eventually as_user docker info || { journalctl --no-pager --lines 30; false; }
+	is systemd as_user docker info --format '{{.CgroupDriver}}'
+	tar -C /run/docker.box -c . | as_user docker import - box
+	id=$(as_user docker run --detach --network none --device ioasids/ioasid=all --annotation ioasids.max=5 box take5)
+	cgroup=$(cgroup_of "$(as_user docker inspect --format '{{.State.Pid}}' $id)")
+	[[ $cgroup = $manager/* ]]
+	limited $cgroup 5
+	keeps $cgroup as_user systemctl --user daemon-reload
+	as_user docker rm --force $id
+	gone $cgroup
+	as_user systemctl --user stop docker
+	chmod 660 /dev/ioasid
+}
+
 check 'Docker: starts, with CDI' docker_starts
 docker --version | sed 's/^/# /'
 check 'Docker: a container with the device of CDI and an annotation' docker_annotation
@@ -97,4 +144,7 @@ check 'Docker: a container is restarted, and removed' docker_restarts
 check 'Docker: an annotation that is not a limit' docker_refuses
 check 'Docker: the limit of containers without an annotation' docker_default
 check 'Docker: --cgroup-parent' docker_below_a_slice
+check 'Docker: crun' docker_limits --runtime crun
+check 'Docker: cgroup driver cgroupfs, runc and crun' docker_with_cgroupfs
+check 'Docker: without root' docker_without_root
 systemctl stop docker.service docker.socket

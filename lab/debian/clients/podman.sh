@@ -85,6 +85,8 @@ for runtime in crun runc; do
 		check "podman, $runtime, $driver: --cgroup-conf" podman_limits env $runtime $driver --cgroup-conf=ioasids.max=5
 		check "podman, $runtime, $driver: --annotation" podman_limits env $runtime $driver --annotation=ioasids.max=5
 	done
+	device=ioasids/ioasid=all check "podman, $runtime: the device of CDI" podman_limits env $runtime systemd \
+		--annotation=ioasids.max=5
 	check "podman, $runtime: --cgroup-parent" podman_below_a_slice $runtime
 	check "podman, $runtime: an annotation that is not a limit" podman_refuses $runtime
 done
