@@ -217,22 +217,31 @@ static char *path_of_id(__u64 id)
 	return path;
 }
 
-const char *cgroup_of_id(__u64 id)
+static const char *add_known(__u64 id, char *path)
 {
-	struct known *new, **found;
-	char *path;
+	struct known *new = grow(NULL, 1, sizeof(*new));
 
-	found = tfind(&id, &known, compare);
-	if (found)
-		return (*found)->path;
-	path = path_of_id(id);
-	if (!path)
-		return NULL;
-	new = grow(NULL, 1, sizeof(*new));
 	*new = (struct known) { id, path };
 	if (!tsearch(new, &known, compare))
 		no_memory();
 	return path;
+}
+
+const char *cgroup_of_id(__u64 id)
+{
+	struct known **found = tfind(&id, &known, compare);
+	char *path;
+
+	if (found)
+		return (*found)->path;
+	path = path_of_id(id);
+	return path ? add_known(id, path) : NULL;
+}
+
+void remember_cgroup(__u64 id, const char *path)
+{
+	if (!cgroup_of_id(id))
+		add_known(id, format("%s", path));
 }
 
 char *name_of_id(__u64 id)

@@ -40,6 +40,8 @@ int event_of_name(const char *name);
 
 /* The path of a cgroup without a leading slash, or NULL if it is unknown. It stays valid. */
 const char *cgroup_of_id(__u64 id);
+/* The path that a cgroup had, if it does not exist any more. */
+void remember_cgroup(__u64 id, const char *path);
 /* For people: a new string. */
 char *name_of_id(__u64 id);
 

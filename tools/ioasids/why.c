@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The record of refusals: an instance of tracefs, in which only the tracepoint ioasid_refused
- * is on. Its buffer has a fixed size, and no process must run for it. It needs no BPF.
+ * is on. Its buffer has a fixed size, and no process must run for it. It needs no BPF. Another
+ * instance has the names of cgroups that were removed: the name of a cgroup can have any text,
+ * that of another event included, and must not be read as a refusal.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,17 +21,22 @@
 #include "table.h"
 #include "tracer.h"
 
-#define RECORD		TRACEFS "/instances/ioasids"
-#define EVENT		"events/ioasid/ioasid_refused"
+#define REFUSALS	"ioasids"
+#define REMOVALS	"ioasids-removals"
 
 #define USUAL_KIB	64
 #define MOST_KIB	0x100000
 #define MOST_SECONDS	(366 * 86400)
 
-/* 0 or errno */
-static int put(const char *file, const char *text)
+static char *path_of(const char *instance, const char *file)
 {
-	char *path = format(RECORD "/%s", file);
+	return format(TRACEFS "/instances/%s%s", instance, file);
+}
+
+/* 0 or errno */
+static int put(const char *instance, const char *file, const char *text)
+{
+	char *path = path_of(instance, file);
 	int fd = open(path, O_WRONLY | O_CLOEXEC), error = 0;
 
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
@@ -50,37 +57,59 @@ static int no_tracefs(int error)
 }
 
 /* A record that there is already goes on; @kib: 0: unchanged, or the usual size. */
-static int begin_record(__u64 kib)
+static int begin_instance(const char *instance, const char *event, const char *filter, __u64 kib)
 {
-	char *size;
-	bool new;
-	int error;
+	char *path = path_of(instance, ""), *size, *file;
+	bool new = !mkdir(path, 0700);
+	int error = new || errno == EEXIST ? 0 : errno;
 
-	if (access(TRACEFS "/events/ioasid/ioasid_refused", F_OK))
-		return no_tracefs(errno);
-	new = !mkdir(RECORD, 0700);
-	error = new || errno == EEXIST ? 0 : errno;
 	/* A clock that all CPUs share, and that the time of day can be told from */
 	if (!error && new)
-		error = put("trace_clock", "mono");
+		error = put(instance, "/trace_clock", "mono");
 	if (!error && (new || kib)) {
 		size = format("%llu", kib ? kib : USUAL_KIB);
-		error = put("buffer_size_kb", size);
+		error = put(instance, "/buffer_size_kb", size);
 		free(size);
 	}
+	file = format("/events/%s/filter", event);
 	if (!error)
-		error = put(EVENT "/enable", "1");
-	return error ? fail(FAILED, "record: " RECORD ": %s", strerror(error)) : 0;
+		error = put(instance, file, filter);
+	free(file);
+	file = format("/events/%s/enable", event);
+	if (!error)
+		error = put(instance, file, "1");
+	free(file);
+	if (error)
+		fail(FAILED, "record: %s: %s", path, strerror(error));
+	free(path);
+	return error ? FAILED : 0;
+}
+
+static int end_instance(const char *instance)
+{
+	char *path = path_of(instance, "");
+	int status = 0;
+
+	put(instance, "/events/enable", "0");
+	if (rmdir(path) && errno != ENOENT)
+		status = errno == EACCES ? no_tracefs(errno) :
+					   fail(FAILED, "record: %s: %s", path, strerror(errno));
+	free(path);
+	return status;
+}
+
+static int begin_record(__u64 kib)
+{
+	if (access(TRACEFS "/events/ioasid/ioasid_refused", F_OK))
+		return no_tracefs(errno);
+	/* Only the hierarchy of cgroup v2 has the number 0. */
+	return begin_instance(REMOVALS, "cgroup/cgroup_rmdir", "root == 0", kib) ?:
+	       begin_instance(REFUSALS, "ioasid/ioasid_refused", "0", kib);
 }
 
 static int end_record(void)
 {
-	if (access(RECORD, F_OK))
-		return errno == EACCES ? no_tracefs(errno) : 0;
-	put(EVENT "/enable", "0");
-	if (rmdir(RECORD))
-		return fail(FAILED, "record: " RECORD ": %s", strerror(errno));
-	return 0;
+	return end_instance(REFUSALS) ?: end_instance(REMOVALS);
 }
 
 int command_record(int argc, char **argv)
@@ -197,6 +226,23 @@ static void read_line(char *line, __u64 limit, bool machine, __u64 since, __u64 
 	}
 }
 
+/* A line of the record of removals: "... id=ID level=N path=PATH" */
+static void read_removal(const char *line)
+{
+	static const char name[] = ": cgroup_rmdir: ";
+	const char *event = strstr(line, name), *path;
+	size_t i;
+
+	path = event ? strstr(event, " path=/") : NULL;
+	if (!path)
+		return;
+	for (i = 0; i < count; i++)
+		if (refused[i].cgroup == field(event, " id="))
+			break;
+	if (i < count)
+		remember_cgroup(refused[i].cgroup, path + strlen(" path=/"));
+}
+
 /* "# entries-in-buffer/entries-written: 12/34" */
 static bool has_overrun(const char *text)
 {
@@ -238,16 +284,28 @@ static char *clock_text(__u64 time, bool utc)
 	return format("%s", text);
 }
 
+static void read_removals(void)
+{
+	char *path = path_of(REMOVALS, "/trace");
+	char *text = read_all(AT_FDCWD, path), *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		read_removal(line);
+	free(text);
+	free(path);
+}
+
 /* Reading the record does not empty it. */
 static int read_record(__u64 limit, bool machine, __u64 seconds)
 {
 	__u64 now = monotonic(), since = now - seconds * 1000000000, oldest = 0;
-	char *text, *rest, *line, *begin;
+	char *path = path_of(REFUSALS, "/trace"), *text, *rest, *line, *begin;
 	bool overrun;
 
 	if (seconds * 1000000000 > now)
 		since = 0;
-	text = read_all(AT_FDCWD, RECORD "/trace");
+	text = read_all(AT_FDCWD, path);
+	free(path);
 	if (!text && errno == EACCES)
 		return no_tracefs(errno);
 	if (!text)
@@ -266,6 +324,7 @@ static int read_record(__u64 limit, bool machine, __u64 seconds)
 	}
 	if (count)
 		qsort(refused, count, sizeof(*refused), compare);
+	read_removals();
 	return 0;
 }
 

@@ -123,12 +123,20 @@ answers_why() {
 	is 'Refused in the last 60 s because the machine had too few IDs: 0 *' ioasidctl why /
 	is '{ "cgroup": "/traced", "seconds": 60, "current": 4, "max": 5, "refused": \[ { *"requests": 1, *"command": "ioasid-hold", "cgroup": "/traced/one", *"sets": \[ {*"command": "ioasid-hold",*' \
 		ioasidctl why -J /traced
+	# A cgroup that is gone is still named. Its name is no refusal.
+	mkdir "$root/traced/x: ioasid_refused: cgroup=1 set=1 by=limit limit=$(id traced) comm=nobody"
+	rmdir $root/traced/x*
+	ioasidctl set -c /traced/short max
+	asks traced/short 2
+	rmdir $root/traced/short
+	is '*: 2 *ioasid-hold /traced/short *ioasid-hold /traced/one *' ioasidctl why /traced
 	kill $holder
 	wait $holder || true
 	ioasidctl record
-	is '*: 1 *' ioasidctl why /traced
+	is '*: 2 *' ioasidctl why /traced
 	systemctl stop ioasids-record
 	fails 5 '*nothing is recorded*' ioasidctl why /traced
+	is '' ls $tracefs/instances
 }
 
 # without FILE COMMAND...: where FILE does not exist or is empty.
