@@ -23,7 +23,14 @@ containerd_starts() {
 		    pod_annotations = [ "ioasids.max" ]
 		    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 		      SystemdCgroup = true
+		  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked]
+		    runtime_type = "io.containerd.runc.v2"
+		    container_annotations = [ "ioasids.max" ]
+		    base_runtime_spec = "/etc/containerd/hooked.json"
+		    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.hooked.options]
+		      SystemdCgroup = true
 	END
+	command ctr oci spec | jq '.hooks.createRuntime = [{ "path": "/usr/libexec/ioasids/oci-hook" }]' >/etc/containerd/hooked.json
 	is '*ok: containerd: pods can have the device*ok: containerd: the annotation ioasids.max of a pod limits each container that has the device*' \
 		ioasidctl check
 	rm /usr/local/bin/kubelet
@@ -117,9 +124,13 @@ pod_config() {
 	END
 }
 
+# The members of a container that give it the device, and a runtime of containerd
+with='CDI_devices { name: "ioasids/ioasid=all" }'
+runtime=runc
+
 # make_pod NUMBER [MAX]: makes a pod with a container, and sets $pod and $container.
 make_pod() {
-	pod=$(cri RunPodSandbox <<<"config { $(pod_config "$@") }" | cut -s -d '"' -f 2)
+	pod=$(cri RunPodSandbox <<<"config { $(pod_config "$@") } runtime_handler: \"$runtime\"" | cut -s -d '"' -f 2)
 	container=$(cri CreateContainer <<-END | cut -s -d '"' -f 2
 		pod_sandbox_id: "$pod"
 		sandbox_config { $(pod_config "$@") }
@@ -127,7 +138,7 @@ make_pod() {
 			metadata { name: "box" }
 			image { image: "localhost/box:latest" }
 			command: "take5"
-			CDI_devices { name: "ioasids/ioasid=all" }
+			$with
 			linux { security_context { namespace_options { network: NODE } } }
 		}
 	END
@@ -173,6 +184,19 @@ cri_limits_a_pod() {
 	systemctl daemon-reload
 }
 
+# The hook is in the specification that all containers of a runtime begin with.
+cri_limits_by_the_base_specification() {
+	local pod container runtime=hooked
+	local with='devices { container_path: "/dev/ioasid" host_path: "/dev/ioasid" permissions: "rw" }
+		annotations { key: "ioasids.max" value: "5" }'
+	make_pod 4
+	cri StartContainer <<<"container_id: \"$container\""
+	limited $besteffort/kubepods-besteffort-pod4.slice/cri-containerd-$container.scope 5
+	remove_pod $pod
+	systemctl stop kubepods.slice
+	gone kubepods.slice
+}
+
 cri_refuses() {
 	local pod container
 	make_pod 3 many
@@ -190,4 +214,5 @@ check 'containerd: ctr run --cgroup, in a slice; restarts' ctr_below_a_slice
 check 'containerd: ctr run --config, with the hook' ctr_with_a_specification
 check 'CRI: pods, classes of pods and containers, each with a limit; restarts' cri_limits_at_all_levels
 check 'CRI: a container without an annotation, in a pod with a limit' cri_limits_a_pod
+check 'CRI: a container with an annotation, and the hook of its runtime' cri_limits_by_the_base_specification
 check 'CRI: an annotation that is not a limit' cri_refuses

@@ -115,13 +115,19 @@ docker_without_root() {
 	make_user
 	chmod 666 /dev/ioasid
 	cd /home/user
-	as_user mkdir -p .config/docker
-	echo '{ "bridge": "none", "features": { "cdi": true } }' >.config/docker/daemon.json
+	as_user mkdir -p .config/{cdi,docker}
+	ioasidctl cdi >.config/cdi/ioasids.json
+	cat >.config/docker/daemon.json <<-'END'
+		{
+			"bridge": "none", "ip-forward": false,
+			"features": { "cdi": true }, "cdi-spec-dirs": [ "/home/user/.config/cdi" ]
+		}
+	END
 	as_user systemd-run --user --unit docker --setenv DOCKERD_ROOTLESS_ROOTLESSKIT_NET=host \
 		--setenv DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=none --setenv PATH=/usr/sbin:/usr/bin \
 		/usr/share/docker.io/contrib/dockerd-rootless.sh --iptables=false --ip6tables=false
 	export DOCKER_HOST=unix:///run/user/1000/docker.sock
-	eventually as_user docker info || { journalctl --no-pager --lines 30; false; }
+	eventually as_user docker info || { journalctl --no-pager _SYSTEMD_USER_UNIT=docker.service; false; }
 	is systemd as_user docker info --format '{{.CgroupDriver}}'
 	tar -C /run/docker.box -c . | as_user docker import - box
 	id=$(as_user docker run --detach --network none --device ioasids/ioasid=all --annotation ioasids.max=5 box take5)
