@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2086,SC2154
+# shellcheck shell=bash disable=SC2086,SC2154,SC2164
 #
 # Guest: engines
 #

@@ -73,6 +73,8 @@ struct hlist_node {
 #define __init
 #define __must_hold(x)
 #define __acquires(x)
+#define __context_unsafe(reason)
+#undef __CONCAT
 #define __releases(x)
 #define __release(x)
 #define __ro_after_init
@@ -119,6 +121,9 @@ struct hlist_node {
 #define min_t(t, a, b)		({ t _a = (a), _b = (b); _a < _b ? _a : _b; })
 #define max_t(t, a, b)		({ t _a = (a), _b = (b); _a > _b ? _a : _b; })
 #define min(a, b)		min_t(typeof((a) + (b)), a, b)
+u64 int_pow(u64 base, unsigned int exponent);
+#define check_add_overflow(a, b, d)	__builtin_add_overflow(a, b, d)
+#define check_mul_overflow(a, b, d)	__builtin_mul_overflow(a, b, d)
 #define max(a, b)		max_t(typeof((a) + (b)), a, b)
 #define swap(a, b)		do { typeof(a) _t = (a); (a) = (b); (b) = _t; } while (0)
 
@@ -223,7 +228,6 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
  * code has the same instructions.
  */
 #ifdef KERNEL_ATOMICS
-#undef __CONCAT
 #define LOCK_PREFIX			"lock; "
 #define __READ_ONCE(x)			READ_ONCE(x)
 #define __WRITE_ONCE(x, v)		WRITE_ONCE(x, v)
