@@ -5,15 +5,18 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "holders.h"
 #include "ioasidctl.h"
 #include "json.h"
 #include "names.h"
 #include "table.h"
+#include "tracer.h"
 
 #define SETS_FILE	"/sys/kernel/debug/ioasid/sets"
 
@@ -29,6 +32,9 @@ enum {
 	SET_COLUMN,
 	CGROUP_COLUMN,
 	OPEN_COLUMN,
+	USER_COLUMN,
+	LIMIT_COLUMN,
+	DEVICE_COLUMN,
 	WHO_COLUMNS
 };
 
@@ -41,6 +47,10 @@ static const struct column array[] = {
 	[SET_COLUMN] = { "SET", "the number of the set of IDs", 0, RIGHT },
 	[CGROUP_COLUMN] = { "CGROUP", "the cgroup that is charged", 0, CUT },
 	[OPEN_COLUMN] = { "OPEN", "open descriptors of the set: PID:DESCRIPTOR", 0, CUT },
+	[USER_COLUMN] = { "USER", "the user of the owner" },
+	[LIMIT_COLUMN] = { "LIMIT", "the lowest limit of the cgroup and those above it", 0, RIGHT },
+	[DEVICE_COLUMN] = { "DEVICE", "devices that are open and can use the PASID of a process",
+			    0, CUT },
 };
 
 const struct columns who_columns = { array, WHO_COLUMNS };
@@ -50,30 +60,66 @@ static const int usual[] = {
 	CGROUP_COLUMN, OPEN_COLUMN,
 };
 
+struct list {
+	char **array;
+	size_t count;
+};
+
 struct set {
 	__u64 id;
 	__u64 quota;
 	__u64 allocated;
+	bool from_kernel;	/* the owner is known */
 	char *pid;		/* of the owner, or NONE if it is dead */
 	char *command;
 	char *cgroup;		/* NONE if the set has ended */
-	char **open;		/* PID:DESCRIPTOR */
-	size_t copies;
+	__u32 user;		/* if BPF told it, or NO_USER */
+	struct list open;	/* PID:DESCRIPTOR */
+	struct list devices;
 };
 
 static struct set *sets;
 static size_t count;
 
-static struct set *find_or_add(__u64 id)
+/* Whether the list has all sets, those of the kernel too. */
+static bool complete;
+static bool devices_are_known;
+/* If BPF was wanted and could not be used, why. */
+static char *missing;
+
+static struct set *find(__u64 id)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		if (sets[i].id == id)
 			return &sets[i];
+	return NULL;
+}
+
+static struct set *find_or_add(__u64 id)
+{
+	struct set *set = find(id);
+
+	if (set)
+		return set;
 	sets = grow(sets, count + 1, sizeof(*sets));
-	sets[count] = (struct set) { .id = id };
+	sets[count] = (struct set) { .id = id, .user = NO_USER };
 	return &sets[count++];
+}
+
+/* Takes over @text. */
+static void add_to_list(struct list *list, char *text)
+{
+	list->array = grow(list->array, list->count + 1, sizeof(*list->array));
+	list->array[list->count++] = text;
+}
+
+static void free_list(struct list *list)
+{
+	while (list->count)
+		free(list->array[--list->count]);
+	free(list->array);
 }
 
 /* Takes over @pid, @command and @cgroup. */
@@ -94,6 +140,7 @@ static void fill_set(struct set *set, __u64 quota, __u64 allocated, char *pid, c
 static bool read_debugfs(void)
 {
 	char *text = read_all(AT_FDCWD, SETS_FILE), *rest = text, *line;
+	struct set *set;
 	char *part[7];
 	int i;
 
@@ -106,12 +153,77 @@ static bool read_debugfs(void)
 		part[6] = line;
 		if (!line || !isdigit(*part[0]))
 			continue;
-		fill_set(find_or_add(strtoull(part[0], NULL, 10)), strtoull(part[2], NULL, 10),
-			 strtoull(part[3], NULL, 10), format("%s", part[4]),
-			 unescape(format("%s", part[5])), format("%s", part[6]));
+		set = find_or_add(strtoull(part[0], NULL, 10));
+		set->from_kernel = true;
+		fill_set(set, strtoull(part[2], NULL, 10), strtoull(part[3], NULL, 10),
+			 format("%s", part[4]), unescape(format("%s", part[5])),
+			 format("%s", part[6]));
 	}
 	free(text);
 	return true;
+}
+
+/* In the words of the kernel's list. Processes that share a set are in it several times. */
+static void take_holder(const struct holder *holder)
+{
+	const char *path = holder->cgroup ? cgroup_of_id(holder->cgroup) : NULL;
+	struct set *set = find_or_add(holder->set);
+	bool alive = holder->owner != NO_OWNER;
+
+	set->from_kernel = true;
+	set->user = holder->user;
+	fill_set(set, holder->quota, holder->allocated,
+		 alive ? format("%d", holder->owner) : format(NONE),
+		 alive ? format("%.*s", (int)sizeof(holder->comm), holder->comm) : format(NONE),
+		 path ? format("/%s", path) : format(NONE));
+}
+
+/* The last part of what a link of sysfs leads to, where a slash is written as !. */
+static char *name_at(const char *path)
+{
+	char target[PATH_MAX], *name, *at;
+	ssize_t length = readlink(path, target, sizeof(target) - 1);
+
+	if (length < 0)
+		return NULL;
+	target[length] = '\0';
+	name = strrchr(target, '/');
+	name = format("%s", name ? name + 1 : target);
+	for (at = name; (at = strchr(at, '!')); )
+		*at = '/';
+	return name;
+}
+
+/* Whether drivers of this subsystem bind the address space of who opens a device. */
+static bool uses_pasids(const char *subsystem)
+{
+	static const char *const names[] = { "accel", "dsa", "uacce", "uio" };
+	size_t i;
+
+	for (i = 0; subsystem && i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(subsystem, names[i]))
+			return true;
+	return false;
+}
+
+static void take_device(const struct held_device *device)
+{
+	char *path = format("/sys/dev/char/%u:%u", device->major, device->minor);
+	char *subsystem_path = format("%s/subsystem", path);
+	char *subsystem = name_at(subsystem_path), *name = name_at(path);
+	struct set *set = find(device->set);
+	bool wanted = set && name && uses_pasids(subsystem);
+	size_t i;
+
+	for (i = 0; wanted && i < set->devices.count; i++)
+		wanted = strcmp(set->devices.array[i], name);
+	if (wanted)
+		add_to_list(&set->devices, name);
+	else
+		free(name);
+	free(subsystem);
+	free(subsystem_path);
+	free(path);
 }
 
 static char *command_of(const char *pid)
@@ -164,14 +276,14 @@ static void read_fdinfo(int process, const char *pid, const char *fd)
 		 * shown. Once the owner's address space has ended, no copy of the descriptor
 		 * names a cgroup any more, and the first one is kept.
 		 */
-		if (!set->cgroup || (!strcmp(set->cgroup, NONE) && strcmp(cgroup, NONE)))
+		if (!set->from_kernel &&
+		    (!set->cgroup || (!strcmp(set->cgroup, NONE) && strcmp(cgroup, NONE))))
 			fill_set(set, number_field(text, "\nioasid-quota:\t"),
 				 number_field(text, "\nioasid-allocated:\t"), format("%s", pid),
 				 command_of(pid), cgroup);
 		else
 			free(cgroup);
-		set->open = grow(set->open, set->copies + 1, sizeof(*set->open));
-		set->open[set->copies++] = format("%s:%s", pid, fd);
+		add_to_list(&set->open, format("%s:%s", pid, fd));
 	}
 	free(id);
 	free(text);
@@ -238,22 +350,68 @@ static bool is_within(const struct set *set, const char *within)
 	return is;
 }
 
-static char *joined(const struct set *set)
+static char *joined(const struct list *list)
 {
 	char *text = NULL, *longer;
 	size_t i;
 
-	for (i = 0; i < set->copies; i++) {
-		longer = format("%s%s%s", text ?: "", text ? "," : "", set->open[i]);
+	for (i = 0; i < list->count; i++) {
+		longer = format("%s%s%s", text ?: "", text ? "," : "", list->array[i]);
 		free(text);
 		text = longer;
 	}
 	return text;
 }
 
+/* The name of the owner's user or, if it has none, the number. */
+static char *user_of(const struct set *set)
+{
+	char *path = format("/proc/%s/status", set->pid), *text = NULL;
+	struct passwd *entry;
+	__u32 user = set->user;
+
+	if (user == NO_USER && strcmp(set->pid, NONE))
+		text = read_all(AT_FDCWD, path);
+	free(path);
+	path = text ? field(text, "\nUid:\t") : NULL;
+	if (path)
+		user = strtoul(path, NULL, 10);
+	free(path);
+	free(text);
+	if (user == NO_USER)
+		return format(NONE);
+	entry = getpwuid(user);
+	return entry ? format("%s", entry->pw_name) : format("%u", user);
+}
+
+/* The lowest limit from the set's cgroup up to the root that is seen from here. */
+static char *limit_of_set(const struct set *set)
+{
+	char *cgroup = *set->cgroup == '/' ? cgroup_of_name(set->cgroup) : NULL, *above;
+	__u64 lowest = NO_LIMIT;
+	struct values values;
+	bool known = cgroup && kernel_has_controller();
+
+	while (known) {
+		/* In some the controller is off. */
+		if (read_values(root_fd, cgroup, 0, &values))
+			free(take_message());
+		else if (values.of[MAX] < lowest)
+			lowest = values.of[MAX];
+		if (!*cgroup)
+			break;
+		above = cgroup_parent(cgroup);
+		free(cgroup);
+		cgroup = above;
+	}
+	free(cgroup);
+	return known ? format_max(lowest) : format(NONE);
+}
+
 static char *cell(const struct set *set, int column, bool plain)
 {
-	char *open;
+	const struct list *list = column == DEVICE_COLUMN ? &set->devices : &set->open;
+	char *text, *safe;
 
 	switch (column) {
 	case PID_COLUMN:
@@ -270,17 +428,38 @@ static char *cell(const struct set *set, int column, bool plain)
 		return format("%llu", set->id);
 	case CGROUP_COLUMN:
 		return plain ? format("%s", set->cgroup) : printable(set->cgroup);
+	case USER_COLUMN:
+		text = user_of(set);
+		break;
+	case LIMIT_COLUMN:
+		return limit_of_set(set);
 	default:
-		open = joined(set);
-		return open || !plain ? open : format(NONE);
+		text = joined(list);
+		if (!text)
+			return plain || (column == DEVICE_COLUMN && !devices_are_known) ?
+				format(NONE) : NULL;
 	}
+	if (plain)
+		return text;
+	safe = printable(text);
+	free(text);
+	return safe;
+}
+
+static void json_list(const char *key, const struct list *list)
+{
+	size_t i;
+
+	json_open(key, '[');
+	for (i = 0; i < list->count; i++)
+		json_string(NULL, list->array[i]);
+	json_close(']');
 }
 
 static void json_set(const struct set *set, const struct selection *selection)
 {
 	char *key, *text;
 	int i, column;
-	size_t copy;
 
 	json_open(NULL, '{');
 	for (i = 0; i < selection->count; i++) {
@@ -288,13 +467,13 @@ static void json_set(const struct set *set, const struct selection *selection)
 		key = key_of_column(&array[column]);
 		text = cell(set, column, true);
 		if (column == OPEN_COLUMN) {
-			json_open(key, '[');
-			for (copy = 0; copy < set->copies; copy++)
-				json_string(NULL, set->open[copy]);
-			json_close(']');
+			json_list(key, &set->open);
+		} else if (column == DEVICE_COLUMN && devices_are_known) {
+			json_list(key, &set->devices);
 		} else if (column == COMMAND_COLUMN) {
 			json_string(key, text);
-		} else if (!strcmp(text, NONE)) {
+		} else if (!strcmp(text, NONE) ||
+			   (column == LIMIT_COLUMN && !strcmp(text, "max"))) {
 			json_null(key);
 		} else if (array[column].flags & RIGHT) {
 			json_number(key, strtoull(text, NULL, 10));
@@ -308,23 +487,23 @@ static void json_set(const struct set *set, const struct selection *selection)
 }
 
 /* Members of an object whose end is left to the caller: json_end_list(). */
-static void json_sets(const struct selection *selection, const char *within, bool all)
+static void json_sets(const struct selection *selection, const char *within)
 {
 	size_t i;
 
 	/* Whether these are all sets, or only those that this user may see. */
-	json_bool("complete", all);
+	json_bool("complete", complete);
 	json_open("sets", '[');
 	for (i = 0; i < count; i++)
 		if (is_within(&sets[i], within))
 			json_set(&sets[i], selection);
 }
 
-static void print_json(const struct selection *selection, const char *within, bool all)
+static void print_json(const struct selection *selection, const char *within)
 {
 	json_begin(false);
 	json_open(NULL, '{');
-	json_sets(selection, within, all);
+	json_sets(selection, within);
 	json_end_list();
 }
 
@@ -359,20 +538,28 @@ static void free_sets(void)
 		free(sets[count].pid);
 		free(sets[count].command);
 		free(sets[count].cgroup);
-		while (sets[count].copies)
-			free(sets[count].open[--sets[count].copies]);
-		free(sets[count].open);
+		free_list(&sets[count].open);
+		free_list(&sets[count].devices);
 	}
+	free(missing);
+	missing = NULL;
 	free(sets);
 	sets = NULL;
 	count = 0;
 }
 
-static int read_sets(bool *all)
+/* Only what is shown is read. */
+static int read_sets(const struct selection *selection)
 {
-	int status;
+	bool devices = is_selected(selection, DEVICE_COLUMN);
+	int status = 0;
 
-	*all = read_debugfs();
+	complete = read_debugfs();
+	if (!complete || devices)
+		status = holders_read(complete ? NULL : take_holder, devices ? take_device : NULL);
+	devices_are_known = devices && !status;
+	if (status)
+		missing = take_message();
 	status = read_processes();
 	if (!status && count)
 		qsort(sets, count, sizeof(*sets), compare);
@@ -390,11 +577,11 @@ int who_to_string(const char *within, int width, char **text)
 {
 	struct selection selection;
 	struct grid grid;
-	bool all;
-	int status = read_sets(&all);
+	int status;
 
+	select_columns_of_who(&selection);
+	status = read_sets(&selection);
 	if (!status) {
-		select_columns_of_who(&selection);
 		fill_grid(&grid, &selection, within);
 		grid_fit(&grid, width);
 		*text = grid_to_string(&grid);
@@ -407,10 +594,10 @@ int who_to_string(const char *within, int width, char **text)
 int who_print(const char *within)
 {
 	struct selection selection;
-	bool all;
-	int status = read_sets(&all);
+	int status;
 
 	select_columns_of_who(&selection);
+	status = read_sets(&selection);
 	if (!status)
 		status = print_sets(&selection, within);
 	free_sets();
@@ -420,24 +607,35 @@ int who_print(const char *within)
 int who_to_json(const char *within)
 {
 	struct selection selection;
-	bool all;
-	int status = read_sets(&all);
+	int status;
 
 	select_columns_of_who(&selection);
-	json_sets(&selection, within, all);
+	status = read_sets(&selection);
+	json_sets(&selection, within);
 	free_sets();
 	return status;
 }
 
+/* What is not in the list, in one line. */
+static void warn_of_missing(void)
+{
+	if (complete && missing)
+		warn("who: no devices are listed: %s", missing);
+	else if (!complete && missing)
+		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE
+		     ", and %s", missing);
+	else if (!complete)
+		warn("who: only the sets of processes are listed, none of the kernel: cannot read "
+		     SETS_FILE);
+}
+
 static int print_who(const struct selection *selection, const char *within)
 {
-	bool all;
-	int status = read_sets(&all);
+	int status = read_sets(selection);
 
-	if (!all)
-		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE);
+	warn_of_missing();
 	if (!status && selection->json)
-		print_json(selection, within, all);
+		print_json(selection, within);
 	else if (!status)
 		status = print_sets(selection, within);
 	free_sets();

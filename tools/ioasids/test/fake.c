@@ -6,9 +6,10 @@
  * that the kernel would make, and a write to cgroup.subtree_control makes and removes those of
  * the controller. systemd does not run. The directory $FAKE has the rest: root, where the
  * cgroups are; cgroup, the cgroup of each process, and cgroup.1, that of the first if it is
- * another one; sets, all sets of IDs; trace, the record of refusals; events, what is traced;
- * kmsg, the log; and what container engines install, under its own path. A program prints the
- * file of its name in $FAKE/version.
+ * another one; sets, all sets of IDs; holders and devices, what BPF tells of them; trace, the
+ * record of refusals; events, what is traced; kmsg, the log; and devices in sysfs and what
+ * container engines install, under their own paths. A program prints the file of its name in
+ * $FAKE/version.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -29,6 +30,7 @@
 #include "../text.h"
 
 /* Only ioasidctl has these. */
+#pragma weak __real_holders_read
 #pragma weak __real_tracer_open
 #pragma weak event_of_name
 
@@ -113,7 +115,8 @@ static const char *replacement(const char *path)
 	};
 	static const char *const others[] = {
 		"/etc/containerd/", "/etc/containers/", "/etc/crio/", "/etc/docker/", "/run/cdi/",
-		"/usr/bin/", "/usr/local/bin/", "/usr/sbin/", "/usr/share/containers/",
+		"/sys/dev/char/", "/usr/bin/", "/usr/local/bin/", "/usr/sbin/",
+		"/usr/share/containers/",
 	};
 	static char other[PATH_MAX];
 	const char *name = NULL, *slash = strrchr(path, '/');
@@ -165,6 +168,11 @@ int __wrap_open(const char *path, int flags, int mode)
 int __wrap_openat(int dir, const char *path, int flags, int mode)
 {
 	return __real_openat(dir, replacement(path) ?: path, flags, mode);
+}
+
+ssize_t __wrap_readlink(const char *path, char *target, size_t size)
+{
+	return __real_readlink(replacement(path) ?: path, target, size);
 }
 
 int __wrap_mkdirat(int dir, const char *path, mode_t mode)
@@ -232,6 +240,41 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 	return __real_write(fd, data, size);
 }
 
+static FILE *open_fake(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", getenv("FAKE"), name);
+	return fopen(path, "re");
+}
+
+/*
+ * If $FAKE has a file holders, each of its lines is the numbers of a struct holder and the
+ * command; and in a file devices, those of a struct held_device.
+ */
+int __wrap_holders_read(holder_function take_holder, held_device_function take_device)
+{
+	FILE *holders = open_fake("holders"), *devices = open_fake("devices");
+	struct held_device device;
+	struct holder holder;
+
+	if (!holders && !devices)
+		return __real_holders_read(take_holder, take_device);
+	while (holders && take_holder &&
+	       fscanf(holders, "%llu %llu %u %u %d %u %15[^\n]\n", &holder.set, &holder.cgroup,
+		      &holder.quota, &holder.allocated, &holder.owner, &holder.user,
+		      holder.comm) == 7)
+		take_holder(&holder);
+	while (devices && take_device &&
+	       fscanf(devices, "%llu %u %u", &device.set, &device.major, &device.minor) == 3)
+		take_device(&device);
+	if (holders)
+		fclose(holders);
+	if (devices)
+		fclose(devices);
+	return 0;
+}
+
 /*
  * If $FAKE has a file events, each of its lines is an event: its name, then the numbers of
  * struct traced from cgroup to tgid, without those of the event, and the command.
@@ -246,10 +289,7 @@ static struct {
 int __wrap_tracer_open(struct tracer **tracer, unsigned int events, pid_t process,
 		       traced_function function, void *data)
 {
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/events", getenv("FAKE"));
-	source.file = fopen(path, "re");
+	source.file = open_fake("events");
 	source.events = events;
 	source.function = function;
 	source.data = data;

@@ -52,6 +52,19 @@ kernel() {
 	done
 	echo '0::/job/part' >"$root/../cgroup"
 	printf 'id\ttype\tquota\tallocated\tpid\tcommand\tcgroup\n7\tprocess\t0\t5\t1\tholder\t/job/part\n' >"$root/../sets"
+	printf '7 0 0 5 1 0 holder\n8 0 9 5 1 4000000000 \033[2J\n' >"$root/../holders"
+	printf '7 10 5\n7 10 6\n8 10 6\n7 10 5\n' >"$root/../devices"
+	device 10:5 uacce 'hisi_zip-0'
+	device 10:6 dsa $'dsa!wq0.\e'
+	device 10:7 mem null
+	echo '7 10 7' >>"$root/../devices"
+}
+
+# device NUMBER SUBSYSTEM NAME: a character device, in sysfs.
+device() {
+	mkdir -p "$FAKE/sys/dev/char" "$FAKE/sys/devices/$3"
+	ln -s "../../devices/$3" "$FAKE/sys/dev/char/$1"
+	ln -s "../../bus/$2" "$FAKE/sys/devices/$3/subsystem"
 }
 
 # Names that a terminal, a shell, a printf() or a file format would take for something else.
@@ -80,7 +93,8 @@ prepare() {
 		done
 		printf '8\tprocess\t9\t5\t1\t\\033[2J\\012\t/job/esc\e[2J\n' >>"$FAKE/sets"
 		;;
-	older)	find "$FAKE/root" -name 'ioasids.*' ! -name ioasids.max ! -name ioasids.current ! -name ioasids.events -delete ;;
+	older)	rm "$FAKE/sets"
+		find "$FAKE/root" -name 'ioasids.*' ! -name ioasids.max ! -name ioasids.current ! -name ioasids.events -delete ;;
 	permission)
 		find "$FAKE/root" -exec chmod a-w {} +
 		chmod 0 "$FAKE/root/system.slice"
@@ -283,6 +297,29 @@ print([[p[k] for k in ("pid", "command", "taken", "given", "refused")] for p in 
 	)"
 	words=$(ctl trace -q -d 0.1 2>/dev/null)
 	[[ $(xargs <<<"$words") = 'CGROUP TAKEN GIVEN REFUSED IN OUT cgroup-11 (gone) 2 2 4 0 8 '*' PID COMMAND TAKEN GIVEN REFUSED 42 holder 2 2 4 How long IDs were held: 2 ms or more 1 #'*' unknown 1' ]]
+}
+
+# Where the kernel's list cannot be read, BPF tells; it knows no paths of cgroups here.
+lists_holders() {
+	local columns=SET,PID,COMMAND,ALLOCATED,RESERVED,USER,LIMIT,DEVICE,CGROUP
+	prepare holders
+	who() { ctl who -n -o "$@" | awk '{ $1 = $1; print }'; }
+	ctl set /job 4
+	same "$(who $columns 2>&1)" '7 1 holder 5 - root 4 hisi_zip-0,dsa/wq0.\x1b /job/part'
+	same "$(who USER,LIMIT 2>&1)" 'root 4'
+	ctl set /job max
+	ctl set /job/part max
+	same "$(ctl who -J -o USER,LIMIT,DEVICE | tr -s '\n ' ' ')" \
+		'{ "complete": true, "sets": [ { "user": "root", "limit": null, "device": [ "hisi_zip-0", "dsa/wq0.\u001b" ] } ] } '
+	rm "$FAKE/sets"
+	same "$(who $columns 2>"$FAKE/said")" "$(printf '%s\n' \
+		'8 1 \x1b[2J 5 4 4000000000 - dsa/wq0.\x1b -' '7 1 holder 5 - root - hisi_zip-0,dsa/wq0.\x1b -')"
+	same "$(cat "$FAKE/said")" \
+		'ioasidctl: who: only the sets of processes are listed, none of the kernel: cannot read /sys/kernel/debug/ioasid/sets'
+	same "$(ctl who -J 2>/dev/null | grep -c '"complete": false')" 1
+	printf '9 0 0 1 0 4294967295 -\n' >"$FAKE/holders"
+	rm "$FAKE/devices"
+	same "$(who SET,PID,USER,DEVICE 2>/dev/null)" '9 - -'
 }
 
 # Only refusals by this limit, and only of this time, are told; each process once.
@@ -820,6 +857,7 @@ variants >"$work/variants"
 report save saves_and_restores
 report names.restored restores_names
 report trace tells_of_events
+report who lists_holders
 report why tells_why
 report restore.errors restores_all_or_nothing
 report export.numbers exports_numbers

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What processes hold, as BPF iterators read it from the kernel's memory: see who.bpf.c. This
+ * also shows IDs for which there is no descriptor of /dev/ioasid, as drivers take them.
+ */
+#ifndef _HOLDERS_H
+#define _HOLDERS_H
+
+#include <linux/types.h>
+
+/* Instead of the user of an owner that is dead, and of its PID */
+#define NO_USER		((__u32)-1)
+#define NO_OWNER	0
+
+/* The set of an address space. Several processes can have one set. */
+struct holder {
+	__u64 set;
+	__u64 cgroup;		/* that pays; 0: none does */
+	__u32 quota;
+	__u32 allocated;
+	__s32 owner;
+	__u32 user;
+	char comm[16];		/* of the owner */
+};
+
+/* A character device that a process has open whose address space has a PASID by SVA */
+struct held_device {
+	__u64 set;
+	__u32 major;
+	__u32 minor;
+};
+
+typedef void (*holder_function)(const struct holder *holder);
+typedef void (*held_device_function)(const struct held_device *device);
+
+/*
+ * Calls these for all that there are; one that is NULL costs nothing. A status NO_TRACING
+ * says that the kernel or the permissions lack something, which the message names.
+ */
+int holders_read(holder_function holder, held_device_function device);
+
+#endif
