@@ -43,7 +43,8 @@ static void put_string(const char *text)
 	putchar('"');
 	for (; *text; text += length > 0 ? length : 1) {
 		length = mbtowc(&character, text, MB_CUR_MAX);
-		if (length <= 0) {
+		/* glibc takes what lies beyond Unicode, too. */
+		if (length <= 0 || character > 0x10ffff) {
 			fputs("\xef\xbf\xbd", stdout);
 		} else if (character == L'"' || character == L'\\') {
 			printf("\\%c", (char)character);

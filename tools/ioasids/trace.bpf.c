@@ -66,7 +66,7 @@ static __always_inline struct traced *begin(enum event event, __s32 owner, __s32
 		return NULL;
 	}
 	__builtin_memset(traced, 0, sizeof(*traced));
-	traced->time = bpf_ktime_get_ns();
+	traced->time = bpf_ktime_get_boot_ns();
 	traced->event = event;
 	traced->owner = owner;
 	traced->tgid = tgid;

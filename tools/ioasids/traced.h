@@ -32,7 +32,7 @@ enum {
 };
 
 struct traced {
-	__u64 time;		/* of CLOCK_MONOTONIC, in ns */
+	__u64 time;		/* of CLOCK_BOOTTIME, in ns */
 	__u64 cgroup;		/* that pays, or paid until now */
 	__u64 other;		/* the one that refused, or pays from now on; or 0 */
 	__u64 set;

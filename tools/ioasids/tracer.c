@@ -44,7 +44,11 @@ struct tracer {
 	struct ring_buffer *ring;
 	traced_function function;
 	void *data;
+	int batch;		/* how many were read this time */
 };
+
+/* More than fit into the ring: what is there is read, but not for ever what comes meanwhile. */
+#define BATCH		16384
 
 const char *event_name(enum event event)
 {
@@ -95,10 +99,10 @@ static int need_tracing(unsigned int events)
 
 static int receive(void *context, void *data, __attributes(unused) size_t size)
 {
-	const struct tracer *tracer = context;
+	struct tracer *tracer = context;
 
 	tracer->function(data, tracer->data);
-	return 0;
+	return ++tracer->batch < BATCH ? 0 : -EAGAIN;
 }
 
 static int load(struct tracer *tracer, unsigned int events, pid_t process)
@@ -164,6 +168,7 @@ int tracer_fd(const struct tracer *tracer)
 
 void tracer_read(struct tracer *tracer)
 {
+	tracer->batch = 0;
 	ring_buffer__consume(tracer->ring);
 }
 
@@ -259,14 +264,14 @@ char *name_of_id(__u64 id)
 	return text;
 }
 
-struct timespec time_of(__u64 monotonic)
+struct timespec time_of(__u64 boot_time)
 {
 	struct timespec now, real, time;
 	__s64 ago, then;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_BOOTTIME, &now);
 	clock_gettime(CLOCK_REALTIME, &real);
-	ago = now.tv_sec * 1000000000LL + now.tv_nsec - (__s64)monotonic;
+	ago = now.tv_sec * 1000000000LL + now.tv_nsec - (__s64)boot_time;
 	then = real.tv_sec * 1000000000LL + real.tv_nsec - ago;
 	time.tv_sec = then / 1000000000;
 	time.tv_nsec = then % 1000000000;

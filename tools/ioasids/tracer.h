@@ -46,7 +46,7 @@ void remember_cgroup(__u64 id, const char *path);
 char *name_of_id(__u64 id);
 
 /* The time of day of an event. */
-struct timespec time_of(__u64 monotonic);
+struct timespec time_of(__u64 boot_time);
 
 /* The refusal in words: "asked for 1; the limit of /web.slice: 24 of 24". A new string. */
 char *refusal_in_words(const struct traced *traced);

@@ -6,9 +6,12 @@
  * that of another event included, and must not be read as a refusal.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,7 +68,7 @@ static int begin_instance(const char *instance, const char *event, const char *f
 
 	/* A clock that all CPUs share, and that the time of day can be told from */
 	if (!error && new)
-		error = put(instance, "/trace_clock", "mono");
+		error = put(instance, "/trace_clock", "boot");
 	if (!error && (new || kib)) {
 		size = format("%llu", kib ? kib : USUAL_KIB);
 		error = put(instance, "/buffer_size_kb", size);
@@ -145,7 +148,10 @@ int command_record(int argc, char **argv)
 	return status;
 }
 
-/* Requests of one process in one cgroup, all refused by the same limit. */
+/*
+ * Requests of one process in one cgroup, all refused by the same limit. A process can change
+ * its name, so the last one is kept.
+ */
 struct refused {
 	__u64 cgroup;
 	__u64 pid;
@@ -154,11 +160,37 @@ struct refused {
 	__u64 asked;		/* by the last of them */
 	__u64 used;
 	__u64 max;
-	__u64 last;		/* CLOCK_MONOTONIC, in ns */
+	__u64 last;		/* CLOCK_BOOTTIME, in ns */
 };
 
-static struct refused *refused;
+static struct refused **refused;
 static size_t count;
+/* The same, by process and cgroup: their number is up to others. */
+static void *known;
+
+static int compare_askers(const void *a, const void *b)
+{
+	const struct refused *left = a, *right = b;
+
+	if (left->pid != right->pid)
+		return (left->pid > right->pid) - (left->pid < right->pid);
+	return (left->cgroup > right->cgroup) - (left->cgroup < right->cgroup);
+}
+
+static struct refused *find_or_add(__u64 pid, __u64 cgroup)
+{
+	struct refused key = { .pid = pid, .cgroup = cgroup }, **found;
+
+	found = tfind(&key, &known, compare_askers);
+	if (found)
+		return *found;
+	refused = grow(refused, count + 1, sizeof(*refused));
+	refused[count] = grow(NULL, 1, sizeof(**refused));
+	*refused[count] = key;
+	if (!tsearch(refused[count], &known, compare_askers))
+		no_memory();
+	return refused[count++];
+}
 
 static __u64 field(const char *line, const char *name)
 {
@@ -167,107 +199,109 @@ static __u64 field(const char *line, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-/* The time stands before the name of the event, as seconds with six decimals. */
-static __u64 time_before(const char *line, const char *event)
+/* A time in seconds with six decimals */
+static __u64 parse_time(const char *text)
 {
-	const char *at = event;
-	__u64 seconds;
 	char *point;
+	__u64 seconds = strtoull(text, &point, 10);
 
-	while (at > line && at[-1] != ' ')
-		at--;
-	seconds = strtoull(at, &point, 10);
 	return *point == '.' ? seconds * 1000000000 + strtoull(point + 1, NULL, 10) * 1000 : 0;
 }
 
-/*
- * One line of the record. The name of a command can have any characters, but is too short
- * to look like the name of an event, and the last field.
- */
-static void read_line(char *line, __u64 limit, bool machine, __u64 since, __u64 *oldest)
+/* It stands before the name of an event. */
+static __u64 time_before(const char *line, const char *event)
 {
-	static const char name[] = ": ioasid_refused: ";
-	const char *event = strstr(line, name), *comm;
-	struct refused *one;
-	__u64 time;
-	size_t i;
+	while (event > line && event[-1] != ' ')
+		event--;
+	return parse_time(event);
+}
 
-	comm = event ? strstr(event, " comm=") : NULL;
-	if (!comm)
+/*
+ * One line of the record, with the event at @event. The name of a command can have any
+ * characters, but is the last field, and the first field of a name is taken.
+ */
+static void read_refusal(const char *event, __u64 time, __u64 limit, bool machine)
+{
+	static const char by_capacity[] = " by=capacity ";
+	const char *by = strstr(event, " by="), *comm = strstr(event, " comm=");
+	struct refused *one;
+
+	if (!by || !comm)
 		return;
-	comm += strlen(" comm=");
-	time = time_before(line, event);
-	if (!*oldest || time < *oldest)
-		*oldest = time;
-	if (time < since)
+	if (machine ? strncmp(by, by_capacity, strlen(by_capacity)) : field(event, " limit=") != limit)
 		return;
-	if (machine ? !strstr(event, " by=capacity ") : field(event, " limit=") != limit)
-		return;
-	for (i = 0; i < count; i++)
-		if (refused[i].pid == field(event, " tgid=") &&
-		    refused[i].cgroup == field(event, " cgroup=") &&
-		    !strcmp(refused[i].command, comm))
-			break;
-	if (i == count) {
-		refused = grow(refused, count + 1, sizeof(*refused));
-		refused[count++] = (struct refused) {
-			.cgroup = field(event, " cgroup="),
-			.pid = field(event, " tgid="),
-			.command = format("%s", comm),
-		};
-	}
-	one = &refused[i];
+	one = find_or_add(field(event, " tgid="), field(event, " cgroup="));
 	one->requests++;
 	if (time >= one->last) {
 		one->last = time;
+		free(one->command);
+		one->command = format("%s", comm + strlen(" comm="));
 		one->asked = field(event, " asked=");
 		one->used = field(event, " used=");
 		one->max = field(event, " max=");
 	}
 }
 
-/* A line of the record of removals: "... id=ID level=N path=PATH" */
-static void read_removal(const char *line)
-{
-	static const char name[] = ": cgroup_rmdir: ";
-	const char *event = strstr(line, name), *path;
-	size_t i;
-
-	path = event ? strstr(event, " path=/") : NULL;
-	if (!path)
-		return;
-	for (i = 0; i < count; i++)
-		if (refused[i].cgroup == field(event, " id="))
-			break;
-	if (i < count)
-		remember_cgroup(refused[i].cgroup, path + strlen(" path=/"));
-}
-
-/* "# entries-in-buffer/entries-written: 12/34" */
-static bool has_overrun(const char *text)
-{
-	static const char name[] = "entries-in-buffer/entries-written: ";
-	const char *at = strstr(text, name);
-	__u64 in;
-	char *slash;
-
-	if (!at)
-		return false;
-	in = strtoull(at + strlen(name), &slash, 10);
-	return *slash == '/' && strtoull(slash + 1, NULL, 10) > in;
-}
-
-static __u64 monotonic(void)
+static __u64 boot_time(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_BOOTTIME, &now);
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static int compare_cgroups(const void *a, const void *b)
+{
+	const struct refused *left = *(struct refused *const *)a, *right = *(struct refused *const *)b;
+
+	return (left->cgroup > right->cgroup) - (left->cgroup < right->cgroup);
+}
+
+/* "... id=ID level=N path=PATH". The askers are sorted by their cgroups. */
+static void read_removal(const char *event)
+{
+	struct refused key = { .cgroup = field(event, " id=") }, *wanted = &key;
+	const char *path = strstr(event, " path=/");
+
+	if (path && bsearch(&wanted, refused, count, sizeof(*refused), compare_cgroups))
+		remember_cgroup(key.cgroup, path + strlen(" path=/"));
+}
+
+/*
+ * When the oldest event that is still there was recorded, on the CPU where that is latest;
+ * 0 if no event was lost. An event can be lost on one CPU while another has older ones.
+ */
+static __u64 complete_since(void)
+{
+	char *path = path_of(REFUSALS, "/per_cpu"), *file, *text;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *cpus = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	__u64 since = 0, oldest;
+	const char *at;
+
+	while (cpus && (entry = readdir(cpus))) {
+		if (*entry->d_name == '.')
+			continue;
+		file = format("%s/stats", entry->d_name);
+		text = read_all(fd, file);
+		free(file);
+		if (text && field(text, "\noverrun: ")) {
+			at = strstr(text, "\noldest event ts: ");
+			oldest = at ? parse_time(at + strlen("\noldest event ts: ")) : 0;
+			since = oldest > since ? oldest : since;
+		}
+		free(text);
+	}
+	if (cpus)
+		closedir(cpus);
+	free(path);
+	return since;
 }
 
 static int compare(const void *a, const void *b)
 {
-	const struct refused *left = a, *right = b;
+	const struct refused *left = *(struct refused *const *)a, *right = *(struct refused *const *)b;
 
 	return (left->last < right->last) - (left->last > right->last);
 }
@@ -284,56 +318,103 @@ static char *clock_text(__u64 time, bool utc)
 	return format("%s", text);
 }
 
-static void read_removals(void)
+/*
+ * Calls @function for the lines of a record, which are in the order of time, of the events
+ * from @since until now: others can record events faster than these are read. Reading does
+ * not empty the record. False if there is none.
+ */
+static bool read_record(const char *instance, const char *name, __u64 since,
+			void (*function)(const char *event, __u64 time, void *data), void *data)
 {
-	char *path = path_of(REMOVALS, "/trace");
-	char *text = read_all(AT_FDCWD, path), *rest = text, *line;
+	char *path = path_of(instance, "/trace"), *line = NULL, *event;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	__u64 now = boot_time(), time;
+	int error = errno;
+	size_t size = 0;
 
-	while ((line = strsep(&rest, "\n")))
-		read_removal(line);
-	free(text);
 	free(path);
+	errno = error;
+	if (!file)
+		return false;
+	while (getline(&line, &size, file) > 0) {
+		event = strstr(line, name);
+		if (!event)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		time = time_before(line, event);
+		if (time > now)
+			break;
+		if (time >= since)
+			function(event, time, data);
+	}
+	free(line);
+	fclose(file);
+	return true;
 }
 
-/* Reading the record does not empty it. */
-static int read_record(__u64 limit, bool machine, __u64 seconds)
-{
-	__u64 now = monotonic(), since = now - seconds * 1000000000, oldest = 0;
-	char *path = path_of(REFUSALS, "/trace"), *text, *rest, *line, *begin;
-	bool overrun;
+struct wanted {
+	__u64 limit;
+	bool machine;		/* refused because the machine had too few IDs */
+};
 
-	if (seconds * 1000000000 > now)
-		since = 0;
-	text = read_all(AT_FDCWD, path);
-	free(path);
-	if (!text && errno == EACCES)
-		return no_tracefs(errno);
-	if (!text)
+static void on_refusal(const char *event, __u64 time, void *data)
+{
+	const struct wanted *wanted = data;
+
+	read_refusal(event, time, wanted->limit, wanted->machine);
+}
+
+static void on_removal(const char *event, __attribute__((unused)) __u64 time,
+		       __attribute__((unused)) void *data)
+{
+	read_removal(event);
+}
+
+static int read_refusals(__u64 limit, bool machine, __u64 seconds)
+{
+	struct wanted wanted = { limit, machine };
+	__u64 now = boot_time(), since = 0, complete;
+	char *begin;
+
+	if (seconds * 1000000000 < now)
+		since = now - seconds * 1000000000;
+	if (!read_record(REFUSALS, ": ioasid_refused: ", since, on_refusal, &wanted)) {
+		if (errno == EACCES)
+			return no_tracefs(errno);
 		return fail(NO_TRACING,
 			    "cannot trace: nothing is recorded: 'ioasidctl record' or ioasids-record.service begins");
-	overrun = has_overrun(text);
-	rest = text;
-	while ((line = strsep(&rest, "\n")))
-		read_line(line, limit, machine, since, &oldest);
-	free(text);
-	if (overrun && oldest > since) {
-		begin = clock_text(oldest, false);
-		warn("why: those before %s did not fit into the record; see 'record --kib'",
+	}
+	complete = complete_since();
+	if (complete > since) {
+		begin = clock_text(complete, false);
+		warn("why: some of those before %s did not fit into the record; see 'record --kib'",
 		     begin);
 		free(begin);
 	}
-	if (count)
-		qsort(refused, count, sizeof(*refused), compare);
-	read_removals();
+	if (!count)
+		return 0;
+	qsort(refused, count, sizeof(*refused), compare_cgroups);
+	read_record(REMOVALS, ": cgroup_rmdir: ", 0, on_removal, NULL);
+	qsort(refused, count, sizeof(*refused), compare);
 	return 0;
+}
+
+static void free_refused(void *pointer)
+{
+	struct refused *one = pointer;
+
+	free(one->command);
+	free(one);
 }
 
 static void free_record(void)
 {
-	while (count)
-		free(refused[--count].command);
+	tdestroy(known, free_refused);
+	known = NULL;
 	free(refused);
 	refused = NULL;
+	count = 0;
 }
 
 enum {
@@ -374,14 +455,14 @@ static int print_refused(void)
 	grid_init(&grid, &selection);
 	for (i = 0; i < count; i++) {
 		row = grid_add(&grid, -1);
-		grid_set(&grid, row, LAST_COLUMN, clock_text(refused[i].last, false));
-		grid_set(&grid, row, REQUESTS_COLUMN, format("%llu", refused[i].requests));
-		grid_set(&grid, row, ASKED_COLUMN, format("%llu", refused[i].asked));
+		grid_set(&grid, row, LAST_COLUMN, clock_text(refused[i]->last, false));
+		grid_set(&grid, row, REQUESTS_COLUMN, format("%llu", refused[i]->requests));
+		grid_set(&grid, row, ASKED_COLUMN, format("%llu", refused[i]->asked));
 		grid_set(&grid, row, FULL_COLUMN,
-			 format("%llu/%llu", refused[i].used, refused[i].max));
-		grid_set(&grid, row, PID_COLUMN, format("%llu", refused[i].pid));
-		grid_set(&grid, row, COMMAND_COLUMN, printable(refused[i].command));
-		grid_set(&grid, row, CGROUP_COLUMN, name_of_id(refused[i].cgroup));
+			 format("%llu/%llu", refused[i]->used, refused[i]->max));
+		grid_set(&grid, row, PID_COLUMN, format("%llu", refused[i]->pid));
+		grid_set(&grid, row, COMMAND_COLUMN, printable(refused[i]->command));
+		grid_set(&grid, row, CGROUP_COLUMN, name_of_id(refused[i]->cgroup));
 	}
 	return grid_finish(&grid);
 }
@@ -395,7 +476,7 @@ static int print_text(const char *cgroup, __u64 seconds, const struct values *va
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		requests += refused[i].requests;
+		requests += refused[i]->requests;
 	if (machine)
 		printf("Refused in the last %llu s because the machine had too few IDs: %llu\n",
 		       seconds, requests);
@@ -437,20 +518,20 @@ static int print_json(const char *cgroup, __u64 seconds, const struct values *va
 	json_open("refused", '[');
 	for (i = 0; i < count; i++) {
 		json_open(NULL, '{');
-		text = clock_text(refused[i].last, true);
+		text = clock_text(refused[i]->last, true);
 		json_string("last", text);
 		free(text);
-		json_number("requests", refused[i].requests);
-		json_number("asked", refused[i].asked);
-		json_number("used", refused[i].used);
-		json_number("max", refused[i].max);
-		json_number("pid", refused[i].pid);
-		json_string("command", refused[i].command);
-		text = cgroup_of_id(refused[i].cgroup) ?
-		       format("/%s", cgroup_of_id(refused[i].cgroup)) : NULL;
+		json_number("requests", refused[i]->requests);
+		json_number("asked", refused[i]->asked);
+		json_number("used", refused[i]->used);
+		json_number("max", refused[i]->max);
+		json_number("pid", refused[i]->pid);
+		json_string("command", refused[i]->command);
+		text = cgroup_of_id(refused[i]->cgroup) ?
+		       format("/%s", cgroup_of_id(refused[i]->cgroup)) : NULL;
 		json_string("cgroup", text);
 		free(text);
-		json_number("cgroup_id", refused[i].cgroup);
+		json_number("cgroup_id", refused[i]->cgroup);
 		json_close('}');
 	}
 	json_close(']');
@@ -499,7 +580,7 @@ int command_why(int argc, char **argv)
 		status = read_values(root_fd, cgroup, BIT(MAX) | BIT(CURRENT), &values) ?
 			 fail_off(cgroup) : 0;
 	if (!status)
-		status = read_record(st.st_ino, machine, seconds);
+		status = read_refusals(st.st_ino, machine, seconds);
 	if (!status)
 		status = json ? print_json(cgroup, seconds, &values) :
 				print_text(cgroup, seconds, &values);

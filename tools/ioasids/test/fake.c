@@ -110,6 +110,7 @@ static const char *replacement(const char *path)
 	} replaced[] = {
 		{ "/sys/fs/cgroup", "root" },
 		{ "/sys/kernel/debug/ioasid/sets", "sets" },
+		{ "/sys/kernel/tracing/instances/ioasids/per_cpu", "per_cpu" },
 		{ "/sys/kernel/tracing/instances/ioasids/trace", "trace" },
 		{ "/dev/kmsg", "kmsg" },
 	};
