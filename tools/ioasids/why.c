@@ -228,7 +228,9 @@ static void read_refusal(const char *event, __u64 time, __u64 limit, bool machin
 
 	if (!by || !comm)
 		return;
-	if (machine ? strncmp(by, by_capacity, strlen(by_capacity)) : field(event, " limit=") != limit)
+	if (machine && strncmp(by, by_capacity, strlen(by_capacity)))
+		return;
+	if (!machine && field(event, " limit=") != limit)
 		return;
 	one = find_or_add(field(event, " tgid="), field(event, " cgroup="));
 	one->requests++;
@@ -252,9 +254,9 @@ static __u64 boot_time(void)
 
 static int compare_cgroups(const void *a, const void *b)
 {
-	const struct refused *left = *(struct refused *const *)a, *right = *(struct refused *const *)b;
+	const struct refused *const *left = a, *const *right = b;
 
-	return (left->cgroup > right->cgroup) - (left->cgroup < right->cgroup);
+	return ((*left)->cgroup > (*right)->cgroup) - ((*left)->cgroup < (*right)->cgroup);
 }
 
 /* "... id=ID level=N path=PATH". The askers are sorted by their cgroups. */
@@ -301,9 +303,9 @@ static __u64 complete_since(void)
 
 static int compare(const void *a, const void *b)
 {
-	const struct refused *left = *(struct refused *const *)a, *right = *(struct refused *const *)b;
+	const struct refused *const *left = a, *const *right = b;
 
-	return (left->last < right->last) - (left->last > right->last);
+	return ((*left)->last < (*right)->last) - ((*left)->last > (*right)->last);
 }
 
 static char *clock_text(__u64 time, bool utc)
@@ -365,8 +367,8 @@ static void on_refusal(const char *event, __u64 time, void *data)
 	read_refusal(event, time, wanted->limit, wanted->machine);
 }
 
-static void on_removal(const char *event, __attribute__((unused)) __u64 time,
-		       __attribute__((unused)) void *data)
+static void on_removal(const char *event, __attributes(unused) __u64 time,
+		       __attributes(unused) void *data)
 {
 	read_removal(event);
 }

@@ -12,8 +12,8 @@ events=$tracefs/events/ioasid
 # asks CGROUP N: a process in it asks for N IDs, one by one, and gives them back.
 asks() { (echo $BASHPID >$root/$1/cgroup.procs && exec ioasid-hold --alloc=$2) || true; }
 
-# id CGROUP: its ID in events.
-id() { stat -c %i $root/$1; }
+# id_of CGROUP: its ID in events.
+id_of() { stat -c %i $root/$1; }
 
 # traces OPTION...: runs ioasidctl trace, with its output in /run/traced, until it traces.
 traces() {
@@ -42,7 +42,7 @@ tells_as_json() {
 	is '5' grep -c . /run/traced
 	is '2' grep -c '"event": "alloc", "cgroup": "/traced/one", ' /run/traced
 	is '2' grep -c '"event": "free", "cgroup": "/traced/one", ' /run/traced
-	is "*\"cgroup\": \"/traced/one\", \"cgroup_id\": $(id traced/one), \"by\": \"limit\", \"limit\": \"/traced/one\", \"limit_id\": $(id traced/one), \"asked\": 1, \"used\": 2, \"max\": 2, *\"command\": \"ioasid-hold\"}" \
+	is "*\"cgroup\": \"/traced/one\", \"cgroup_id\": $(id_of traced/one), \"by\": \"limit\", \"limit\": \"/traced/one\", \"limit_id\": $(id_of traced/one), \"asked\": 1, \"used\": 2, \"max\": 2, *\"command\": \"ioasid-hold\"}" \
 		grep '"event": "refused"' /run/traced
 }
 
@@ -124,7 +124,7 @@ answers_why() {
 	is '{ "cgroup": "/traced", "seconds": 60, "current": 4, "max": 5, "refused": \[ { *"requests": 1, *"command": "ioasid-hold", "cgroup": "/traced/one", *"sets": \[ {*"command": "ioasid-hold",*' \
 		ioasidctl why -J /traced
 	# A cgroup that is gone is still named. Its name is no refusal.
-	mkdir "$root/traced/x: ioasid_refused: cgroup=1 set=1 by=limit limit=$(id traced) comm=nobody"
+	mkdir "$root/traced/x: ioasid_refused: cgroup=1 set=1 by=limit limit=$(id_of traced) comm=nobody"
 	rmdir $root/traced/x*
 	ioasidctl set -c /traced/short max
 	asks traced/short 2
@@ -168,7 +168,7 @@ recipe_for_tracefs() {
 	mkdir $mine
 	cd $mine
 	echo 1 >events/ioasid/ioasid_refused/enable
-	echo "limit == $(id traced/one)" >events/ioasid/ioasid_refused/filter
+	echo "limit == $(id_of traced/one)" >events/ioasid/ioasid_refused/filter
 	asks traced/one 3
 	asks traced/two 6
 	is 1 grep -c 'ioasid_refused: ' trace
@@ -183,7 +183,7 @@ recipe_for_histograms() {
 	echo 'hist:keys=tgid,comm:sort=hitcount.descending' >ioasid_alloc/trigger
 	asks traced/one 3
 	asks traced/one 3
-	is "*{ cgroup: $(id traced/one), limit: $(id traced/one), comm: ioasid-hold } hitcount: 2 asked: 2 *" cat ioasid_refused/hist
+	is "*{ cgroup: $(id_of traced/one), limit: $(id_of traced/one), comm: ioasid-hold } hitcount: 2 asked: 2 *" cat ioasid_refused/hist
 	is '*comm: ioasid-hold } hitcount: 2 *comm: ioasid-hold } hitcount: 2 *' cat ioasid_alloc/hist
 	echo '!hist:keys=cgroup,limit,comm:vals=asked' >ioasid_refused/trigger
 	echo '!hist:keys=tgid,comm:sort=hitcount.descending' >ioasid_alloc/trigger
@@ -230,7 +230,7 @@ recipe_for_bpftrace() {
 		{ printf("%s[%d] asked for %d: %d of %d\n", args->comm, args->tgid, args->asked, args->used, args->max); }'
 	is '*ioasid-hold\[*\] asked for 1: 2 of 2*' cat /run/traced
 	bpftraces 'tracepoint:ioasid:ioasid_refused { @[args->comm, args->limit] = count(); }'
-	is "*@\[ioasid-hold, $(id traced/one)\]: 1*" cat /run/traced
+	is "*@\[ioasid-hold, $(id_of traced/one)\]: 1*" cat /run/traced
 	bpftraces 'tracepoint:ioasid:ioasid_alloc { @t[args->id] = nsecs; }
 		tracepoint:ioasid:ioasid_free /@t[args->id]/
 		{ @ms = hist((nsecs - @t[args->id]) / 1000000); delete(@t[args->id]); }'
