@@ -24,7 +24,7 @@ guest = { echo "\# $(1) $(2)"; $(2) LIMIT=$$(($(DURATION) + 2700)) lab/boot.sh $
 
 # A lane prints test results and does not fail itself.
 QUICK = guest native-quick check-quick
-LANES = debug check native stress arm64 others guest monitoring engines clients
+LANES = debug check native stress arm64 others guest monitoring clients
 lane.check = .ci/check
 lane.check-quick = .ci/check --quick
 lane.native = { tools/testing/ioasids/test.sh || echo 'not ok - the native tests'; }
@@ -40,7 +40,7 @@ lane.monitoring = { echo '\# monitoring'; lab/clients.sh monitoring || echo 'not
 lane.install = { echo '\# install'; lab/install.sh || echo 'not ok - the machine with Debian 13'; }
 run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/count
 
-ALL_LANES = $(sort $(LANES) $(QUICK) install)
+ALL_LANES = $(sort $(LANES) $(QUICK) engines install)
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
 .PHONY: test-others test-clients test-monitoring test-engines test-install $(ALL_LANES:%=lane-%) disk stress coverage bench kernel kernel-deb series
 .PHONY: test-series deb install uninstall clean clean-cache
@@ -66,18 +66,17 @@ else
 	@$(call run-lanes,$(QUICK:%=lane-%))
 endif
 
-test-all: ## all but test-install
+test-all: ## all but test-engines and test-install
 	@$(call run-lanes,disk $(LANES:%=lane-%))
 
 # Two lanes run at a time, the longest first. Those with systemd, which gives up waiting on
-# a busy machine, come last: two with a guest each, and one that has two.
-SYSTEMD = lane-monitoring lane-engines
-$(SYSTEMD): | disk $(filter-out lane-clients $(SYSTEMD),$(LANES:%=lane-%))
-lane-clients: | $(SYSTEMD)
+# a busy machine, come last, each alone.
+lane-monitoring: | disk $(filter-out lane-clients lane-monitoring,$(LANES:%=lane-%))
+lane-clients: | lane-monitoring
 
 # This mostly waits for the network. If it fails, the lanes that need it report that.
 disk:
-	-@lab/debian.sh >/dev/null; lab/debian.sh engines >/dev/null
+	-@lab/debian.sh >/dev/null
 
 # The results of a lane are shown when it ends; progress goes to descriptor 8.
 $(ALL_LANES:%=lane-%): lane-%:

@@ -84,6 +84,13 @@ keeps() {
 	is "$(tr -s ' \n' ' ' <<<"$before" | sed 's/ $//')" cat "${files[@]}"
 }
 
+# restarts_often UNIT: systemd refuses more than some starts in ten seconds otherwise.
+restarts_often() {
+	mkdir -p "/etc/systemd/system/$1.d"
+	printf '[Unit]\nStartLimitIntervalSec=0\n' >"/etc/systemd/system/$1.d/often.conf"
+	systemctl daemon-reload
+}
+
 cgroup_of() { sed -n 's,^0::/,,p' "/proc/$1/cgroup"; }
 
 device_number() { printf '%d:%d\n' "0x$(stat -c %t /dev/ioasid)" "0x$(stat -c %T /dev/ioasid)"; }

@@ -34,6 +34,7 @@ containerd_starts() {
 	is '*ok: containerd: pods can have the device*ok: containerd: the annotation ioasids.max of a pod limits each container that has the device*' \
 		ioasidctl check
 	rm /usr/local/bin/kubelet
+	restarts_often containerd.service
 	systemctl start containerd
 }
 

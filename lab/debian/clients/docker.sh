@@ -19,6 +19,7 @@ docker_starts() {
 		}
 	END
 	is '*ok: Docker: --device ioasids/ioasid=all --annotation ioasids.max=MAX limits a container*' ioasidctl check
+	restarts_often docker.service
 	systemctl start docker
 	make_box /run/docker.box
 	tar -C /run/docker.box -c . | docker import - box
