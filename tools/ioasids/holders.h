@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What processes hold, as BPF iterators read it from the kernel's memory: see who.bpf.c. This
- * also shows IDs for which there is no descriptor of /dev/ioasid, as drivers take them.
+ * What processes hold, as BPF iterators read it from the kernel's memory: see who.bpf.c. That
+ * includes IDs that drivers took for a process, for which it has no descriptor of /dev/ioasid.
  */
 #ifndef _HOLDERS_H
 #define _HOLDERS_H
 
 #include <linux/types.h>
 
-/* Instead of the user of an owner that is dead, and of its PID */
+/* The owner is dead: its user, and its PID */
 #define NO_USER		((__u32)-1)
 #define NO_OWNER	0
 

@@ -47,7 +47,7 @@ struct tracer {
 	int batch;		/* how many were read this time */
 };
 
-/* More than fit into the ring: what is there is read, but not for ever what comes meanwhile. */
+/* More events than fit into the ring: a call reads all that are there, but always returns. */
 #define BATCH		16384
 
 const char *event_name(enum event event)

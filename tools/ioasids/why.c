@@ -217,8 +217,8 @@ static __u64 time_before(const char *line, const char *event)
 }
 
 /*
- * One line of the record, with the event at @event. The name of a command can have any
- * characters, but is the last field, and the first field of a name is taken.
+ * One line of the record, with the event at @event. The name of a command can look like other
+ * fields; but it is the last one, and of two that look alike the first is read.
  */
 static void read_refusal(const char *event, __u64 time, __u64 limit, bool machine)
 {
@@ -270,8 +270,8 @@ static void read_removal(const char *event)
 }
 
 /*
- * When the oldest event that is still there was recorded, on the CPU where that is latest;
- * 0 if no event was lost. An event can be lost on one CPU while another has older ones.
+ * Since when the record has all refusals; 0: always. Each CPU has a buffer, and the one whose
+ * oldest event is the youngest decides, of those that have lost events.
  */
 static __u64 complete_since(void)
 {

@@ -324,25 +324,34 @@ lists_holders() {
 
 # Only refusals by this limit, and only of this time, are told; each process once.
 tells_why() {
-	local why
+	local why old recent
 	prepare why
-	record 300 "$FAKE/root/job/part" early late late late 'two words' 'a by=capacity b' >"$FAKE/trace"
+	# The machine may just have started.
+	old=$(awk '{ print int($1 < 400 ? $1 * 3 / 4 : 300) }' /proc/uptime)
+	recent=$((old * 2 / 3))
+	record "$old" "$FAKE/root/job/part" early late late late 'two words' 'a by=capacity b' >"$FAKE/trace"
 	record 4 "$FAKE/root/job" other | tail -n 1 >>"$FAKE/trace"
-	why=$(ctl why -s 200 /job/part)
-	[[ $why = 'Refused in the last 200 s by the limit of /job/part: 5'$'\n'LAST* ]]
+	why=$(ctl why -s $recent /job/part)
+	[[ $why = 'Refused in the last '$recent' s by the limit of /job/part: 5'$'\n'LAST* ]]
 	# A process that changes its name is one, and no name is another reason.
 	same "$(awk '$4 == "9/9" { $1 = ""; print }' <<<"$why")" " 5 1 9/9 8 a by=capacity b cgroup-$(stat -c %i "$FAKE/root/job/part") (gone)"
-	same "$(ctl why -s 200 / | head -n 1)" 'Refused in the last 200 s because the machine had too few IDs: 0'
+	same "$(ctl why -s $recent / | head -n 1)" 'Refused in the last '$recent' s because the machine had too few IDs: 0'
 	[[ $why = *'Held in /job/part, 7 of 9:'*holder* ]]
 	same "$(ctl why -s 1 /job/part | head -n 1)" 'Refused in the last 1 s by the limit of /job/part: 0'
-	same "$(ctl why -s 400 /job/part | head -n 1)" 'Refused in the last 400 s by the limit of /job/part: 6'
+	same "$(ctl why -s $((old + 100)) /job/part | head -n 1)" "Refused in the last $((old + 100)) s by the limit of /job/part: 6"
 	same "$(ctl why -J /job | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["current"], d["max"], [(r["requests"], r["command"]) for r in d["refused"]], len(d["sets"]))')" "7 9 [(1, 'other')] 1"
-	# A record that is too small for that time
-	mkdir -p "$FAKE"/per_cpu/cpu{0,1}
-	printf 'overrun: 0\noldest event ts: 1.000000\n' | sed '1i entries: 1' >"$FAKE/per_cpu/cpu0/stats"
-	awk '{ printf "entries: 1\noverrun: 5\noldest event ts: %12.6f\n", $1 - 300 }' /proc/uptime >"$FAKE/per_cpu/cpu1/stats"
-	[[ $(ctl why -s 400 /job/part 2>&1 >/dev/null) = *'did not fit into the record'* ]]
-	same "$(ctl why -s 200 /job/part 2>&1 >/dev/null)" ''
+	# UTF-8 of a character beyond Unicode
+	record 4 "$FAKE/root/job" $'\xf4\x90\x80\x80' >"$FAKE/trace"
+	same "$(ctl why -J /job | python3 -c 'import json, sys; print(ascii(json.load(sys.stdin)["refused"][0]["command"]))')" "'\\ufffd'"
+	# A record that is too small for that time. Of three CPUs one has lost no event, and one
+	# no recent event.
+	mkdir -p "$FAKE"/per_cpu/cpu{0,1,2}
+	cpu() { awk "{ printf \"entries: 1\\noverrun: $2\\noldest event ts: %12.6f\\n\", \$1 - $3 }" /proc/uptime >"$FAKE/per_cpu/cpu$1/stats"; }
+	cpu 0 0 $((old / 3))
+	cpu 1 5 "$old"
+	cpu 2 5 '$1'
+	[[ $(ctl why -s $((old + 100)) /job/part 2>&1 >/dev/null) = *'did not fit into the record'* ]]
+	same "$(ctl why -s $recent /job/part 2>&1 >/dev/null)" ''
 	rm "$FAKE/trace"
 	status=0
 	ctl why /job 2>"$FAKE/said" || status=$?
