@@ -31,5 +31,18 @@ is_told() {
 	is 1 ioasid-hold --alloc=1
 }
 
+# The hook keeps a container from starting or, with --try, says that it has no limit.
+a_container() {
+	local run=(podman --runtime runc run --name c1 --network none --device /dev/ioasid --annotation=ioasids.max=5
+		localhost/box ioasid-hold --alloc=1)
+	is '*cgroup.controllers does not have ioasids*' "${run[@]}"
+	podman rm --force --time 0 c1
+	sed -i 's,/oci-hook",&\, "args": [ "oci-hook"\, "--try" ],' /usr/share/containers/oci/hooks.d/ioasids.json
+	is 1 "${run[@]}"
+	podman rm --force --time 0 c1
+	eventually is '*cgroup.controllers does not have ioasids: the container of process * is not limited*' journalctl --no-pager -t oci-hook
+}
+
 check 'without the controller: units start, and the journal says so' nothing_fails
 check 'without the controller: ioasidctl says why' is_told
+check 'without the controller: a container does not start, or has no limit' a_container
