@@ -87,7 +87,8 @@ git rev-list --reverse base..master | while read -r commit; do
 	name=$(git log -1 --format=%s)
 	say "Building: $name"
 	configure "${fragments[@]}" 2>/dev/null
-	if ! kmake -s W=1 "${IMAGE##*/}" >"$build.log" 2>&1; then
+	# Warnings are errors.
+	if ! kmake -s W=e "${IMAGE##*/}" >"$build.log" 2>&1; then
 		tail -n 30 "$build.log" | sed 's/^/# /'
 		echo "not ok - $name ($ARCH builds)"
 		break
