@@ -9,6 +9,8 @@
 # checkout that come with it.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
+# initramfs.sh takes the lock of the cache, which this script then keeps.
+[ "${1-}" != build ] || lab/initramfs.sh >/dev/null
 MORE_PACKAGES=git
 . lab/tree.sh
 
