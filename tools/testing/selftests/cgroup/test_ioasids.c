@@ -846,6 +846,7 @@ TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 9
 {
 	struct actor *third;
 	char *path = cg_name(top, "third");
+	const int n = many(5000);
 	long rounds;
 	int i;
 
@@ -857,7 +858,7 @@ TEST_F_TIMEOUT(charge, ten_thousand_moves_at_the_parents_limit_change_nothing, 9
 	ASSERT_EQ(0, ask(self->other, reserve, 3));
 
 	ASSERT_EQ(0, tell(third, fill_and_empty, 3));
-	for (i = 0; i <= 5000; i++) {
+	for (i = 0; i <= n; i++) {
 		struct actor *mover = i & 1 ? self->holder : self->other;
 
 		ASSERT_EQ(0, move_pid(mover->pid, right));
@@ -2840,18 +2841,18 @@ static long open_while_moving(long cgroup, long wait)
 /* The opener stays in the old cgroup: either of the two cgroups may be charged. */
 TEST_F_TIMEOUT(v1, set_made_while_another_thread_moves_is_counted_once, 300)
 {
-	int i;
+	long i, n = many(1000);
 
-	for (i = 0; i < 1000; i++) {
+	for (i = 0; i < n; i++) {
 		const char *to = i & 1 ? left : right;
 
 		ASSERT_EQ(0, ask(self->holder, close_device));
-		ASSERT_EQ(0, ask(self->holder, open_while_moving, (long)to, i % 200 * 100));
+		ASSERT_EQ(0, ask(self->holder, open_while_moving, (long)to, i * 20000 / n));
 		ASSERT_EQ(0, ask(self->holder, take, 1));
 		ASSERT_EQ(1, current_of(left) + current_of(right))
-			TH_LOG("round %d", i);
+			TH_LOG("round %ld", i);
 		ASSERT_EQ(1, current_of(top))
-			TH_LOG("round %d", i);
+			TH_LOG("round %ld", i);
 	}
 }
 
