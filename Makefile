@@ -38,7 +38,7 @@ lane.clients = { echo '\# clients'; lab/clients.sh $(T) || echo 'not ok - the gu
 lane.engines = { echo '\# engines'; lab/clients.sh engines $(T) || echo 'not ok - the guest of the engines'; }
 lane.monitoring = { echo '\# monitoring'; lab/clients.sh monitoring || echo 'not ok - the guest of monitoring'; }
 lane.install = { echo '\# install'; lab/install.sh || echo 'not ok - the machine with Debian 13'; }
-run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j3 -Otarget $(1) | .ci/count
+run-lanes = exec 8>&2; $(MAKE) --no-print-directory -k -j2 -Otarget $(1) | .ci/count
 
 ALL_LANES = $(sort $(LANES) $(QUICK) engines install)
 .PHONY: help run shell shell-debian test test-all check test-native test-guest test-debug test-stress test-arm64
@@ -69,9 +69,8 @@ endif
 test-all: ## all but test-engines and test-install
 	@$(call run-lanes,disk $(LANES:%=lane-%))
 
-# Three lanes run at a time, the longest first: each waits at times. Two need the disk. That
-# of the clients has two guests, and comes last, alone: systemd gives up waiting on a busy
-# machine.
+# Two lanes run at a time, the longest first. That of the clients has two guests and comes last,
+# alone: systemd gives up waiting on a busy machine.
 lane-monitoring: | disk
 lane-clients: | disk $(filter-out lane-clients,$(LANES:%=lane-%))
 
