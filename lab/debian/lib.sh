@@ -47,7 +47,10 @@ fails() {
 eventually() {
 	local end=$((SECONDS + 180))
 	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || { "$@"; return; }
+		if [ $SECONDS -ge $end ]; then
+			"$@" || { echo "'$*' still fails"; return 1; }
+			return
+		fi
 		sleep 0.2
 	done
 }
