@@ -894,11 +894,10 @@ export ASAN_OPTIONS=exitcode=99 LSAN_OPTIONS=exitcode=99
 tool=("$checked/ioasidctl")
 rows sanitizers terminal_less closed full names older namespace narrow permission gone
 
-# Valgrind also finds values that were never set: without options, as JSON, and of files that
-# the kernel lacks.
+# Without options, as JSON, and where errors end a command early.
 tool=(valgrind -q --leak-check=full --error-exitcode=99 --errors-for-leak-kinds=definite,possible
 	--show-leak-kinds=definite,possible "$plain/ioasidctl")
 mv "$work/variants" "$work/all"
 { without_options <"$work/all"; grep -e --json "$work/all"; } >"$work/variants"
-rows valgrind names older
+rows valgrind full names older permission gone
 [ ! -e "$O/failed" ]
