@@ -325,7 +325,8 @@ EXPORT_SYMBOL_GPL(ioasid_queue_work);
 
 /*
  * Limits are checked before the capacity: -EAGAIN if both are used up. A request that
- * the capacity cannot satisfy should not be charged, not even for an instant.
+ * the capacity cannot satisfy is not charged: it could show in the peak, and others would
+ * be refused because of it. Only if the capacity falls meanwhile, it is, for an instant.
  */
 static __always_inline int set_charge(struct ioasid_set *set, u32 n,
 				      struct ioasids_refusal *refusal)
@@ -333,7 +334,10 @@ static __always_inline int set_charge(struct ioasid_set *set, u32 n,
 	u32 left = capacity_available();
 	int ret;
 
-	if (n > left && n <= ioasids_available(&set->account)) {
+	if (n > left) {
+		ret = ioasids_check(&set->account, n, refusal);
+		if (ret)
+			return ret;
 		capacity_trace(set, n, left);
 		return -ENOSPC;
 	}

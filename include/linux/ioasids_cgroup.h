@@ -116,6 +116,17 @@ int ioasids_account_open(struct ioasids_account *acct);
 void ioasids_account_close(struct ioasids_account *acct);
 
 /**
+ * ioasids_check() - ask whether the limits allow a charge
+ * @acct: the account
+ * @n: how many IDs
+ * @refusal: filled in if a limit refuses
+ *
+ * Context: Process context, under @acct->lock.
+ * Return: As ioasids_try_charge(), but nothing is charged.
+ */
+int ioasids_check(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal);
+
+/**
  * ioasids_try_charge() - charge an account, if the limits allow it
  * @acct: the account
  * @n: how many IDs; the caller adds them to the account before it unlocks it
@@ -140,9 +151,9 @@ int ioasids_try_charge_one(struct ioasids_account *acct, struct ioasids_refusal 
 
 /**
  * ioasids_report_refusal() - count the events of a refusal, and log the first one
- * @refusal: from ioasids_try_charge()
+ * @refusal: from ioasids_check(), ioasids_try_charge() or ioasids_try_charge_one()
  *
- * Context: Process context, without locks.
+ * Context: Process context, without spinlocks.
  */
 void ioasids_report_refusal(struct ioasids_refusal *refusal);
 
@@ -212,6 +223,12 @@ static inline int ioasids_account_open(struct ioasids_account *acct)
 
 static inline void ioasids_account_close(struct ioasids_account *acct)
 {
+}
+
+static inline int ioasids_check(struct ioasids_account *acct, u32 n,
+				struct ioasids_refusal *refusal)
+{
+	return 0;
 }
 
 static inline int ioasids_try_charge(struct ioasids_account *acct, u32 n,

@@ -26,7 +26,7 @@
  *   ioasids_...             sleeps  takes                               called from
  *   account_open            yes     css_set_, account-, cgroup->lock    the owner
  *   account_close           no      account-, cgroup->lock              any but NMI
- *   try_charge..available   no      none                                account->lock
+ *   check..available        no      none                                account->lock
  *   report_refusal          no      none                                process
  *   show_cgroup             no      css_set_, account->lock             process
  *   attach, css_offline     yes     account-, cgroup->lock              cgroup_mutex
@@ -206,7 +206,7 @@ static __always_inline int ioasids_climb(struct ioasids_account *acct, u32 n,
  * large, checks all limits first; a single ID, only if the limit that last refused one
  * is still full. Else a charge of 1 can show for an instant; only a shared lock avoids it.
  */
-int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
+int ioasids_check(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
 {
 	lockdep_assert_held(&acct->lock);
 
@@ -219,7 +219,12 @@ int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refus
 		if ((u64)count + n > READ_ONCE(p->max))
 			return ioasids_refuse(acct, refusal, p, n, count);
 	}
-	return ioasids_climb(acct, n, refusal);
+	return 0;
+}
+
+int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
+{
+	return ioasids_check(acct, n, refusal) ?: ioasids_climb(acct, n, refusal);
 }
 
 int ioasids_try_charge_one(struct ioasids_account *acct, struct ioasids_refusal *refusal)

@@ -140,7 +140,8 @@ static void *reserve(void *arg)
 	rcu_register_thread();
 	while (!READ_ONCE(ending)) {
 		ret = device_quota(arg, asked);
-		check(ret == -ENOSPC || (!ret && asked <= CAPACITY), "reserving failed");
+		check(ret == -ENOSPC || ret == -EAGAIN || (!ret && asked <= CAPACITY),
+		      "reserving failed");
 		if (!ret)
 			check(!device_quota(arg, 0), "a reservation cannot be withdrawn");
 	}
@@ -148,14 +149,18 @@ static void *reserve(void *arg)
 	return NULL;
 }
 
-/* One process takes and frees an ID while another reserves @n: their cgroup's peak */
-static s64 reserve_while_another_allocates(u32 n)
+/*
+ * One process takes and frees an ID while another reserves @n, in a cgroup with this limit:
+ * the cgroup's peak
+ */
+static s64 reserve_while_another_allocates(u32 n, const char *limit)
 {
 	struct cgroup_subsys_state *cgroup = css_make(&ioasids_cgrp_subsys, root, 20);
 	pthread_t thread;
 	int i, id;
 	s64 peak;
 
+	css_write(cgroup, "max", limit, strlen(limit));
 	asked = n;
 	WRITE_ONCE(ending, false);
 	for (i = 0; i < 2; i++) {
@@ -341,9 +346,14 @@ int main(int argc, char **argv)
 		places[i] = css_make(&ioasids_cgrp_subsys, i ? places[i / 2] : top, i + 2);
 
 	ioasid_report_iommu(CAPACITY + 1);
-	check(reserve_while_another_allocates(CAPACITY + 1) == 1, "a refusal shows in the peak");
+	check(reserve_while_another_allocates(CAPACITY + 1, "max") == 1,
+	      "a refusal shows in the peak");
 	puts("ok - threads.more_than_there_is_leaves_no_mark");
-	reserve_while_another_allocates(CAPACITY);
+	/* The limit refuses while the other has its ID, the capacity always. */
+	check(reserve_while_another_allocates(CAPACITY + 1, "17") == 1,
+	      "a refusal shows in the peak");
+	puts("ok - threads.more_than_there_is_leaves_no_mark_below_a_limit");
+	reserve_while_another_allocates(CAPACITY, "max");
 	puts("ok - threads.two_want_the_last");
 	for (threads = 2; threads <= THREADS; threads *= 2) {
 		WRITE_ONCE(ending, false);
