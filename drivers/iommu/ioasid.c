@@ -582,7 +582,7 @@ static bool set_owner_is_in_mm(struct ioasid_set *set)
 /* Should the caller become the owner? */
 static bool set_is_for_current(struct ioasid_set *set)
 {
-	return current_is_process_of(set->mm) && set->owner != task_tgid(current) &&
+	return !set->ended && current_is_process_of(set->mm) && set->owner != task_tgid(current) &&
 		!set_owner_is_in_mm(set);
 }
 
