@@ -576,6 +576,8 @@ static int ioasids_capacity_show(struct seq_file *m, void *v)
 void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 {
 	struct cgroup_subsys_state *css;
+	struct ioasids_cgroup *cg;
+	bool is_open;
 	size_t size;
 	char *buf;
 	int len;
@@ -585,18 +587,25 @@ void ioasids_show_cgroup(struct seq_file *m, struct ioasids_account *acct)
 	if (!size)
 		return;
 
+	spin_lock_irq(&acct->lock);
+	is_open = acct->owner;
+	cg = acct->cg;
+	if (cg)
+		css_get(&cg->css);
+	spin_unlock_irq(&acct->lock);
+
 	/* css_set_lock pins the root's hierarchy. While v1 mounts it, it has no links yet. */
 	spin_lock_irq(&css_set_lock);
-	spin_lock(&acct->lock);
-	css = acct->cg ? &acct->cg->css : init_css_set.subsys[ioasids_cgrp_id];
-	if (!acct->owner)
+	css = cg ? &cg->css : init_css_set.subsys[ioasids_cgrp_id];
+	if (!is_open)
 		len = strscpy(buf, "-", size);
-	else if (!acct->cg && list_empty(&css->cgroup->cset_links))
+	else if (!cg && list_empty(&css->cgroup->cset_links))
 		len = strscpy(buf, "/", size);
 	else
 		len = cgroup_path_ns_locked(css->cgroup, buf, size, current->nsproxy->cgroup_ns);
-	spin_unlock(&acct->lock);
 	spin_unlock_irq(&css_set_lock);
+	if (cg)
+		css_put(&cg->css);
 
 	/* A truncated path fills the buffer. */
 	seq_commit(m, len < 0 || len + 1 >= size ? -1 : len);
