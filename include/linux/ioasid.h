@@ -248,7 +248,8 @@ int ioasid_set_for_each_ioasid(struct ioasid_set *set, int (*fn)(u32 id, void *d
  * ioasid_free_all_in_set() - free all IDs of a set
  * @set: the set
  *
- * As ioasid_free() for each ID, including those that user space has allocated.
+ * As ioasid_free() for each ID, including those that user space has allocated, and the
+ * PASID of SVA: not for a set of an address space that devices may be bound to.
  *
  * Context: Process context. May sleep.
  */
