@@ -10,7 +10,7 @@
 # packages.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
-MORE_PACKAGES="debhelper dpkg-dev dwarves kmod libdw-dev libssl-dev openssl rsync"
+MORE_PACKAGES="build-essential debhelper dpkg-dev dwarves kmod libdw-dev libssl-dev openssl rsync"
 . lab/source.sh
 
 : "${CONFIG:=amd64}"
