@@ -582,8 +582,8 @@ static bool set_owner_is_in_mm(struct ioasid_set *set)
 /* Should the caller become the owner? */
 static bool set_is_for_current(struct ioasid_set *set)
 {
-	return !set->ended && current_is_process_of(set->mm) && set->owner != task_tgid(current) &&
-		!set_owner_is_in_mm(set);
+	return current_is_process_of(set->mm) && set->owner != task_tgid(current) &&
+		!set->ended && !set_owner_is_in_mm(set);
 }
 
 /* Make the caller's thread group the owner, and its cgroup pay. */

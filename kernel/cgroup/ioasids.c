@@ -206,25 +206,37 @@ static __always_inline int ioasids_climb(struct ioasids_account *acct, u32 n,
  * large, checks all limits first; a single ID, only if the limit that last refused one
  * is still full. Else a charge of 1 can show for an instant; only a shared lock avoids it.
  */
-int ioasids_check(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
+static __always_inline struct ioasids_cgroup *ioasids_full(struct ioasids_account *acct, u32 n,
+							   s64 *count)
 {
 	lockdep_assert_held(&acct->lock);
 
 	for (struct ioasids_cgroup *p = acct->cg; p; p = p->parent) {
-		s64 count;
-
 		if (p->max == U64_MAX)
 			continue;
-		count = atomic64_read(&p->count);
-		if ((u64)count + n > READ_ONCE(p->max))
-			return ioasids_refuse(acct, refusal, p, n, count);
+		*count = atomic64_read(&p->count);
+		if ((u64)*count + n > READ_ONCE(p->max))
+			return p;
 	}
-	return 0;
+	return NULL;
+}
+
+int ioasids_check(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
+{
+	s64 count;
+	struct ioasids_cgroup *limit = ioasids_full(acct, n, &count);
+
+	return limit ? ioasids_refuse(acct, refusal, limit, n, count) : 0;
 }
 
 int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
 {
-	return ioasids_check(acct, n, refusal) ?: ioasids_climb(acct, n, refusal);
+	s64 count;
+	struct ioasids_cgroup *limit = ioasids_full(acct, n, &count);
+
+	if (limit)
+		return ioasids_refuse(acct, refusal, limit, n, count);
+	return ioasids_climb(acct, n, refusal);
 }
 
 int ioasids_try_charge_one(struct ioasids_account *acct, struct ioasids_refusal *refusal)
