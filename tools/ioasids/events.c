@@ -224,7 +224,7 @@ static void print_refusal(const struct traced *traced, void *within)
 	const char *path = cgroup_of_id(traced->cgroup);
 	char clock[16], *name, *comm, *command, *words;
 
-	if (!path || !cgroup_is_in(path, within))
+	if (*(char *)within && (!path || !cgroup_is_in(path, within)))
 		return;
 	strftime(clock, sizeof(clock), "%T", localtime(&time.tv_sec));
 	name = name_of_id(traced->cgroup);
@@ -236,6 +236,19 @@ static void print_refusal(const struct traced *traced, void *within)
 	free(command);
 	free(comm);
 	free(name);
+}
+
+/* What the counters say is complete; lines with processes can be missing. */
+static void read_refusals(struct tracer *tracer)
+{
+	static __u64 lost;
+	__u64 now;
+
+	tracer_read(tracer);
+	now = tracer_lost(tracer);
+	if (now != lost)
+		warn("events: %llu lines with processes were lost", now - lost);
+	lost = now;
 }
 
 /* Waits for events, but not long. False if nobody reads the output any more. */
@@ -252,7 +265,7 @@ static bool wait_for_events(int notifier, struct tracer *tracer)
 	while (notifier >= 0 && read(notifier, ignored, sizeof(ignored)) > 0)
 		;
 	if (tracer)
-		tracer_read(tracer);
+		read_refusals(tracer);
 	return !ferror(stdout);
 }
 

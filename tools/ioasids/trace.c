@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <poll.h>
+#include <search.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +34,17 @@ struct counts {
 	__u64 of[COUNTS];
 };
 
+/*
+ * Their number is up to others: they are found in a tree, and beyond MOST_COUNTED, one stands
+ * for all that follow.
+ */
+#define MOST_COUNTED	65536
+#define REST		(~0ULL)
+
 struct counted {
-	struct counts *array;
+	struct counts **array;
 	size_t size;
+	void *tree;
 };
 
 static struct view {
@@ -45,6 +54,7 @@ static struct view {
 	__u64 left;		/* events to be printed until the end; 0: any number */
 	bool ended;
 	__u64 lost;
+	__u64 nameless;		/* events that were left out, as the cgroups are not found */
 	struct counted cgroups, processes;
 	__u64 *since;		/* when each ID was allocated; 0: not known */
 	__u64 held[NR_POWERS];	/* IDs by how long they were held: 2^n us or more */
@@ -58,34 +68,59 @@ static void stop(__attributes(unused) int signal)
 	__atomic_store_n(&stopped, 1, __ATOMIC_RELAXED);
 }
 
-static bool is_in_view(__u64 id)
+static bool is_in_view(__u64 id, bool *nameless)
 {
-	const char *path;
+	const char *path = id ? cgroup_of_id(id) : NULL;
 
 	if (!view.within)
 		return true;
-	path = id ? cgroup_of_id(id) : NULL;
+	*nameless |= id && !path;
 	return path && cgroup_is_in(path, view.within);
 }
 
 /* Names are looked up at once, while the cgroups exist. */
 static bool is_wanted(const struct traced *traced)
 {
-	bool payer = is_in_view(traced->cgroup), other = traced->other && is_in_view(traced->other);
+	bool nameless = false, payer, other;
 
+	payer = is_in_view(traced->cgroup, &nameless);
+	other = traced->other && is_in_view(traced->other, &nameless);
+	if (!payer && !other && nameless)
+		view.nameless++;
 	return payer || other;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct counts *left = a, *right = b;
+
+	return (left->key > right->key) - (left->key < right->key);
 }
 
 static struct counts *counts_of(struct counted *counted, __u64 key)
 {
-	size_t i;
+	struct counts wanted = { .key = key }, **found, *new;
 
-	for (i = 0; i < counted->size; i++)
-		if (counted->array[i].key == key)
-			return &counted->array[i];
+	found = tfind(&wanted, &counted->tree, compare_keys);
+	if (!found && counted->size >= MOST_COUNTED) {
+		wanted.key = REST;
+		found = tfind(&wanted, &counted->tree, compare_keys);
+	}
+	if (found)
+		return *found;
+	new = grow(NULL, 1, sizeof(*new));
+	*new = wanted;
+	if (!tsearch(new, &counted->tree, compare_keys))
+		no_memory();
 	counted->array = grow(counted->array, counted->size + 1, sizeof(*counted->array));
-	counted->array[counted->size] = (struct counts) { .key = key };
-	return &counted->array[counted->size++];
+	counted->array[counted->size++] = new;
+	return new;
+}
+
+static void free_counted(struct counted *counted)
+{
+	tdestroy(counted->tree, free);
+	free(counted->array);
 }
 
 static void count_one(struct counts *counts, const struct traced *traced)
@@ -136,7 +171,7 @@ static void count(const struct traced *traced)
 	count_one(counts_of(&view.cgroups, traced->cgroup), traced);
 	/* A stranger can free what a process held. */
 	process = counts_of(&view.processes, freed ? traced->owner : traced->tgid);
-	if (!freed || traced->owner == traced->tgid)
+	if (process->key != REST && (!freed || traced->owner == traced->tgid))
 		memcpy(process->comm, traced->comm, sizeof(process->comm));
 	count_one(process, traced);
 }
@@ -191,23 +226,29 @@ static void print_text(const struct traced *traced)
 	free(cgroup);
 }
 
+static void print_event(const struct traced *traced)
+{
+	if (!view.json) {
+		print_text(traced);
+		return;
+	}
+	json_begin(true);
+	json_open(NULL, '{');
+	json_traced(traced);
+	json_close('}');
+	json_end();
+}
+
 static void take_event(const struct traced *traced, __attributes(unused) void *data)
 {
 	if (view.ended || !is_wanted(traced))
 		return;
 	if (view.summary)
 		count(traced);
-	if (!(view.shown & BIT(traced->event)) || view.quiet)
+	if (!(view.shown & BIT(traced->event)))
 		return;
-	if (view.json) {
-		json_begin(true);
-		json_open(NULL, '{');
-		json_traced(traced);
-		json_close('}');
-		json_end();
-	} else {
-		print_text(traced);
-	}
+	if (!view.quiet)
+		print_event(traced);
 	view.ended = view.left && !--view.left;
 }
 
@@ -254,15 +295,27 @@ static const struct column process_array[] = {
 
 static int compare_counts(const void *a, const void *b)
 {
-	const struct counts *left = a, *right = b;
-	int i;
-
 	static const int order[] = { REFUSALS, TAKEN, GIVEN };
+	const struct counts *left = *(struct counts *const *)a, *right = *(struct counts *const *)b;
+	int i;
 
 	for (i = 0; i < 3; i++)
 		if (left->of[order[i]] != right->of[order[i]])
 			return left->of[order[i]] < right->of[order[i]] ? 1 : -1;
-	return (left->key > right->key) - (left->key < right->key);
+	return compare_keys(left, right);
+}
+
+static void sort_counted(struct counted *counted)
+{
+	if (counted->size)
+		qsort(counted->array, counted->size, sizeof(*counted->array), compare_counts);
+}
+
+static char *name_of_counts(const struct counts *counts, bool process)
+{
+	if (counts->key == REST)
+		return format("others");
+	return process ? format("%llu", counts->key) : name_of_id(counts->key);
 }
 
 static int print_counts(struct counted *counted, const struct column *array, int count)
@@ -270,6 +323,7 @@ static int print_counts(struct counted *counted, const struct column *array, int
 	const struct columns columns = { array, count };
 	static const int all[] = { 0, 1, 2, 3, 4, 5 };
 	bool processes = array == process_array;
+	const struct counts *counts;
 	struct selection selection;
 	struct grid grid;
 	size_t i, row;
@@ -279,15 +333,14 @@ static int print_counts(struct counted *counted, const struct column *array, int
 	selection.list = true;
 	grid_init(&grid, &selection);
 	for (i = 0; i < counted->size; i++) {
+		counts = counted->array[i];
 		row = grid_add(&grid, -1);
 		at = 0;
-		grid_set(&grid, row, at++, processes ? format("%llu", counted->array[i].key) :
-						       name_of_id(counted->array[i].key));
+		grid_set(&grid, row, at++, name_of_counts(counts, processes));
 		if (processes)
-			grid_set(&grid, row, at++, printable(*counted->array[i].comm ?
-							     counted->array[i].comm : "-"));
+			grid_set(&grid, row, at++, printable(*counts->comm ? counts->comm : "-"));
 		for (column = 0; at < count; column++)
-			grid_set(&grid, row, at++, format("%llu", counted->array[i].of[column]));
+			grid_set(&grid, row, at++, format("%llu", counts->of[column]));
 	}
 	return grid_finish(&grid);
 }
@@ -330,6 +383,15 @@ static void print_held(void)
 		printf("%10s         %10llu\n", "unknown", view.unknown);
 }
 
+/* null: of all others */
+static void json_key(const char *name, __u64 key)
+{
+	if (key == REST)
+		json_null(name);
+	else
+		json_number(name, key);
+}
+
 static void json_counts(const char *name, const struct counted *counted, bool processes)
 {
 	const struct counts *counts;
@@ -338,17 +400,17 @@ static void json_counts(const char *name, const struct counted *counted, bool pr
 
 	json_open(name, '[');
 	for (i = 0; i < counted->size; i++) {
-		counts = &counted->array[i];
+		counts = counted->array[i];
 		json_open(NULL, '{');
 		if (processes) {
-			json_number("pid", counts->key);
+			json_key("pid", counts->key);
 			json_string("command", *counts->comm ? counts->comm : NULL);
 		} else {
 			path = cgroup_of_id(counts->key) ?
 			       format("/%s", cgroup_of_id(counts->key)) : NULL;
 			json_string("cgroup", path);
 			free(path);
-			json_number("cgroup_id", counts->key);
+			json_key("cgroup_id", counts->key);
 			json_number("in", counts->of[MOVED_IN]);
 			json_number("out", counts->of[MOVED_OUT]);
 		}
@@ -389,11 +451,8 @@ static int print_summary(void)
 {
 	int status;
 
-	if (view.cgroups.size)
-		qsort(view.cgroups.array, view.cgroups.size, sizeof(struct counts), compare_counts);
-	if (view.processes.size)
-		qsort(view.processes.array, view.processes.size, sizeof(struct counts),
-		      compare_counts);
+	sort_counted(&view.cgroups);
+	sort_counted(&view.processes);
 	if (view.json) {
 		json_summary();
 		return 0;
@@ -474,8 +533,8 @@ static int parse_time(const char *text, __s64 *ms)
 
 static int trace(pid_t process, __s64 ms)
 {
-	/* Only a program that ends by itself prints a summary. */
-	struct sigaction action = { .sa_handler = stop };
+	/* Only a program that ends by itself prints a summary. A second signal ends it at once. */
+	struct sigaction action = { .sa_handler = stop, .sa_flags = SA_RESTART | SA_RESETHAND };
 	struct tracer *tracer;
 	int status;
 
@@ -488,10 +547,12 @@ static int trace(pid_t process, __s64 ms)
 	setlinebuf(stdout);
 	follow(tracer, ms ? now_ms() + ms : 0);
 	tracer_close(tracer);
+	if (view.nameless)
+		warn("trace: %llu events of cgroups that are not found were left out", view.nameless);
 	if (view.summary)
 		status = print_summary();
-	free(view.cgroups.array);
-	free(view.processes.array);
+	free_counted(&view.cgroups);
+	free_counted(&view.processes);
 	free(view.since);
 	return status;
 }

@@ -166,12 +166,6 @@ int tracer_fd(const struct tracer *tracer)
 	return ring_buffer__epoll_fd(tracer->ring);
 }
 
-void tracer_read(struct tracer *tracer)
-{
-	tracer->batch = 0;
-	ring_buffer__consume(tracer->ring);
-}
-
 __u64 tracer_lost(const struct tracer *tracer)
 {
 	return __atomic_load_n(&tracer->programs->bss->lost, __ATOMIC_RELAXED);
@@ -179,7 +173,8 @@ __u64 tracer_lost(const struct tracer *tracer)
 
 /*
  * The paths of cgroups, by their IDs. They are kept: an event can name a cgroup that is gone
- * by then. No ID is used twice.
+ * by then. No ID is used twice. Others choose how many there are, so a long trace forgets them
+ * now and then.
  */
 struct known {
 	__u64 id;
@@ -187,6 +182,17 @@ struct known {
 };
 
 static void *known;
+static unsigned int nr_known;
+
+#define MOST_KNOWN	16384
+
+static void free_known(void *pointer)
+{
+	struct known *one = pointer;
+
+	free(one->path);
+	free(one);
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -195,30 +201,38 @@ static int compare(const void *a, const void *b)
 	return (left->id > right->id) - (left->id < right->id);
 }
 
-/* cgroup v2 makes handles of files from IDs. */
+/* Where an open file is, or NULL */
+static char *place_of(int fd)
+{
+	char link[64], target[PATH_MAX];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, target, sizeof(target));
+	return length > 0 && length < PATH_MAX ? format("%.*s", (int)length, target) : NULL;
+}
+
+/* cgroup v2 makes handles of files from IDs. The path that was given for the root can be a link. */
 static char *path_of_id(__u64 id)
 {
 	struct {
 		struct file_handle head;
 		__u64 id;
 	} handle = { { .handle_bytes = sizeof(id), .handle_type = 0xfe }, id };
-	int root = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char link[64], *path = NULL, target[PATH_MAX];
-	ssize_t length;
-	int fd;
+	int fd = open_by_handle_at(root_fd, &handle.head, O_PATH | O_CLOEXEC);
+	char *root, *place, *path = NULL;
+	size_t length;
 
-	fd = root < 0 ? -1 : open_by_handle_at(root, &handle.head, O_PATH | O_CLOEXEC);
-	if (fd >= 0) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		length = readlink(link, target, sizeof(target) - 1);
-		if (length > 0) {
-			target[length] = '\0';
-			path = cgroup_of_path(target);
-		}
-		close(fd);
-	}
-	if (root >= 0)
-		close(root);
+	if (fd < 0)
+		return NULL;
+	root = place_of(root_fd);
+	place = place_of(fd);
+	close(fd);
+	length = root ? strlen(root) : 0;
+	if (length && place && !strncmp(place, root, length) && strchr("/", place[length]))
+		path = format("%s", place + length + !!place[length]);
+	free(place);
+	free(root);
 	return path;
 }
 
@@ -229,7 +243,19 @@ static const char *add_known(__u64 id, char *path)
 	*new = (struct known) { id, path };
 	if (!tsearch(new, &known, compare))
 		no_memory();
+	nr_known++;
 	return path;
+}
+
+void tracer_read(struct tracer *tracer)
+{
+	if (nr_known > MOST_KNOWN) {
+		tdestroy(known, free_known);
+		known = NULL;
+		nr_known = 0;
+	}
+	tracer->batch = 0;
+	ring_buffer__consume(tracer->ring);
 }
 
 const char *cgroup_of_id(__u64 id)

@@ -38,7 +38,7 @@ __u64 tracer_lost(const struct tracer *tracer);
 const char *event_name(enum event event);
 int event_of_name(const char *name);
 
-/* The path of a cgroup without a leading slash, or NULL if it is unknown. It stays valid. */
+/* The path of a cgroup without a leading slash, or NULL if it is unknown; until tracer_read(). */
 const char *cgroup_of_id(__u64 id);
 /* The path that a cgroup had, if it does not exist any more. */
 void remember_cgroup(__u64 id, const char *path);

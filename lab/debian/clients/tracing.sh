@@ -99,13 +99,50 @@ sums_up() {
 }
 
 says_who_was_refused() {
-	ioasidctl events -f /traced >/run/traced &
+	ioasidctl events -f /traced >/run/traced 2>/run/lost &
 	tracer=$!
 	trap 'kill $tracer 2>/dev/null || true' EXIT
 	eventually sh -c "grep -q '^inotify wd' /proc/$tracer/fdinfo/*"
 	asks traced/one 3
 	eventually grep 'max +1' /run/traced
 	eventually is '*:* /traced/one ioasid-hold\[*\] asked for 1; the limit of /traced/one: 2 of 2' grep asked /run/traced
+	[ ! -s /run/lost ]
+	# More than it has room for while it does not read
+	kill -STOP $tracer
+	(echo $BASHPID >$root/traced/one/cgroup.procs && exec python3 -c 'import fcntl, struct
+with open("/dev/ioasid") as device:
+	for _ in range(20000):
+		try: fcntl.ioctl(device, 0x6968, struct.pack("III", 12, 0, 3))
+		except BlockingIOError: pass')
+	kill -CONT $tracer
+	eventually grep -x 'ioasidctl: events: [0-9]* lines with processes were lost' /run/lost
+	eventually grep 'max +20000' /run/traced
+}
+
+# Also of a cgroup whose name cannot be found any more
+says_it_of_gone_cgroups() {
+	ioasidctl events -f >/run/traced &
+	tracer=$!
+	trap 'kill $tracer 2>/dev/null || true' EXIT
+	eventually sh -c "grep -q '^inotify wd' /proc/$tracer/fdinfo/*"
+	kill -STOP $tracer
+	ioasidctl set -c /short 1
+	asks short 2
+	rmdir $root/short
+	kill -CONT $tracer
+	eventually grep '(gone) ioasid-hold[[][0-9]*[]] asked for 1; the limit of cgroup-[0-9]* (gone): 1 of 1' /run/traced
+}
+
+# A root that was given as a link
+finds_names_behind_a_link() {
+	ln -sfn $root /run/link
+	ioasidctl -r /run/link trace -e alloc -n 1 /traced/two >/run/traced &
+	tracer=$!
+	trap 'kill $tracer 2>/dev/null || true' EXIT
+	eventually is_tracing
+	asks traced/two 1
+	ends
+	is '* alloc /traced/two ioasid-hold*' cat /run/traced
 }
 
 answers_why() {
@@ -246,7 +283,9 @@ check 'ioasidctl trace: each event as a JSON object' tells_as_json
 check 'ioasidctl trace: events in words' tells_in_words
 check 'ioasidctl trace: of one process' tells_of_one_process
 check 'ioasidctl trace: a summary' sums_up
+check 'ioasidctl trace: names of cgroups behind a link' finds_names_behind_a_link
 check 'ioasidctl events -f: says who was refused' says_who_was_refused
+check 'ioasidctl events -f: says it of cgroups that are gone' says_it_of_gone_cgroups
 check 'ioasidctl why, record' answers_why
 check 'ioasidctl trace: names what is missing' names_what_is_missing
 check 'tracing: the recipe for tracefs' recipe_for_tracefs
