@@ -77,7 +77,7 @@ _ioasidctl() {
 		return
 	elif [[ $cur = -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(ioasidctl "$command" --help 2>/dev/null |
-			sed -n 's/^  [ -].*\(--[a-z-]*\).*/\1/p')" -- "$cur")
+			sed -n 's/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p')" -- "$cur")
 		return
 	fi
 	case $(ioasidctl help "$command" 2>/dev/null | head -n 1) in

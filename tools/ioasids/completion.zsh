@@ -42,7 +42,7 @@ case $words[CURRENT-1] in
 esac
 if [[ $PREFIX = -* ]]; then
 	names=(${(f)"$(ioasidctl $command --help 2>/dev/null |
-		sed -n 's/^  [ -].*\(--[a-z-]*\).*/\1/p')"})
+		sed -n 's/^  \(-., \|    \)\(--[a-z-]*\).*/\2/p')"})
 	compadd -a names
 	return
 fi

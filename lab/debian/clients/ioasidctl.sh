@@ -760,13 +760,13 @@ completes() {
 	bash -ic '
 	. /usr/share/bash-completion/bash_completion
 	. /usr/share/bash-completion/completions/ioasidctl
-	for words in "sh" "set --c" "ls -o MAX,CU" "show /jo" "set lab.sl" "set lab.se" "export -o /etc/debian_ver"; do
+	for words in "sh" "set --c" "top --j" "events --j" "ls -o MAX,CU" "show /jo" "set lab.sl" "set lab.se" "export -o /etc/debian_ver"; do
 		read -ra COMP_WORDS <<<"ioasidctl $words"
 		COMP_LINE="ioasidctl $words" COMP_POINT=${#COMP_LINE} COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
 		_ioasidctl
 		echo "$words: ${COMPREPLY[*]}"
 	done' 2>/dev/null >/run/completed
-	is 'sh: show set --c: --create ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service export -o /etc/debian_ver: /etc/debian_version' cat /run/completed
+	is 'sh: show set --c: --create top --j: --json events --j: --json ls -o MAX,CU: MAX,CURRENT show /jo: /job/ set lab.sl: lab.slice set lab.se: lab.service export -o /etc/debian_ver: /etc/debian_version' cat /run/completed
 }
 
 completes_in_fish() {
