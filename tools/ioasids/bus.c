@@ -100,6 +100,24 @@ static const char *interface_of(const char *name)
 	return NULL;
 }
 
+/* A unit that has been unloaded meanwhile has no cgroup. */
+static bool says_no_cgroup(const sd_bus_error *error)
+{
+	return sd_bus_error_has_name(error, SERVICE ".NoSuchUnit") ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_OBJECT) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_INTERFACE) ||
+		sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_PROPERTY);
+}
+
+static int fail_cgroup(const char *name, int result, sd_bus_error *error)
+{
+	char *what = format("tell the cgroup of %s", name);
+	int status = fail_bus(what, result, error);
+
+	free(what);
+	return status;
+}
+
 /* Adds the unit whose object is @path, if it has a cgroup. */
 static int add_unit(sd_bus *bus, const char *name, const char *path, struct unit **units,
 		    size_t *count)
@@ -107,13 +125,15 @@ static int add_unit(sd_bus *bus, const char *name, const char *path, struct unit
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	const char *interface = interface_of(name);
 	char *text = NULL, *cgroup;
+	int result;
 
 	if (!interface)
 		return 0;
-	/* A unit that has been unloaded meanwhile has no cgroup either. */
-	if (sd_bus_get_property_string(bus, SERVICE, path, interface, "ControlGroup", &error,
-				       &text) < 0)
-		sd_bus_error_free(&error);
+	result = sd_bus_get_property_string(bus, SERVICE, path, interface, "ControlGroup", &error,
+					    &text);
+	if (result < 0 && !says_no_cgroup(&error))
+		return fail_cgroup(name, result, &error);
+	sd_bus_error_free(&error);
 	cgroup = text && *text ? cgroup_of_name(text) : NULL;
 	if (cgroup) {
 		*units = grow(*units, *count + 1, sizeof(**units));
@@ -139,12 +159,13 @@ int bus_find_unit(bool user, const char *name, struct unit **units, size_t *coun
 		return status;
 	result = sd_bus_call_method(bus, SERVICE, PATH, MANAGER, "GetUnit", &error, &reply, "s",
 				    name);
-	if (sd_bus_error_has_name(&error, SERVICE ".NoSuchUnit"))
-		sd_bus_error_free(&error);
-	else if (result < 0)
-		status = fail_bus("find the unit", result, &error);
-	else if (sd_bus_message_read(reply, "o", &path) > 0)
+	if (result >= 0)
+		result = sd_bus_message_read(reply, "o", &path);
+	if (result >= 0)
 		status = add_unit(bus, name, path, units, count);
+	else if (!sd_bus_error_has_name(&error, SERVICE ".NoSuchUnit"))
+		status = fail_bus("find the unit", result, &error);
+	sd_bus_error_free(&error);
 	sd_bus_message_unref(reply);
 	return status;
 }
@@ -162,14 +183,14 @@ int bus_find_units(const char *pattern, struct unit **units, size_t *count)
 		return status;
 	result = sd_bus_call_method(bus, SERVICE, PATH, MANAGER, "ListUnitsByPatterns", &error,
 				    &reply, "asas", 0, 1, pattern);
-	if (result < 0)
-		status = fail_bus("list its units", result, &error);
-	else
+	if (result >= 0)
 		result = sd_bus_message_enter_container(reply, 'a', "(ssssssouso)");
 	while (!status && result >= 0 &&
-	       sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, NULL, NULL, &alias,
-				   &path, NULL, NULL, NULL) > 0)
+	       (result = sd_bus_message_read(reply, "(ssssssouso)", &name, NULL, NULL, NULL, NULL,
+					     &alias, &path, NULL, NULL, NULL)) > 0)
 		status = add_unit(bus, name, path, units, count);
+	if (result < 0)
+		status = fail_bus("list its units", result, &error);
 	sd_bus_message_unref(reply);
 	return status;
 }

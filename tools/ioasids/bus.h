@@ -16,7 +16,10 @@ struct unit {
 
 bool systemd_runs(void);
 
-/* Both append to *@units, of which there are *@count. A unit without a cgroup is not added. */
+/*
+ * Both append to *@units, of which there are *@count. A unit without a cgroup is not added; it
+ * is an error if systemd does not tell whether it has one.
+ */
 int bus_find_unit(bool user, const char *name, struct unit **units, size_t *count);
 int bus_find_units(const char *pattern, struct unit **units, size_t *count);
 

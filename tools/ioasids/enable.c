@@ -21,7 +21,7 @@ int command_enable(int argc, char **argv)
 {
 	struct switches switches = { };
 	char *cgroup = NULL;
-	int i, status;
+	int i, status, result;
 	bool has;
 
 	status = parse_switches(argc, argv, "cEht", "children", &switches);
@@ -37,11 +37,14 @@ int command_enable(int argc, char **argv)
 			status = enable(cgroup, switches.c);
 		free(cgroup);
 	}
-	for (i = optind; i < argc && !status; i++) {
-		status = cgroup_find(argv[i], &cgroup);
-		if (!status)
-			status = enable(cgroup, switches.c);
+	/* One that fails does not keep the others from it. */
+	for (i = optind; i < argc; i++) {
+		result = cgroup_find(argv[i], &cgroup);
+		if (!result)
+			result = enable(cgroup, switches.c);
 		free(cgroup);
+		report();
+		status = status ?: result;
 	}
 	return status;
 }

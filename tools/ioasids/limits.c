@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cgroup.h"
 #include "limits.h"
@@ -212,14 +213,40 @@ static void read_line(struct reading *r, char *line)
 	free(whole);
 }
 
+/*
+ * Reads the descriptor itself: /dev/stdin would open a file anew, at its start and only if this
+ * user may open it, and no socket. On failure it returns NULL and sets errno.
+ */
+static char *read_standard_input(void)
+{
+	char *text = NULL;
+	size_t length = 0;
+	ssize_t part;
+	int error;
+
+	do {
+		text = grow(text, length + BUFSIZ + 1, 1);
+		part = read(STDIN_FILENO, text + length, BUFSIZ);
+		length += part > 0 ? part : 0;
+	} while (part > 0);
+	text[length] = '\0';
+	if (!part)
+		return text;
+	error = errno;
+	free(text);
+	errno = error;
+	return NULL;
+}
+
 static void read_limits_file(struct reading *r, const char *file)
 {
-	char *text = read_all(AT_FDCWD, file), *rest = text, *line;
+	char *text = file ? read_all(AT_FDCWD, file) : read_standard_input();
+	char *rest = text, *line;
 
-	r->file = file;
+	r->file = file ?: STANDARD_INPUT;
 	r->line = 0;
 	if (!text) {
-		rest = format("%s: cannot be read: %s", file, strerror(errno));
+		rest = format("%s: cannot be read: %s", r->file, strerror(errno));
 		r->wrong(NULL, rest);
 		free(rest);
 		return;
@@ -288,7 +315,7 @@ size_t read_limits_in(const char *file, struct limit **limits, wrong_line wrong)
 	read_limits_file(&r, file);
 	/* A command that fails leaves such a file. */
 	if (r.line == 1)
-		complain(&r, "no limits in", file, "a limit has two lines");
+		complain(&r, "no limits in", r.file, "a limit has two lines");
 	return r.count;
 }
 

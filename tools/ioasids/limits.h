@@ -20,7 +20,13 @@ struct limit {
 /* Is called for each line that makes no sense. @unit is NULL if the line is not about one. */
 typedef void (*wrong_line)(const char *unit, const char *message);
 
-/* Both read the last limit of each unit and cgroup, and return how many there are. */
+/* What messages call it */
+#define STANDARD_INPUT	"standard input"
+
+/*
+ * Both read the last limit of each unit and cgroup, and return how many there are. If @file is
+ * NULL, it is standard input.
+ */
 size_t read_limits(struct limit **limits, wrong_line wrong);
 size_t read_limits_in(const char *file, struct limit **limits, wrong_line wrong);
 

@@ -8,6 +8,7 @@
 #include "limits.h"
 #include "names.h"
 #include "tree.h"
+#include "units.h"
 
 static bool only_show;
 static bool wrong;
@@ -18,6 +19,9 @@ static int worst;
 /* The cgroups that the file has a limit for. */
 static char **done;
 static size_t done_count;
+
+/* Why it is unknown which cgroups a limit is for, if that is so. */
+static char *unknown;
 
 static void wrong_limit(const char *unit, const char *message)
 {
@@ -70,13 +74,22 @@ static void restore(const struct limit *limits, size_t count, size_t i)
 	const char *name = limits[i].unit ?: limits[i].cgroup;
 	struct unit *units;
 	size_t found, n;
+	char *reason;
 	int status;
 
 	status = find_limited(limits, count, i, &units, &found);
-	note(status);
-	if (!status && !found)
+	/* The unit may have a cgroup all the same, which only systemd knows. */
+	if (!status && limits[i].unit && !is_slice(name) && !systemd_runs())
+		status = fail(FAILED, "systemd does not run");
+	if (status) {
+		reason = take_message();
+		note(fail(status, "%s cannot be found: %s", name, reason));
+		free(unknown);
+		unknown = reason;
+	} else if (!found) {
 		note(fail(NOT_FOUND, "%s%s does not exist: not limited",
 			  limits[i].unit ? "" : "/", name));
+	}
 	for (n = 0; n < found; n++) {
 		note(change_limit(units[n].cgroup, limits[i].max));
 		done = grow(done, done_count + 1, sizeof(*done));
@@ -103,7 +116,7 @@ static void remove_others(const struct cgroup *cgroup)
 		remove_others(child);
 }
 
-static int restore_all(const struct limit *limits, size_t count, bool exact)
+static int restore_all(const char *file, const struct limit *limits, size_t count, bool exact)
 {
 	struct cgroup *tree;
 	int status = 0;
@@ -111,6 +124,14 @@ static int restore_all(const struct limit *limits, size_t count, bool exact)
 
 	for (i = 0; i < count; i++)
 		restore(limits, count, i);
+	/* A cgroup that was not found must not lose its limit. */
+	if (exact && unknown) {
+		note(fail(FAILED,
+			  "restore: no limit is removed, as not all units of %s can be found: %s",
+			  file, unknown));
+		exact = false;
+	}
+	free(unknown);
 	if (exact)
 		status = read_tree("", 0, &tree);
 	if (exact && !status) {
@@ -133,7 +154,7 @@ int command_restore(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	const char *file = "/dev/stdin";
+	const char *file = NULL, *name;
 	struct limit *limits;
 	bool exact = false;
 	int option, status;
@@ -154,11 +175,12 @@ int command_restore(int argc, char **argv)
 		return status;
 	if (optind < argc && strcmp(argv[optind], "-"))
 		file = argv[optind];
+	name = file ?: STANDARD_INPUT;
 	count = read_limits_in(file, &limits, wrong_limit);
 	if (wrong)
-		status = fail(FAILED, "restore: nothing is changed, as %s has errors", file);
+		status = fail(FAILED, "restore: nothing is changed, as %s has errors", name);
 	else
-		status = restore_all(limits, count, exact);
+		status = restore_all(name, limits, count, exact);
 	free_limits(limits, count);
 	return status;
 }

@@ -42,7 +42,7 @@ static int find_unit(const struct cgroup *cgroup, const char **unit)
 	return status;
 }
 
-static int print_limit(const struct cgroup *cgroup)
+static int put_limit(FILE *out, const struct cgroup *cgroup)
 {
 	const char *unit;
 	int status = find_unit(cgroup, &unit);
@@ -51,22 +51,42 @@ static int print_limit(const struct cgroup *cgroup)
 	if (status)
 		return status;
 	path = escape(cgroup->path);
-	printf("[Limit]\n%s%s\nMax=%llu\n", unit ? "Unit=" : "Cgroup=/", unit ?: path,
-	       cgroup->values.of[MAX]);
+	fprintf(out, "[Limit]\n%s%s\nMax=%llu\n", unit ? "Unit=" : "Cgroup=/", unit ?: path,
+		cgroup->values.of[MAX]);
 	free(path);
 	return 0;
 }
 
 /* The limit of the root of a cgroup namespace is set from outside. */
-static int print_limits(const struct cgroup *cgroup)
+static int put_limits(FILE *out, const struct cgroup *cgroup)
 {
 	const struct cgroup *child;
 	int status = 0;
 
 	if (*cgroup->path && cgroup->values.of[MAX] != NO_LIMIT)
-		status = print_limit(cgroup);
+		status = put_limit(out, cgroup);
 	for (child = cgroup->child; child && !status; child = child->next)
-		status = print_limits(child);
+		status = put_limits(out, child);
+	return status;
+}
+
+/* All or nothing: 'restore --exact' would remove the limits that are missing in a part. */
+static int print_limits(const struct cgroup *tree)
+{
+	size_t length;
+	char *text;
+	FILE *out = open_memstream(&text, &length);
+	int status;
+
+	if (!out)
+		no_memory();
+	fputs("# Limits that were set; for 'ioasidctl restore' or ioasids.d\n", out);
+	status = put_limits(out, tree);
+	if (fclose(out))
+		no_memory();
+	if (!status)
+		fwrite(text, 1, length, stdout);
+	free(text);
 	return status;
 }
 
@@ -92,7 +112,6 @@ int command_save(int argc, char **argv)
 		return status;
 	select_usual(&selection, NAME_COLUMN);
 	sort_tree(tree, &selection);
-	printf("# Limits that were set; for 'ioasidctl restore' or ioasids.d\n");
 	status = print_limits(tree);
 	free_tree(tree);
 	return status;
