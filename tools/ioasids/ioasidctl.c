@@ -101,7 +101,7 @@ static const struct command {
 		"Events: adopt, alloc, free, mm_bind, mm_drop, move, refused, reparent,\n"
 		"set_close, set_open, set_quota. mm_ and set_open, set_close only with -e.\n\n"
 	}, {
-		"why", command_why, "[-J] [-s N] CGROUP",
+		"why", command_why, "[-J] [-s N] [CGROUP]",
 		"tell who was refused by the limit of CGROUP, and who holds its IDs",
 		"  -J, --json              JSON\n"
 		"  -s, --seconds N         in the last N seconds (60)\n"

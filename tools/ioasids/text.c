@@ -13,6 +13,7 @@
 
 /* The message of the last error, until it is reported. */
 static char *message;
+static bool warnings_are_kept;
 
 noreturn void no_memory(void)
 {
@@ -80,6 +81,11 @@ char *take_message(void)
 	return text;
 }
 
+void keep_warnings(void)
+{
+	warnings_are_kept = true;
+}
+
 void warn(const char *format, ...)
 {
 	va_list arguments;
@@ -88,6 +94,11 @@ void warn(const char *format, ...)
 	va_start(arguments, format);
 	text = vformat(format, arguments);
 	va_end(arguments);
+	if (warnings_are_kept) {
+		free(message);
+		message = text;
+		return;
+	}
 	print_message(text);
 	free(text);
 }
@@ -98,6 +109,14 @@ void *grow(void *array, size_t count, size_t size)
 	if (!array)
 		no_memory();
 	return array;
+}
+
+/* Makes room for one more element. The array is as long as the next power of 2. */
+void *grow_by_one(void *array, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return array;
+	return grow(array, count ? 2 * count : 1, size);
 }
 
 /*
@@ -179,15 +198,18 @@ int bytes_within(const char *text, int width)
 char *cut(const char *text, int width)
 {
 	const char *ellipsis = MB_CUR_MAX > 1 ? "\xe2\x80\xa6" : "~", *tail = text;
-	int whole = width_of(text), head;
+	int rest = width_of(text), head;
+	wchar_t character;
 
-	if (whole <= width)
+	if (rest <= width)
 		return format("%s", text);
 	if (width < 1)
 		return format("%s", "");
 	head = bytes_within(text, width / 2);
-	while (width_of(tail) > width - 1 - width / 2)
-		tail += mblen(tail, MB_CUR_MAX);
+	while (rest > width - 1 - width / 2) {
+		tail += mbtowc(&character, tail, MB_CUR_MAX);
+		rest -= wcwidth(character);
+	}
 	return format("%.*s%s%s", head, text, ellipsis, tail);
 }
 

@@ -35,10 +35,14 @@ void report(void);
 char *take_message(void);
 __printf(1, 2) void warn(const char *format, ...);
 
+/* From now on warn() prints nothing: its message is left for take_message(). */
+void keep_warnings(void);
+
 /* These end the program if there is no memory. */
 noreturn void no_memory(void);
 __printf(1, 2) char *format(const char *format, ...);
 void *grow(void *array, size_t count, size_t size);
+void *grow_by_one(void *array, size_t count, size_t size);
 
 int length_of_character(const char *text);
 int width_of(const char *text);

@@ -96,9 +96,7 @@ static void list_rows(struct view *view, struct cgroup *cgroup)
 {
 	struct cgroup *child;
 
-	if (!(view->count & (view->count - 1)))
-		view->rows = grow(view->rows, view->count ? 2 * view->count : 1,
-				  sizeof(*view->rows));
+	view->rows = grow_by_one(view->rows, view->count, sizeof(*view->rows));
 	view->rows[view->count++] = cgroup;
 	cgroup->folded = fold_of(view, cgroup->path) < view->folds;
 	for (child = cgroup->child; child && !cgroup->folded; child = child->next)
@@ -129,14 +127,26 @@ static void choose(struct view *view, size_t at)
 	view->chosen = format("%s", view->rows[at]->path);
 }
 
+/* Takes over @message, which can have names that users chose. */
+static void say(struct view *view, char *message)
+{
+	free(view->message);
+	view->message = message ? printable(message) : NULL;
+	free(message);
+}
+
 static int update(struct view *view)
 {
 	struct cgroup *tree;
+	char *warning;
 	int status;
 
 	status = read_tree(view->path, selected_values(&view->selection), &tree);
 	if (status)
 		return status;
+	warning = take_message();
+	if (warning)
+		say(view, warning);
 	if (view->tree)
 		free_tree(view->tree);
 	view->tree = tree;
@@ -399,12 +409,6 @@ static char *ask(const struct view *view, const char *question, bool *go_on)
 	}
 }
 
-static void say(struct view *view, char *message)
-{
-	free(view->message);
-	view->message = message;
-}
-
 /* Chooses the next cgroup whose path has the text in it. */
 static bool find(struct view *view)
 {
@@ -464,10 +468,12 @@ static bool show_holders(struct view *view)
 	char *name = printable(view->rows[view->at]->path);
 	char *title = format("Processes that hold IDs in /%s; any key returns", name), *text;
 	bool go_on = true;
+	int status;
 
-	if (who_to_string(view->rows[view->at]->path, COLS, &text)) {
-		say(view, take_message());
-	} else {
+	status = who_to_string(view->rows[view->at]->path, COLS, &text);
+	/* An error, or what is not in the list */
+	say(view, take_message());
+	if (!status) {
 		go_on = show_text(view, title, text);
 		free(text);
 	}
@@ -616,6 +622,7 @@ static int take_terminal(void)
 			    "top: the terminal '%s' cannot move its cursor; --batch needs no terminal",
 			    name ?: "");
 	}
+	keep_warnings();
 	set_escdelay(50);
 	cbreak();
 	noecho();

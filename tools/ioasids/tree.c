@@ -77,13 +77,40 @@ static unsigned int zero_below(const struct cgroup *cgroup)
 	return zero;
 }
 
-/* Reads the child called @name of @cgroup, whose directory is @dir. */
+/* What is left out, once. */
+static void warn_of_depth(const char *path)
+{
+	static bool warned;
+	char *name, *text;
+
+	if (warned)
+		return;
+	warned = true;
+	name = printable(path);
+	text = cut(name, 100);
+	warn("some cgroups are left out, as their paths are too long: in /%s", text);
+	free(text);
+	free(name);
+}
+
+/*
+ * Reads the child called @name of @cgroup, whose directory is @dir. Users choose how deep
+ * cgroups are nested, and each has its whole path here: one that no system call takes is left
+ * out, with all below it.
+ */
 static int read_child(int dir, const char *name, struct cgroup *cgroup, unsigned int wanted,
 		      unsigned int zero, int levels, struct cgroup **child)
 {
-	char *path = format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "", name);
-	int status = read_cgroup_at(dir, name, path, cgroup, wanted & ~zero, child);
+	char *path;
+	int status;
 
+	*child = NULL;
+	if (strlen(cgroup->path) + 1 + strlen(name) >= PATH_MAX) {
+		warn_of_depth(cgroup->path);
+		return NOT_FOUND;
+	}
+	path = format("%s%s%s", cgroup->path, *cgroup->path ? "/" : "", name);
+	status = read_cgroup_at(dir, name, path, cgroup, wanted & ~zero, child);
 	if (!status) {
 		(*child)->values.known |= zero;
 		status = read_children(dir, name, *child, wanted, zero, levels);
@@ -212,8 +239,7 @@ void sort_tree(struct cgroup *cgroup, const struct selection *selection)
 	size_t count = 0, i;
 
 	for (child = cgroup->child; child; child = child->next) {
-		if (!(count & (count - 1)))
-			array = grow(array, count ? 2 * count : 1, sizeof(*array));
+		array = grow_by_one(array, count, sizeof(*array));
 		array[count++] = child;
 		sort_tree(child, selection);
 	}

@@ -6,6 +6,8 @@
 #include <getopt.h>
 #include <limits.h>
 #include <pwd.h>
+#include <search.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +24,9 @@
 
 /* What the kernel writes for a value that does not exist. */
 #define NONE		"-"
+
+/* How many entries of a list a table for people shows. */
+#define MOST_LISTED	10
 
 enum {
 	PID_COLUMN,
@@ -71,15 +76,17 @@ struct set {
 	__u64 allocated;
 	bool from_kernel;	/* the owner is known */
 	char *pid;		/* of the owner, or NONE if it is dead */
-	char *command;
+	char *command;		/* "" if it has no name or is dead */
 	char *cgroup;		/* NONE if the set has ended */
 	__u32 user;		/* if BPF told it, or NO_USER */
 	struct list open;	/* PID:DESCRIPTOR */
 	struct list devices;
 };
 
-static struct set *sets;
+static struct set **sets;
 static size_t count;
+/* The same, by number: others choose how many sets and descriptors there are. */
+static void *known;
 
 /* Whether the list has all sets, those of the kernel too. */
 static bool complete;
@@ -87,14 +94,18 @@ static bool devices_are_known;
 /* If BPF was wanted and could not be used, why. */
 static char *missing;
 
+static int compare_ids(const void *a, const void *b)
+{
+	const struct set *left = a, *right = b;
+
+	return (left->id > right->id) - (left->id < right->id);
+}
+
 static struct set *find(__u64 id)
 {
-	size_t i;
+	struct set key = { .id = id }, **found = tfind(&key, &known, compare_ids);
 
-	for (i = 0; i < count; i++)
-		if (sets[i].id == id)
-			return &sets[i];
-	return NULL;
+	return found ? *found : NULL;
 }
 
 static struct set *find_or_add(__u64 id)
@@ -103,15 +114,19 @@ static struct set *find_or_add(__u64 id)
 
 	if (set)
 		return set;
-	sets = grow(sets, count + 1, sizeof(*sets));
-	sets[count] = (struct set) { .id = id, .user = NO_USER };
-	return &sets[count++];
+	set = grow(NULL, 1, sizeof(*set));
+	*set = (struct set) { .id = id, .user = NO_USER };
+	if (!tsearch(set, &known, compare_ids))
+		no_memory();
+	sets = grow_by_one(sets, count, sizeof(*sets));
+	sets[count++] = set;
+	return set;
 }
 
 /* Takes over @text. */
 static void add_to_list(struct list *list, char *text)
 {
-	list->array = grow(list->array, list->count + 1, sizeof(*list->array));
+	list->array = grow_by_one(list->array, list->count, sizeof(*list->array));
 	list->array[list->count++] = text;
 }
 
@@ -122,10 +137,19 @@ static void free_list(struct list *list)
 	free(list->array);
 }
 
-/* Takes over @pid, @command and @cgroup. */
+/*
+ * Takes over @pid, @command and @cgroup. Users choose how deep cgroups are nested, so a path
+ * that no system call takes is shortened.
+ */
 static void fill_set(struct set *set, __u64 quota, __u64 allocated, char *pid, char *command,
 		     char *cgroup)
 {
+	char *whole = cgroup;
+
+	if (strlen(whole) > PATH_MAX) {
+		cgroup = format("%.*s...", PATH_MAX, whole);
+		free(whole);
+	}
 	free(set->pid);
 	free(set->command);
 	free(set->cgroup);
@@ -139,28 +163,35 @@ static void fill_set(struct set *set, __u64 quota, __u64 allocated, char *pid, c
 /* Reads all sets, those of the kernel too. Only root can. */
 static bool read_debugfs(void)
 {
-	char *text = read_all(AT_FDCWD, SETS_FILE), *rest = text, *line;
+	int fd = open(SETS_FILE, O_RDONLY | O_CLOEXEC), i;
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	char *line = NULL, *rest, *part[7];
+	size_t size = 0;
+	bool alive, whole;
 	struct set *set;
-	char *part[7];
-	int i;
 
-	if (!text)
+	if (!file)
 		return false;
-	while ((line = strsep(&rest, "\n"))) {
+	while (getline(&line, &size, file) > 0) {
+		rest = line;
+		rest[strcspn(rest, "\n")] = '\0';
 		/* The last part, the cgroup, is the only one that is not escaped. */
-		for (i = 0; i < 6 && line; i++)
-			part[i] = strsep(&line, "\t");
-		part[6] = line;
-		if (!line || !isdigit(*part[0]))
+		for (i = 0; i < 6 && rest; i++)
+			part[i] = strsep(&rest, "\t");
+		part[6] = rest;
+		if (!rest || !isdigit(*part[0]))
 			continue;
 		set = find_or_add(strtoull(part[0], NULL, 10));
 		set->from_kernel = true;
+		alive = strcmp(part[4], NONE);
 		fill_set(set, strtoull(part[2], NULL, 10), strtoull(part[3], NULL, 10),
-			 format("%s", part[4]), unescape(format("%s", part[5])),
+			 format("%s", part[4]), unescape(format("%s", alive ? part[5] : "")),
 			 format("%s", part[6]));
 	}
-	free(text);
-	return true;
+	whole = !ferror(file);
+	free(line);
+	fclose(file);
+	return whole;
 }
 
 /* In the words of the kernel's list. Processes that share a set are in it several times. */
@@ -174,7 +205,7 @@ static void take_holder(const struct holder *holder)
 	set->user = holder->user;
 	fill_set(set, holder->quota, holder->allocated,
 		 alive ? format("%d", holder->owner) : format(NONE),
-		 alive ? format("%.*s", (int)sizeof(holder->comm), holder->comm) : format(NONE),
+		 format("%.*s", alive ? (int)sizeof(holder->comm) : 0, holder->comm),
 		 path ? format("/%s", path) : format(NONE));
 }
 
@@ -233,7 +264,7 @@ static char *command_of(const char *pid)
 
 	free(path);
 	if (!command)
-		return format(NONE);
+		return format("%s", "");
 	command[strcspn(command, "\n")] = '\0';
 	return command;
 }
@@ -329,11 +360,20 @@ static int read_processes(void)
 /* Those that are charged most come first. */
 static int compare(const void *a, const void *b)
 {
-	const struct set *left = a, *right = b;
+	const struct set *left = *(struct set **)a, *right = *(struct set **)b;
 	__u64 l = left->quota ? left->quota : left->allocated;
 	__u64 r = right->quota ? right->quota : right->allocated;
 
-	return l != r ? (l < r) - (l > r) : (left->id > right->id) - (left->id < right->id);
+	return l != r ? (l < r) - (l > r) : compare_ids(left, right);
+}
+
+/*
+ * The same cgroup, or NULL, which is everywhere: to the root of the hierarchy belong also sets
+ * that no cgroup pays for.
+ */
+static const char *narrowed(const char *within)
+{
+	return within && !cgroup_is_root(within) ? within : NULL;
 }
 
 /* Whether the set is charged to @within or below; NULL is everywhere. */
@@ -350,16 +390,24 @@ static bool is_within(const struct set *set, const char *within)
 	return is;
 }
 
-static char *joined(const struct list *list)
+/* The first @most entries, and how many more there are; NULL if there is none. */
+static char *joined(const struct list *list, size_t most)
 {
-	char *text = NULL, *longer;
-	size_t i;
+	size_t length, i;
+	char *text;
+	FILE *out;
 
-	for (i = 0; i < list->count; i++) {
-		longer = format("%s%s%s", text ?: "", text ? "," : "", list->array[i]);
-		free(text);
-		text = longer;
-	}
+	if (!list->count)
+		return NULL;
+	out = open_memstream(&text, &length);
+	if (!out)
+		no_memory();
+	for (i = 0; i < list->count && i < most; i++)
+		fprintf(out, "%s%s", i ? "," : "", list->array[i]);
+	if (i < list->count)
+		fprintf(out, " and %zu more", list->count - i);
+	if (fclose(out))
+		no_memory();
 	return text;
 }
 
@@ -384,28 +432,63 @@ static char *user_of(const struct set *set)
 	return entry ? format("%s", entry->pw_name) : format("%u", user);
 }
 
+/* A cgroup whose limits have been read, with those above it: many sets can be there. */
+struct limited {
+	char *cgroup;
+	__u64 lowest;
+};
+
+static void *limits;
+
+static int compare_limited(const void *a, const void *b)
+{
+	const struct limited *left = a, *right = b;
+
+	return strcmp(left->cgroup, right->cgroup);
+}
+
+/* Takes over @cgroup. */
+static __u64 lowest_limit(char *cgroup)
+{
+	struct limited key = { cgroup, NO_LIMIT }, **found, *new;
+	struct values values;
+
+	found = tfind(&key, &limits, compare_limited);
+	if (found) {
+		free(cgroup);
+		return (*found)->lowest;
+	}
+	if (*cgroup)
+		key.lowest = lowest_limit(cgroup_parent(cgroup));
+	/* In some the controller is off. */
+	if (read_values(root_fd, cgroup, 0, &values))
+		free(take_message());
+	else if (values.of[MAX] < key.lowest)
+		key.lowest = values.of[MAX];
+	new = grow(NULL, 1, sizeof(*new));
+	*new = key;
+	if (!tsearch(new, &limits, compare_limited))
+		no_memory();
+	return key.lowest;
+}
+
+static void free_limited(void *pointer)
+{
+	struct limited *limited = pointer;
+
+	free(limited->cgroup);
+	free(limited);
+}
+
 /* The lowest limit from the set's cgroup up to the root that is seen from here. */
 static char *limit_of_set(const struct set *set)
 {
-	char *cgroup = *set->cgroup == '/' ? cgroup_of_name(set->cgroup) : NULL, *above;
-	__u64 lowest = NO_LIMIT;
-	struct values values;
-	bool known = cgroup && kernel_has_controller();
+	char *cgroup = *set->cgroup == '/' ? cgroup_of_name(set->cgroup) : NULL;
 
-	while (known) {
-		/* In some the controller is off. */
-		if (read_values(root_fd, cgroup, 0, &values))
-			free(take_message());
-		else if (values.of[MAX] < lowest)
-			lowest = values.of[MAX];
-		if (!*cgroup)
-			break;
-		above = cgroup_parent(cgroup);
-		free(cgroup);
-		cgroup = above;
-	}
+	if (cgroup && kernel_has_controller())
+		return format_max(lowest_limit(cgroup));
 	free(cgroup);
-	return known ? format_max(lowest) : format(NONE);
+	return format(NONE);
 }
 
 static char *cell(const struct set *set, int column, bool plain)
@@ -417,6 +500,8 @@ static char *cell(const struct set *set, int column, bool plain)
 	case PID_COLUMN:
 		return format("%s", set->pid);
 	case COMMAND_COLUMN:
+		if (!*set->command)
+			return format(NONE);
 		return plain ? format("%s", set->command) : printable(set->command);
 	case ALLOCATED_COLUMN:
 		return format("%llu", set->allocated);
@@ -434,7 +519,7 @@ static char *cell(const struct set *set, int column, bool plain)
 	case LIMIT_COLUMN:
 		return limit_of_set(set);
 	default:
-		text = joined(list);
+		text = joined(list, plain ? SIZE_MAX : MOST_LISTED);
 		if (!text)
 			return plain || (column == DEVICE_COLUMN && !devices_are_known) ?
 				format(NONE) : NULL;
@@ -471,7 +556,8 @@ static void json_set(const struct set *set, const struct selection *selection)
 		} else if (column == DEVICE_COLUMN && devices_are_known) {
 			json_list(key, &set->devices);
 		} else if (column == COMMAND_COLUMN) {
-			json_string(key, text);
+			/* This one can be called NONE. */
+			json_string(key, *set->command ? set->command : NULL);
 		} else if (!strcmp(text, NONE) ||
 			   (column == LIMIT_COLUMN && !strcmp(text, "max"))) {
 			json_null(key);
@@ -491,12 +577,13 @@ static void json_sets(const struct selection *selection, const char *within)
 {
 	size_t i;
 
+	within = narrowed(within);
 	/* Whether these are all sets, or only those that this user may see. */
 	json_bool("complete", complete);
 	json_open("sets", '[');
 	for (i = 0; i < count; i++)
-		if (is_within(&sets[i], within))
-			json_set(&sets[i], selection);
+		if (is_within(sets[i], within))
+			json_set(sets[i], selection);
 }
 
 static void print_json(const struct selection *selection, const char *within)
@@ -513,14 +600,15 @@ static void fill_grid(struct grid *grid, const struct selection *selection, cons
 	size_t i, row;
 	int column;
 
+	within = narrowed(within);
 	grid_init(grid, selection);
 	for (i = 0; i < count; i++) {
-		if (!is_within(&sets[i], within))
+		if (!is_within(sets[i], within))
 			continue;
 		row = grid_add(grid, -1);
 		for (column = 0; column < selection->count; column++)
 			grid_set(grid, row, column,
-				 cell(&sets[i], selection->shown[column], plain));
+				 cell(sets[i], selection->shown[column], plain));
 	}
 }
 
@@ -532,20 +620,42 @@ static int print_sets(const struct selection *selection, const char *within)
 	return grid_finish(&grid);
 }
 
+static void free_set(void *pointer)
+{
+	struct set *set = pointer;
+
+	free(set->pid);
+	free(set->command);
+	free(set->cgroup);
+	free_list(&set->open);
+	free_list(&set->devices);
+	free(set);
+}
+
 static void free_sets(void)
 {
-	while (count--) {
-		free(sets[count].pid);
-		free(sets[count].command);
-		free(sets[count].cgroup);
-		free_list(&sets[count].open);
-		free_list(&sets[count].devices);
-	}
+	tdestroy(known, free_set);
+	known = NULL;
+	tdestroy(limits, free_limited);
+	limits = NULL;
 	free(missing);
 	missing = NULL;
 	free(sets);
 	sets = NULL;
 	count = 0;
+}
+
+/* What is not in the list, in one line. */
+static void warn_of_missing(void)
+{
+	if (complete && missing)
+		warn("who: no devices are listed: %s", missing);
+	else if (!complete && missing)
+		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE
+		     ", and %s", missing);
+	else if (!complete)
+		warn("who: only the sets of processes are listed, none of the kernel: cannot read "
+		     SETS_FILE);
 }
 
 /* Only what is shown is read. */
@@ -560,6 +670,7 @@ static int read_sets(const struct selection *selection)
 	devices_are_known = devices && !status;
 	if (status)
 		missing = take_message();
+	warn_of_missing();
 	status = read_processes();
 	if (!status && count)
 		qsort(sets, count, sizeof(*sets), compare);
@@ -616,24 +727,10 @@ int who_to_json(const char *within)
 	return status;
 }
 
-/* What is not in the list, in one line. */
-static void warn_of_missing(void)
-{
-	if (complete && missing)
-		warn("who: no devices are listed: %s", missing);
-	else if (!complete && missing)
-		warn("who: only descriptors that you may see are listed: cannot read " SETS_FILE
-		     ", and %s", missing);
-	else if (!complete)
-		warn("who: only the sets of processes are listed, none of the kernel: cannot read "
-		     SETS_FILE);
-}
-
 static int print_who(const struct selection *selection, const char *within)
 {
 	int status = read_sets(selection);
 
-	warn_of_missing();
 	if (!status && selection->json)
 		print_json(selection, within);
 	else if (!status)

@@ -25,7 +25,9 @@
 #include "tracer.h"
 
 #define REFUSALS	"ioasids"
+#define REFUSAL		"ioasid/ioasid_refused"
 #define REMOVALS	"ioasids-removals"
+#define REMOVAL		"cgroup/cgroup_rmdir"
 
 #define USUAL_KIB	64
 #define MOST_KIB	0x100000
@@ -36,11 +38,11 @@ static char *path_of(const char *instance, const char *file)
 	return format(TRACEFS "/instances/%s%s", instance, file);
 }
 
-/* 0 or errno */
+/* 0 or errno. As in a shell, the old content goes: of the file trace, all events. */
 static int put(const char *instance, const char *file, const char *text)
 {
 	char *path = path_of(instance, file);
-	int fd = open(path, O_WRONLY | O_CLOEXEC), error = 0;
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), error = 0;
 
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		error = errno;
@@ -59,17 +61,40 @@ static int no_tracefs(int error)
 		    TRACEFS);
 }
 
-/* A record that there is already goes on; @kib: 0: unchanged, or the usual size. */
-static int begin_instance(const char *instance, const char *event, const char *filter, __u64 kib)
+/* False, with an error number, if there is no instance, or one that has been ended. */
+static bool is_recording(const char *instance, const char *event)
+{
+	char *file = format("/events/%s/enable", event), *path = path_of(instance, file);
+	char *text = read_all(AT_FDCWD, path);
+	int error = text ? ENOENT : errno;
+	bool is = text && *text == '1';
+
+	free(text);
+	free(path);
+	free(file);
+	errno = error;
+	return is;
+}
+
+/*
+ * A record that there is already goes on; @kib: 0: unchanged, or the usual size. @begun: it is
+ * up to the caller to end it.
+ */
+static int begin_instance(const char *instance, const char *event, const char *filter, __u64 kib,
+			  bool *begun)
 {
 	char *path = path_of(instance, ""), *size, *file;
 	bool new = !mkdir(path, 0700);
 	int error = new || errno == EEXIST ? 0 : errno;
 
+	*begun = new || (!error && !is_recording(instance, event) && errno == ENOENT);
 	/* A clock that all CPUs share, and that the time of day can be told from */
-	if (!error && new)
+	if (*begun)
 		error = put(instance, "/trace_clock", "boot");
-	if (!error && (new || kib)) {
+	/* There can be events from before the end of a record that was open in some program. */
+	if (!error && *begun)
+		error = put(instance, "/trace", "");
+	if (!error && (*begun || kib)) {
 		size = format("%llu", kib ? kib : USUAL_KIB);
 		error = put(instance, "/buffer_size_kb", size);
 		free(size);
@@ -88,31 +113,50 @@ static int begin_instance(const char *instance, const char *event, const char *f
 	return error ? FAILED : 0;
 }
 
+/* 0 or errno: EBUSY if some program has it open. No event is recorded any more then, either. */
 static int end_instance(const char *instance)
 {
 	char *path = path_of(instance, "");
-	int status = 0;
+	int error;
 
 	put(instance, "/events/enable", "0");
-	if (rmdir(path) && errno != ENOENT)
-		status = errno == EACCES ? no_tracefs(errno) :
-					   fail(FAILED, "record: %s: %s", path, strerror(errno));
+	error = rmdir(path) && errno != ENOENT ? errno : 0;
 	free(path);
-	return status;
+	return error;
 }
 
+/* If it fails it leaves nothing, which would take memory, and look like a record. */
 static int begin_record(__u64 kib)
 {
-	if (access(TRACEFS "/events/ioasid/ioasid_refused", F_OK))
+	bool removals = false, refusals = false;
+	int status;
+
+	if (access(TRACEFS "/events/" REFUSAL, F_OK))
 		return no_tracefs(errno);
 	/* Only the hierarchy of cgroup v2 has the number 0. */
-	return begin_instance(REMOVALS, "cgroup/cgroup_rmdir", "root == 0", kib) ?:
-	       begin_instance(REFUSALS, "ioasid/ioasid_refused", "0", kib);
+	status = begin_instance(REMOVALS, REMOVAL, "root == 0", kib, &removals) ?:
+		 begin_instance(REFUSALS, REFUSAL, "0", kib, &refusals);
+	if (status && removals)
+		end_instance(REMOVALS);
+	if (status && refusals)
+		end_instance(REFUSALS);
+	return status;
 }
 
 static int end_record(void)
 {
-	return end_instance(REFUSALS) ?: end_instance(REMOVALS);
+	int refusals = end_instance(REFUSALS), removals = end_instance(REMOVALS);
+	int error = refusals ?: removals, status;
+	char *path;
+
+	if (!error)
+		return 0;
+	if (error == EACCES)
+		return no_tracefs(error);
+	path = path_of(refusals ? REFUSALS : REMOVALS, "");
+	status = fail(FAILED, "record: %s: %s", path, strerror(error));
+	free(path);
+	return status;
 }
 
 int command_record(int argc, char **argv)
@@ -184,7 +228,7 @@ static struct refused *find_or_add(__u64 pid, __u64 cgroup)
 	found = tfind(&key, &known, compare_askers);
 	if (found)
 		return *found;
-	refused = grow(refused, count + 1, sizeof(*refused));
+	refused = grow_by_one(refused, count, sizeof(*refused));
 	refused[count] = grow(NULL, 1, sizeof(**refused));
 	*refused[count] = key;
 	if (!tsearch(refused[count], &known, compare_askers))
@@ -301,6 +345,23 @@ static __u64 complete_since(void)
 	return since;
 }
 
+/* The time of day at which tracefs made or last emptied the file, in CLOCK_BOOTTIME; or 0. */
+static __u64 begun_at(void)
+{
+	char *path = path_of(REFUSALS, "/trace");
+	struct timespec now;
+	struct stat about;
+	__s64 at = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!stat(path, &about))
+		at = boot_time() - (now.tv_sec - about.st_mtim.tv_sec) * 1000000000LL -
+		     (now.tv_nsec - about.st_mtim.tv_nsec);
+	free(path);
+	/* If the clock was wrong then, it is not known. */
+	return at < 0 ? 0 : at;
+}
+
 static int compare(const void *a, const void *b)
 {
 	const struct refused *const *left = a, *const *right = b;
@@ -308,15 +369,12 @@ static int compare(const void *a, const void *b)
 	return ((*left)->last < (*right)->last) - ((*left)->last > (*right)->last);
 }
 
-static char *clock_text(__u64 time, bool utc)
+static char *clock_text(__u64 time, const char *parts, struct tm *(*convert)(const time_t *time))
 {
 	struct timespec real = time_of(time);
 	char text[40];
 
-	if (utc)
-		strftime(text, sizeof(text), "%FT%TZ", gmtime(&real.tv_sec));
-	else
-		strftime(text, sizeof(text), "%T", localtime(&real.tv_sec));
+	strftime(text, sizeof(text), parts, convert(&real.tv_sec));
 	return format("%s", text);
 }
 
@@ -355,6 +413,20 @@ static bool read_record(const char *instance, const char *name, __u64 since,
 	return true;
 }
 
+/* What the record does not have of the time from @since on. */
+static void warn_of_gap(__u64 since)
+{
+	__u64 begun = begun_at(), complete = complete_since();
+	char *text = clock_text(complete > since ? complete : begun, "%F %T", localtime);
+
+	if (complete > since)
+		warn("why: some of those before %s did not fit into the record; see 'record --kib'",
+		     text);
+	else if (begun > since)
+		warn("why: the record began at %s", text);
+	free(text);
+}
+
 struct wanted {
 	__u64 limit;
 	bool machine;		/* refused because the machine had too few IDs */
@@ -376,24 +448,18 @@ static void on_removal(const char *event, __attributes(unused) __u64 time,
 static int read_refusals(__u64 limit, bool machine, __u64 seconds)
 {
 	struct wanted wanted = { limit, machine };
-	__u64 now = boot_time(), since = 0, complete;
-	char *begin;
+	__u64 now = boot_time(), since = 0;
 
 	if (seconds * 1000000000 < now)
 		since = now - seconds * 1000000000;
-	if (!read_record(REFUSALS, ": ioasid_refused: ", since, on_refusal, &wanted)) {
+	if (!is_recording(REFUSALS, REFUSAL) ||
+	    !read_record(REFUSALS, ": ioasid_refused: ", since, on_refusal, &wanted)) {
 		if (errno == EACCES)
 			return no_tracefs(errno);
 		return fail(NO_TRACING,
 			    "cannot trace: nothing is recorded: 'ioasidctl record' or ioasids-record.service begins");
 	}
-	complete = complete_since();
-	if (complete > since) {
-		begin = clock_text(complete, false);
-		warn("why: some of those before %s did not fit into the record; see 'record --kib'",
-		     begin);
-		free(begin);
-	}
+	warn_of_gap(since);
 	if (!count)
 		return 0;
 	qsort(refused, count, sizeof(*refused), compare_cgroups);
@@ -457,13 +523,14 @@ static int print_refused(void)
 	grid_init(&grid, &selection);
 	for (i = 0; i < count; i++) {
 		row = grid_add(&grid, -1);
-		grid_set(&grid, row, LAST_COLUMN, clock_text(refused[i]->last, false));
+		grid_set(&grid, row, LAST_COLUMN, clock_text(refused[i]->last, "%T", localtime));
 		grid_set(&grid, row, REQUESTS_COLUMN, format("%llu", refused[i]->requests));
 		grid_set(&grid, row, ASKED_COLUMN, format("%llu", refused[i]->asked));
 		grid_set(&grid, row, FULL_COLUMN,
 			 format("%llu/%llu", refused[i]->used, refused[i]->max));
 		grid_set(&grid, row, PID_COLUMN, format("%llu", refused[i]->pid));
-		grid_set(&grid, row, COMMAND_COLUMN, printable(refused[i]->command));
+		grid_set(&grid, row, COMMAND_COLUMN,
+			 printable(*refused[i]->command ? refused[i]->command : "-"));
 		grid_set(&grid, row, CGROUP_COLUMN, name_of_id(refused[i]->cgroup));
 	}
 	return grid_finish(&grid);
@@ -520,7 +587,7 @@ static int print_json(const char *cgroup, __u64 seconds, const struct values *va
 	json_open("refused", '[');
 	for (i = 0; i < count; i++) {
 		json_open(NULL, '{');
-		text = clock_text(refused[i]->last, true);
+		text = clock_text(refused[i]->last, "%FT%TZ", gmtime);
 		json_string("last", text);
 		free(text);
 		json_number("requests", refused[i]->requests);
@@ -528,7 +595,7 @@ static int print_json(const char *cgroup, __u64 seconds, const struct values *va
 		json_number("used", refused[i]->used);
 		json_number("max", refused[i]->max);
 		json_number("pid", refused[i]->pid);
-		json_string("command", refused[i]->command);
+		json_string("command", *refused[i]->command ? refused[i]->command : NULL);
 		text = cgroup_of_id(refused[i]->cgroup) ?
 		       format("/%s", cgroup_of_id(refused[i]->cgroup)) : NULL;
 		json_string("cgroup", text);
