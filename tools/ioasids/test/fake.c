@@ -4,24 +4,27 @@
  *
  * A directory with a file cgroup.procs is taken for a cgroup. One that is made gets the files
  * that the kernel would make, and a write to cgroup.subtree_control makes and removes those of
- * the controller. systemd does not run. The directory $FAKE has the rest: root, where the
- * cgroups are; cgroup, the cgroup of each process, and cgroup.1, that of the first if it is
- * another one; sets, all sets of IDs; holders and devices, what BPF tells of them; trace, the
- * record of refusals; events, what is traced; kmsg, the log; and devices in sysfs and what
- * container engines install, under their own paths. A program prints the file of its name in
- * $FAKE/version.
+ * the controller. The directory $FAKE has the rest: root, where the cgroups are; cgroup,
+ * the cgroup of each process, and cgroup.1, that of the first if it is another one; units, if
+ * systemd runs, each with its cgroup or the error that systemd answers with; sets, all sets of
+ * IDs; holders and devices, what BPF tells of them; trace, the record of refusals; events, what
+ * is traced; kmsg, the log; and devices in sysfs and what container engines install, under
+ * their own paths. A program prints the file of its name in $FAKE/version.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
@@ -32,7 +35,10 @@
 /* Only ioasidctl has these. */
 #pragma weak __real_holders_read
 #pragma weak __real_tracer_open
+#pragma weak __real_bus_reload
 #pragma weak event_of_name
+#pragma weak sd_bus_error_set
+#pragma weak sd_bus_new
 
 static const struct {
 	const char *name;
@@ -138,6 +144,11 @@ static const char *replacement(const char *path)
 
 int __wrap_access(const char *path, int mode)
 {
+	char units[PATH_MAX];
+
+	snprintf(units, sizeof(units), "%s/units", getenv("FAKE"));
+	if (!strcmp(path, "/run/systemd/system"))
+		return __real_access(units, mode);
 	if (!strncmp(path, "/run/systemd/", strlen("/run/systemd/"))) {
 		errno = ENOENT;
 		return -1;
@@ -247,6 +258,106 @@ static FILE *open_fake(const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", getenv("FAKE"), name);
 	return fopen(path, "re");
+}
+
+/* What the last request to systemd was for, and the unit that it has come to. */
+static struct {
+	FILE *units;
+	char pattern[NAME_MAX + 1];
+	char name[NAME_MAX + 1];
+	char answer[PATH_MAX];
+} asked;
+
+static bool next_unit(void)
+{
+	while (fscanf(asked.units, "%255s %4095s", asked.name, asked.answer) == 2)
+		if (!fnmatch(asked.pattern, asked.name, 0))
+			return true;
+	return false;
+}
+
+int __wrap_sd_bus_start(__attributes(unused) struct sd_bus *bus)
+{
+	return __wrap_access("/run/systemd/system", F_OK) ? -ENOENT : 0;
+}
+
+int __wrap_sd_bus_open_system(sd_bus **bus)
+{
+	return __wrap_sd_bus_start(NULL) ?: sd_bus_new(bus);
+}
+
+int __wrap_sd_bus_open_user(sd_bus **bus)
+{
+	return __wrap_sd_bus_open_system(bus);
+}
+
+int __wrap_bus_reload(void)
+{
+	return __wrap_sd_bus_start(NULL) ? __real_bus_reload() : 0;
+}
+
+/* GetUnit, or ListUnitsByPatterns */
+int __wrap_sd_bus_call_method(__attributes(unused) struct sd_bus *bus,
+			      __attributes(unused) const char *service,
+			      __attributes(unused) const char *path,
+			      __attributes(unused) const char *interface, const char *method,
+			      sd_bus_error *error,
+			      __attributes(unused) struct sd_bus_message **reply,
+			      const char *types, ...)
+{
+	va_list arguments;
+
+	if (asked.units)
+		fclose(asked.units);
+	asked.units = open_fake("units");
+	va_start(arguments, types);
+	/* An empty list, and one of one pattern */
+	if (!strcmp(types, "asas") && (va_arg(arguments, int) || va_arg(arguments, int) != 1))
+		abort();
+	snprintf(asked.pattern, sizeof(asked.pattern), "%s", va_arg(arguments, char *));
+	va_end(arguments);
+	if (!strcmp(method, "GetUnit") && !next_unit())
+		return sd_bus_error_set(error, "org.freedesktop.systemd1.NoSuchUnit", "none");
+	return 1;
+}
+
+int __wrap_sd_bus_message_enter_container(__attributes(unused) struct sd_bus_message *message,
+					  __attributes(unused) char type,
+					  __attributes(unused) const char *content)
+{
+	return 1;
+}
+
+/* The object of a unit has its name here. In a list it is the seventh value of each unit. */
+int __wrap_sd_bus_message_read(__attributes(unused) struct sd_bus_message *message,
+			       const char *types, ...)
+{
+	va_list arguments;
+	int i;
+
+	if (*types == '(' && !next_unit())
+		return 0;
+	va_start(arguments, types);
+	*va_arg(arguments, const char **) = asked.name;
+	for (i = 1; *types == '(' && i < 6; i++)
+		va_arg(arguments, const char **);
+	if (*types == '(')
+		*va_arg(arguments, const char **) = asked.name;
+	va_end(arguments);
+	return 1;
+}
+
+int __wrap_sd_bus_get_property_string(__attributes(unused) struct sd_bus *bus,
+				      __attributes(unused) const char *service,
+				      __attributes(unused) const char *path,
+				      __attributes(unused) const char *interface,
+				      __attributes(unused) const char *property,
+				      sd_bus_error *error, char **value)
+{
+	if (*asked.answer != '/')
+		return sd_bus_error_set(error, asked.answer, "it does not answer");
+	*value = strdup(asked.answer);
+	return 1;
 }
 
 /*

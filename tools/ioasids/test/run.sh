@@ -25,6 +25,21 @@ build() {
 			SYSCONFDIR="$work/etc" PREFIX="$work/usr" CDIDIR="$work/etc/cdi"
 }
 
+# elsewhere DIRECTORY FLAG...: the programs in DIRECTORY once more; who has $work/proc in the
+# place of /proc, and why and record have $work/tracefs in the place of tracefs.
+elsewhere() {
+	local objects=$O/$1.elsewhere name=$1.elsewhere file
+	rm -rf "$objects"
+	mkdir -p "$work/proc"
+	cp -rp "$O/$1" "$objects"
+	shift
+	for file in who why; do
+		sed "s,\"/proc,\"$work/proc,; s,^#include \"tracer.h\",&\n#undef TRACEFS\n#define TRACEFS \"$work/tracefs\"," "../$file.c" |
+			${CC:=gcc} -O1 -g "$@" -I.. -x c -c -o "$objects/$file.o" - || return
+	done
+	build "$name" "$@"
+}
+
 # What container engines install.
 programs=(usr/bin/{podman,crun,dockerd,containerd,crio,kubelet,lxc-start,incus,systemd-nspawn})
 
@@ -279,7 +294,10 @@ tells_of_events() {
 	same "$(cat "$FAKE/said")" 'ioasidctl: trace: 3 events were lost'
 	same "$(ctl trace -n 2 -d 9 2>/dev/null | wc -l)" 2
 	same "$(ctl trace -e move,adopt -d 0.1 2>/dev/null | wc -l)" 2
-	same "$(ctl trace -d 0.1 /job 2>/dev/null)" ''
+	same "$(ctl trace -d 0.1 /job 2>&1)" \
+		$'ioasidctl: trace: 3 events were lost\nioasidctl: trace: 12 events of cgroups that are not found were left out'
+	# It ends after the two allocations.
+	[[ $(ctl trace -q -n 2 -d 99 2>/dev/null | xargs) = *'cgroup-11 (gone) 2 0 0 0 0 '* ]]
 	same "$(ctl trace -J -S -d 0.1 | python3 -c 'import json, sys
 lines = [json.loads(line) for line in sys.stdin]
 print([sum(line["event"] == event for line in lines) for event in ("alloc", "refused", "set_open", "lost")])
@@ -320,17 +338,181 @@ lists_holders() {
 	printf '9 0 0 1 0 4294967295 -\n' >"$FAKE/holders"
 	rm "$FAKE/devices"
 	same "$(who SET,PID,USER,DEVICE 2>/dev/null)" '9 - -'
+	# A process without a name, one that is called -, and one that is dead
+	printf '%s\t\tprocess\t0\t5\t%s\t%s\t/job/part\n' 1 1 '' 2 1 - 3 - - | sed 's/\t\t/\t/' >"$FAKE/sets"
+	same "$(ctl who -r -n -o SET,COMMAND,ALLOCATED)" $'1 - 5\n2 - 5\n3 - 5'
+	same "$(ctl who -P -n -o COMMAND | sort -u)" 'COMMAND="-"'
+	same "$(ctl who -n -o SET,COMMAND,ALLOCATED | awk '{ $1 = $1; print }')" $'1 - 5\n2 - 5\n3 - 5'
+	same "$(ctl who -J -o COMMAND | grep command | xargs)" 'command: null command: - command: null'
 }
 
-# Only refusals by this limit, and only of this time, are told; each process once.
+# To the root belong sets that no cgroup pays for, but not to the root of a namespace. And who
+# does not see all of them is told.
+lists_all_in_the_root() {
+	prepare root
+	rm -rf "$work/tracefs"
+	instance ioasids ioasid/ioasid_refused 1
+	ctl() { "$plain.elsewhere/ioasidctl" "$@"; }
+	printf '8\tkernel\t0\t3141\t-\t-\t-\n9\tprocess\t0\t2\t-\t-\t-\n10\tprocess\t0\t1\t5\tother\t/../outside\n' >>"$FAKE/sets"
+	same "$(ctl who -n -r -o SET / | xargs)" '8 7 9 10'
+	same "$(ctl who -n -r -o SET /job | xargs)" 7
+	same "$(ctl why / | sed '1,/^Held/d' | wc -l)" 5
+	same "$(ctl why -J / | grep -cE '"complete": true|"set":')" 5
+	top_with '\r x' >"$FAKE/screen"
+	grep -q 3141 "$FAKE/screen"
+	: >"$FAKE/root/cgroup.events"
+	echo 5 | tee "$FAKE"/root/ioasids.{max,current}
+	same "$(ctl who -n -r -o SET / | xargs)" 7
+	rm "$FAKE/root/cgroup.events" "$FAKE/sets"
+	same "$({ ctl who /; ctl why /; ctl why -J /; } 2>&1 >/dev/null | grep -c '^ioasidctl: who: only the sets of processes are listed, none')" 3
+	top_with '\r x' >"$FAKE/screen"
+	grep -q 'who: only the sets of processes' "$FAKE/screen"
+}
+
+# cpu_of WIDTH COMMAND...: the CPU time that it needs in a terminal of this width, in ms, which
+# is about the same however busy the machine is.
+cpu_of() { TERM=xterm ./terminal.py 24 "$1" '' "${@:2}" 3>&1 >/dev/null; }
+
+# Each descriptor costs the same, however many there are of a set; and each set.
+lists_many() {
+	local least most format pid
+	prepare many
+	ctl() { "$plain.elsewhere/ioasidctl" "$@"; }
+	# So long a PID has the effect of more descriptors.
+	pid=$(printf '4%.0s' {1..250})
+	python3 - "$work/proc/$pid" <<-'END'
+		import os, sys
+		os.makedirs(sys.argv[1] + '/fd')
+		os.mkdir(sys.argv[1] + '/fdinfo')
+		for fd in range(10000):
+		    os.symlink('/dev/ioasid', '%s/fd/%d' % (sys.argv[1], fd))
+		    with open('%s/fdinfo/%d' % (sys.argv[1], fd), 'w') as info:
+		        info.write('pos:\t0\nioasid-set:\t7\nioasid-cgroup:\t/job/part\n')
+		END
+	least=$(cpu_of 80 "$plain.elsewhere/ioasidctl" who -o SET)
+	for format in -r -J -P -l; do
+		most=$(cpu_of 80 "$plain.elsewhere/ioasidctl" who $format -o OPEN)
+		echo "$least ms, and $most ms with $format and the descriptors"
+		[ "$most" -lt $((10 * least)) ]
+	done
+	same "$(ctl who -r -n -o OPEN | tr , '\n' | sort -u | wc -l)" 10000
+	same "$(ctl who -J -o OPEN | grep -c "$pid:")" 10000
+	same "$(ctl who -n -o OPEN | sed 's/[0-9]*:[0-9]*/FD/g')" 'FD,FD,FD,FD,FD,FD,FD,FD,FD,FD and 9990 more'
+	rm -r "$work/proc/$pid"
+	for most in 5000 50000; do
+		seq "$most" | awk '{ printf "%d\tprocess\t0\t5\t1\tholder\t/job/part\n", $1 }' >"$FAKE/sets"
+		least=$((most == 5000 ? $(cpu_of 80 "$plain/ioasidctl" who -r -o SET) : least))
+	done
+	most=$(cpu_of 80 "$plain/ioasidctl" who -r -o SET)
+	echo "$least ms, and $most ms with ten times as many sets"
+	[ "$most" -lt $((30 * least)) ]
+}
+
+# The cgroups of sets can be nested deeper than a path can tell, and their limits are read once.
+lists_deep() {
+	local whole most
+	prepare deeper
+	# A path of 1 MB, and one of 1000 levels
+	awk 'BEGIN {
+		while (length(path) < 2 ^ 20) path = path "/a"
+		for (i = 0; i < 200; i++) printf "%d\tprocess\t0\t5\t1\tholder\t%s\n", i, path
+	}' >"$FAKE/sets"
+	(ulimit -v 150000 && ctl who -r -n -o CGROUP) >"$FAKE/paths"
+	same "$(uniq "$FAKE/paths" | sed 's/a.*a/-/')" /-...
+	same "$(sort -u "$FAKE/paths" | wc -L)" 4099
+	awk 'BEGIN {
+		while (levels++ < 1000) path = path "/a"
+		for (i = 0; i < 200; i++) printf "%d\tprocess\t0\t5\t1\tholder\t%s\n", i, path
+	}' >"$FAKE/sets"
+	mkdir -p "$FAKE/root/$(printf 'a/%.0s' {1..1000})"
+	echo 3 >"$FAKE/root/a/ioasids.max"
+	echo 4 >"$FAKE/root/a/a/ioasids.max"
+	same "$(ctl who -r -n -o LIMIT | uniq)" 3
+	whole=$(cpu_of 80 "$plain/ioasidctl" who -r -o CGROUP)
+	most=$(cpu_of 80 "$plain/ioasidctl" who -r -o LIMIT)
+	echo "$whole ms, and $most ms with limits"
+	[ "$most" -lt $((15 * whole)) ]
+}
+
+# instance NAME EVENT ENABLED: an instance of tracefs.
+instance() {
+	local directory=$work/tracefs/instances/$1 file
+	mkdir -p "$directory/events/$2" "$work/tracefs/events/$2"
+	for file in trace trace_clock buffer_size_kb events/enable "events/$2/filter"; do
+		echo before >"$directory/$file"
+	done
+	echo "$3" >"$directory/events/$2/enable"
+}
+
+# A record is begun as a whole or not at all, and ended as far as possible. A directory that is
+# made has no files here, as if there was no memory for them; and one with files stays, as an
+# instance that a program has open.
+keeps_a_record() {
+	local all=$work/tracefs/instances refusals removals file
+	prepare record
+	refusals=$all/ioasids removals=$all/ioasids-removals
+	# shellcheck disable=SC2317
+	ctl() { "$plain.elsewhere/ioasidctl" "$@"; }
+	rm -rf "$work/tracefs"
+	instance ioasids-removals cgroup/cgroup_rmdir 0
+	mkdir -p "$work/tracefs/events/ioasid/ioasid_refused"
+	ends 1 ctl record -k 8
+	same "$(cat "$FAKE/said")" "ioasidctl: record: $refusals: No such file or directory"
+	[ ! -e "$refusals" ]
+	# What was left of an earlier one was set up anew, and is off again.
+	same "$(for file in trace_clock buffer_size_kb trace events/enable; do xargs <"$removals/$file"; done | xargs)" 'boot 8 0'
+	rm -r "$removals"
+	instance ioasids ioasid/ioasid_refused 0
+	ends 1 ctl record
+	same "$(ls "$all") $(cat "$refusals/trace")" 'ioasids before'
+	instance ioasids-removals cgroup/cgroup_rmdir 0
+	ends 0 ctl record
+	for file in "$refusals" "$removals"; do
+		same "$(cat "$file"/{trace_clock,trace,events/enable,events/*/*/enable} | tr '\n' ' ')" 'bootbefore 1'
+		same "$(cat "$file/buffer_size_kb")" 64
+	done
+	# One that goes on keeps its events. It does so too if something about it cannot be changed.
+	echo event >"$refusals/trace"
+	echo 4 >"$refusals/buffer_size_kb"
+	ends 0 ctl record
+	same "$(cat "$refusals"/{trace,buffer_size_kb} | xargs)" 'event 4'
+	ends 0 ctl record -k 9
+	same "$(cat "$refusals"/{trace,buffer_size_kb} | xargs)" 'event 9'
+	rm "$removals/events/cgroup/cgroup_rmdir/filter"
+	ends 1 ctl record
+	same "$(cat "$refusals"/{trace,events/enable} | xargs)" 'event before'
+	# One that is open does not keep the other from ending.
+	ends 1 ctl record --stop
+	same "$(cat "$FAKE/said")" "ioasidctl: record: $refusals: Directory not empty"
+	same "$(cat "$all"/*/events/enable)" 00
+	rm -r "$removals"
+	mkdir "$removals"
+	ends 1 ctl record --stop
+	same "$(ls "$all")" ioasids
+	rm -r "$refusals"
+	ends 0 ctl record --stop
+}
+
+# tells_why DIRECTORY: by the program there. Only refusals by this limit, and only of this time,
+# are told; each process once.
 tells_why() {
-	local why old recent
+	local program=$1 why old recent trace=$work/tracefs/instances/ioasids/trace
 	prepare why
+	rm -rf "$work/tracefs"
+	instance ioasids ioasid/ioasid_refused 1
+	ctl() {
+		local status=0
+		ASAN_OPTIONS=exitcode=99 "$program/ioasidctl" "$@" || status=$?
+		# head does not read all, which ends it with 141.
+		[[ $status = @([0-5]|141) ]] || touch "$FAKE/crashed"
+		return $status
+	}
 	# The machine may just have started.
 	old=$(awk '{ print int($1 < 400 ? $1 * 3 / 4 : 300) }' /proc/uptime)
 	recent=$((old * 2 / 3))
-	record "$old" "$FAKE/root/job/part" early late late late 'two words' 'a by=capacity b' >"$FAKE/trace"
-	record 4 "$FAKE/root/job" other | tail -n 1 >>"$FAKE/trace"
+	record "$old" "$FAKE/root/job/part" early late late late 'two words' 'a by=capacity b' >"$trace"
+	record 4 "$FAKE/root/job" other | tail -n 1 >>"$trace"
+	touch -d '1 day ago' "$trace"
 	why=$(ctl why -s $recent /job/part)
 	[[ $why = 'Refused in the last '$recent' s by the limit of /job/part: 5'$'\n'LAST* ]]
 	# A process that changes its name is one, and no name is another reason.
@@ -341,22 +523,38 @@ tells_why() {
 	same "$(ctl why -s $((old + 100)) /job/part | head -n 1)" "Refused in the last $((old + 100)) s by the limit of /job/part: 6"
 	same "$(ctl why -J /job | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d["current"], d["max"], [(r["requests"], r["command"]) for r in d["refused"]], len(d["sets"]))')" "7 9 [(1, 'other')] 1"
 	# UTF-8 of a character beyond Unicode
-	record 4 "$FAKE/root/job" $'\xf4\x90\x80\x80' >"$FAKE/trace"
+	record 4 "$FAKE/root/job" $'\xf4\x90\x80\x80' >"$trace"
 	same "$(ctl why -J /job | python3 -c 'import json, sys; print(ascii(json.load(sys.stdin)["refused"][0]["command"]))')" "'\\ufffd'"
+	# A process without a name
+	record 4 "$FAKE/root/job" '' >"$trace"
+	same "$(ctl why /job | awk '$4 == "9/9" { print $6 }')" -
+	same "$(ctl why -J /job | python3 -c 'import json, sys; print(json.load(sys.stdin)["refused"][0]["command"])')" None
+	# A record that is younger than that time
+	touch -d "@$(($(date +%s) - 20)).5" "$trace"
+	same "$(ctl why -s 60 /job 2>&1 >/dev/null)" "ioasidctl: why: the record began at $(date -d "@$(stat -c %Y "$trace")" '+%F %T')"
+	same "$(ctl why -s 10 /job 2>&1 >/dev/null)" ''
+	touch -d '1 day ago' "$trace"
 	# A record that is too small for that time. Of three CPUs one has lost no event, and one
 	# no recent event.
-	mkdir -p "$FAKE"/per_cpu/cpu{0,1,2}
-	cpu() { awk "{ printf \"entries: 1\\noverrun: $2\\noldest event ts: %12.6f\\n\", \$1 - $3 }" /proc/uptime >"$FAKE/per_cpu/cpu$1/stats"; }
+	mkdir -p "${trace%/*}"/per_cpu/cpu{0,1,2}
+	cpu() { awk "{ printf \"entries: 1\\noverrun: $2\\noldest event ts: %12.6f\\n\", \$1 - $3 }" /proc/uptime >"${trace%/*}/per_cpu/cpu$1/stats"; }
 	cpu 0 0 $((old / 3))
 	cpu 1 5 "$old"
 	cpu 2 5 '$1'
 	[[ $(ctl why -s $((old + 100)) /job/part 2>&1 >/dev/null) = *'did not fit into the record'* ]]
 	same "$(ctl why -s $recent /job/part 2>&1 >/dev/null)" ''
-	rm "$FAKE/trace"
-	status=0
-	ctl why /job 2>"$FAKE/said" || status=$?
-	same "$status" 5
+	# Without a cgroup it is the root.
+	same "$(ctl why)" "$(ctl why /)"
+	[[ $(ctl help why) = 'Usage: ioasidctl why [-J] [-s N] [CGROUP]'* ]]
+	same "$(sed -n 's/^\.B \(ioasidctl why \\f.*\)/\1/p' ../ioasidctl.8 | sed 's/\\f.//g; s/\\-/-/g')" 'ioasidctl why [-J] [-s N] [CGROUP]'
+	# Where the event is off, as after an error, no refusal says nothing.
+	echo 0 >"${trace%/*}/events/ioasid/ioasid_refused/enable"
+	ends 5 ctl why /job
 	[[ $(cat "$FAKE/said") = *'nothing is recorded'* ]]
+	rm -r "${trace%/*}"
+	ends 5 ctl why /job
+	[[ $(cat "$FAKE/said") = *'nothing is recorded'* ]]
+	[ ! -e "$FAKE/crashed" ]
 }
 
 restores_names() {
@@ -397,6 +595,144 @@ restores_all_or_nothing() {
 		ctl restore "$text" || status=$?
 		same "$status" 1
 	done
+}
+
+# ends STATUS COMMAND...: its output is put into $FAKE/printed, and its messages into $FAKE/said.
+ends() {
+	local status=0
+	"${@:2}" >"$FAKE/printed" 2>"$FAKE/said" || status=$?
+	same "$status" "$1"
+}
+
+# services ENVIRONMENT ANSWER: systemd runs, and has two services that are limited to 5. It gives
+# this answer to who asks for the cgroup of the second one.
+services() {
+	local name
+	prepare "$1"
+	for name in a b@1; do
+		ctl set -c "/system.slice/$name.service" 5
+	done
+	printf '%s\n' 'a.service /system.slice/a.service' "b@1.service $2" >"$FAKE/units"
+}
+
+service_limits() { cat "$FAKE"/root/{job,system.slice/a.service,system.slice/b@1.service}/ioasids.max | xargs; }
+
+unanswered=(org.freedesktop.DBus.Error.{NoReply,AccessDenied})
+unloaded=(org.freedesktop.systemd1.NoSuchUnit org.freedesktop.DBus.Error.Unknown{Object,Interface,Property})
+
+# Only if it is known which cgroups the limits of a file are for, others lose their limits.
+removes_only_what_is_known() {
+	local error unit why
+	for unit in b@1.service b@.service; do
+		for error in /system.slice/b@1.service "${unanswered[@]}" "${unloaded[@]}" stopped; do
+			services unknown "$error"
+			printf 'Unit=a.service\nMax=4\n[Limit]\nUnit=%s\nMax=4\n' $unit >"$FAKE/wanted"
+			case $error in
+			/*)	ends 0 ctl restore -e "$FAKE/wanted"
+				same "$(service_limits)" 'max 4 4'
+				continue
+				;;
+			*.Unknown*|*.NoSuchUnit)
+				ends 3 ctl restore -e "$FAKE/wanted"
+				same "$(service_limits) $(cat "$FAKE/said")" "max 4 max ioasidctl: $unit does not exist: not limited"
+				continue
+				;;
+			stopped)
+				rm "$FAKE/units"
+				why='systemd does not run'
+				;;
+			*)	why='systemd cannot tell the cgroup of b@1.service: it does not answer' ;;
+			esac
+			ends 1 ctl restore -n -e "$FAKE/wanted"
+			same "$(grep -v a.service "$FAKE/printed")" ''
+			same "$(tail -n 1 "$FAKE/said")" "ioasidctl: restore: no limit is removed, as not all units of $FAKE/wanted can be found: $why"
+			ends 1 ctl restore -e "$FAKE/wanted"
+			same "$(tail -n 2 "$FAKE/said")" "ioasidctl: $unit cannot be found: $why
+ioasidctl: restore: no limit is removed, as not all units of $FAKE/wanted can be found: $why"
+			[[ $(service_limits) = '9 '[45]' 5' ]]
+			ends 1 ctl restore "$FAKE/wanted"
+			same "$(tail -n 1 "$FAKE/said")" "ioasidctl: $unit cannot be found: $why"
+		done
+	done
+}
+
+# A part of the limits would look like all of them.
+saves_all_or_nothing() {
+	local error
+	for error in "${unanswered[@]}"; do
+		services saved "$error"
+		ends 1 ctl save
+		same "$(cat "$FAKE/printed" "$FAKE/said")" 'ioasidctl: systemd cannot tell the cgroup of b@1.service: it does not answer'
+	done
+	for error in "${unloaded[@]}"; do
+		services saved "$error"
+		ends 0 ctl save
+		same "$(grep service "$FAKE/printed" | xargs)" 'Unit=a.service Cgroup=/system.slice/b@1.service'
+	done
+}
+
+# A service that runs is not taken for one that will get its limit later.
+applies_or_fails() {
+	local error
+	mkdir -p "$work/etc/ioasids.d"
+	printf 'Unit=b@.service\nMax=4\n[Limit]\nUnit=a.service\nMax=4\n' >"$work/etc/ioasids.d/b.conf"
+	for error in "${unanswered[@]}"; do
+		services applied "$error"
+		ends 1 ctl apply
+		same "$(cat "$FAKE/printed" "$FAKE/said")" 'ioasidctl: systemd cannot tell the cgroup of b@1.service: it does not answer'
+		same "$(service_limits)" '9 4 5'
+	done
+	for error in "${unloaded[@]}"; do
+		services applied "$error"
+		ends 0 ctl apply
+		same "$(cat "$FAKE/printed" "$FAKE/said")" 'b@.service has no cgroup now: limited when it starts'
+	done
+	rm -r "$work/etc/ioasids.d"
+}
+
+# From where it is, in many parts, and also if it is a socket, which cannot be opened again.
+restores_standard_input() {
+	local argument
+	prepare input
+	printf 'no limit\nCgroup=/job\nMax=4\n' >"$FAKE/wanted"
+	for argument in '' -; do
+		{ read -r _; ends 0 ctl restore -n $argument; } <"$FAKE/wanted"
+		same "$(cat "$FAKE/printed")" '/job: 9 becomes 4'
+		ends 1 ctl restore $argument <"$FAKE/wanted"
+		same "$(cat "$FAKE/said")" "ioasidctl: standard input:1: unknown line 'no limit'; there are [Limit], Unit=, Cgroup= and Max=
+ioasidctl: restore: nothing is changed, as standard input has errors"
+	done
+	python3 - "$plain/ioasidctl" <<-'END'
+		import socket, subprocess, sys
+		ours, theirs = socket.socketpair()
+		with subprocess.Popen([sys.argv[1], 'restore'], stdin=theirs) as restore:
+		    ours.sendall(b'Cgroup=/job\nMax=3\n' + b'# more\n' * 10000 + b'[Limit]\nCgroup=/job/part\nMax=2\n')
+		    ours.close()
+		assert restore.returncode == 0
+		END
+	same "$(cat "$FAKE"/root/job{,/part}/ioasids.max | xargs)" '3 2'
+	ends 1 ctl restore <"$FAKE"
+	same "$(head -n 1 "$FAKE/said")" 'ioasidctl: standard input: cannot be read: Is a directory'
+}
+
+# One that fails does not keep the others from it; the first one decides on the status.
+enables_all() {
+	local name
+	prepare several
+	for name in a b c; do
+		ctl set -c /$name/below 1
+		ctl disable -c /$name
+	done
+	[ ! -e "$FAKE/root/a/below/ioasids.max" ]
+	ends 3 ctl enable /none /a/below 99999999 /b/below
+	same "$(cat "$FAKE/said")" "ioasidctl: there is no cgroup, running unit or process '/none'
+ioasidctl: there is no process 99999999"
+	[ -e "$FAKE/root/a/below/ioasids.max" ] && [ -e "$FAKE/root/b/below/ioasids.max" ]
+	ctl disable -c /a
+	rm "$FAKE/root/c/cgroup.subtree_control"
+	ends 1 ctl enable /c/below /none /a/below
+	same "$(wc -l <"$FAKE/said")" 2
+	[ -e "$FAKE/root/a/below/ioasids.max" ]
 }
 
 samples() { grep -v '^#' "$@"; }
@@ -573,6 +909,64 @@ top_with() {
 	local keys=$1
 	shift
 	TERM=xterm ./terminal.py 24 80 "$keys" "$@" "$plain/ioasidctl" top -d 3600
+}
+
+# A message has nothing that the terminal would obey.
+top_is_harmless() {
+	local name=$'esc\rforged\u202e'
+	prepare harmless
+	ctl set -c "/job/$name" 5
+	# It can be read, but not written.
+	ln -sf /proc/version "$FAKE/root/job/$name/ioasids.max"
+	top_with '/forged\r s5\ry\r x' >"$FAKE/screen"
+	grep -qF 'cannot write 5 to /sys/fs/cgroup/job/esc\x0dforged\xe2\x80\xae' "$FAKE/screen"
+	[ "$(grep -c $'\u202e' "$FAKE/screen")" = 0 ]
+}
+
+# chain DIRECTORY LEVELS NAME: so many cgroups, each in the one before.
+chain() {
+	python3 - "$@" <<-'END'
+		import os, sys
+		top, levels, name = sys.argv[1:]
+		above = os.open(top, os.O_RDONLY)
+		for level in range(int(levels)):
+		    os.mkdir(name, dir_fd=above)
+		    below = os.open(name, os.O_RDONLY, dir_fd=above)
+		    for file, text in ('cgroup.procs', ''), ('ioasids.max', 'max\n'), ('ioasids.current', '0\n'), ('ioasids.peak', '0\n'):
+		        fd = os.open(file, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=below)
+		        os.write(fd, text.encode())
+		        os.close(fd)
+		    os.close(above)
+		    above = below
+		END
+}
+
+# Cgroups whose paths are too long for a system call are left out, and this is told once.
+leaves_out_what_is_deep() {
+	local said name
+	name=$(printf 'd%.0s' {1..255})
+	prepare deep
+	chain "$FAKE/root/job" 20 "$name"
+	said="ioasidctl: some cgroups are left out, as their paths are too long: in /job/$(printf 'd%.0s' {1..46})…$(printf 'd%.0s' {1..49})"
+	same "$(ctl ls -l -n -o PATH 2>"$FAKE/said" | wc -L)" $((4 + 15 * 256))
+	same "$(cat "$FAKE/said")" "$said"
+	same "$(ctl ls -J 2>/dev/null | grep -c '"path": "/job/d')" 15
+	same "$(ctl top -b -d 0.1 -n 3 2>&1 >/dev/null)" "$said"
+	top_with '' 2>&1 | tr '\r' '\n' | grep -a 'left out' >"$FAKE/screen"
+	same "$(wc -l <"$FAKE/screen")" 1
+	# Among the rows of the table, as is every message
+	grep -qP '\e\[24(;1H|d)some cgroups are left out' "$FAKE/screen"
+}
+
+# The time that it takes to cut a text grows with its length, not with the square of that.
+cuts_long_paths() {
+	local whole cut
+	prepare long
+	chain "$FAKE/root/job" 15 "$(printf '\1%.0s' {1..250})"
+	whole=$(cpu_of 60000 "$plain/ioasidctl" ls -l -o PATH)
+	cut=$(cpu_of 80 "$plain/ioasidctl" ls -l -o PATH)
+	echo "$whole ms, and $cut ms to cut them"
+	[ "$cut" -lt $((5 * whole)) ]
 }
 
 # Yellow from 80 percent on and red if it is full, but not with NO_COLOR; and 1 ID.
@@ -862,6 +1256,7 @@ programs_are_clean() {
 plain=$O/plain checked=$O/checked
 rm -f "$O/failed"
 build plain && build checked -fsanitize=address,undefined -fno-sanitize-recover=undefined || exit
+elsewhere plain && elsewhere checked -fsanitize=address,undefined -fno-sanitize-recover=undefined || exit
 kernel "$work/kernel"
 tool=("$plain/ioasidctl")
 variants >"$work/variants"
@@ -870,8 +1265,18 @@ report save saves_and_restores
 report names.restored restores_names
 report trace tells_of_events
 report who lists_holders
-report why tells_why
+report who.root lists_all_in_the_root
+report who.many lists_many
+report who.deep lists_deep
+report record keeps_a_record
+report why tells_why "$plain.elsewhere"
+report why.sanitizers tells_why "$checked.elsewhere"
 report restore.errors restores_all_or_nothing
+report restore.unknown removes_only_what_is_known
+report restore.input restores_standard_input
+report save.unknown saves_all_or_nothing
+report apply.unknown applies_or_fails
+report enable.several enables_all
 report export.numbers exports_numbers
 report export.depth exports_levels
 report export.names exports_names
@@ -880,6 +1285,9 @@ report export.file exports_to_a_file
 report monitoring monitors
 report top.keys draws_only_what_differs
 report top.looks looks_right
+report top.harmless top_is_harmless
+report ls.deep leaves_out_what_is_deep
+report text.long cuts_long_paths
 report top.pages moves_by_pages
 report help helps
 report names.cut cuts_names
