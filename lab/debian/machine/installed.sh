@@ -33,6 +33,8 @@ a_slice() {
 }
 
 are_removed() {
+	systemctl enable --now ioasids-record.service
+	[ -d /sys/kernel/tracing/instances/ioasids ]
 	grep -E '^(rm|apt purge) ' commands >remove.commands
 	# shellcheck source=/dev/null
 	. ./remove.commands
@@ -40,6 +42,8 @@ are_removed() {
 	is "" find /boot /lib/modules -name "*$release*"
 	not grep "$release" /boot/grub/grub.cfg
 	not command -v ioasidctl
+	is "" ls /sys/kernel/tracing/instances
+	not systemctl is-enabled ioasids-record.service
 }
 
 check 'installed: GRUB starts the kernel of the package, with its initramfs' our_kernel
