@@ -219,20 +219,23 @@ static char *path_of_id(__u64 id)
 		struct file_handle head;
 		__u64 id;
 	} handle = { { .handle_bytes = sizeof(id), .handle_type = 0xfe }, id };
-	int fd = open_by_handle_at(root_fd, &handle.head, O_PATH | O_CLOEXEC);
-	char *root, *place, *path = NULL;
+	int root = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = root < 0 ? -1 : open_by_handle_at(root, &handle.head, O_PATH | O_CLOEXEC);
+	char *top = NULL, *place = NULL, *path = NULL;
 	size_t length;
 
-	if (fd < 0)
-		return NULL;
-	root = place_of(root_fd);
-	place = place_of(fd);
-	close(fd);
-	length = root ? strlen(root) : 0;
-	if (length && place && !strncmp(place, root, length) && strchr("/", place[length]))
+	if (fd >= 0) {
+		top = place_of(root);
+		place = place_of(fd);
+		close(fd);
+	}
+	if (root >= 0)
+		close(root);
+	length = top ? strlen(top) : 0;
+	if (length && place && !strncmp(place, top, length) && strchr("/", place[length]))
 		path = format("%s", place + length + !!place[length]);
 	free(place);
-	free(root);
+	free(top);
 	return path;
 }
 

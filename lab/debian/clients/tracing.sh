@@ -152,13 +152,14 @@ answers_why() {
 	holder=$!
 	eventually is 4 cat $root/traced/two/ioasids.current
 	asks traced/one 2
-	is 'Refused in the last 60 s by the limit of /traced: 1 LAST REFUSED ASKED FULL PID COMMAND CGROUP * 1 1 5/5 * ioasid-hold /traced/one Held in /traced, 4 of 5: *ioasid-hold*/traced/two*' \
+	is '*Refused in the last 60 s by the limit of /traced: 1 LAST REFUSED ASKED FULL PID COMMAND CGROUP * 1 1 5/5 * ioasid-hold /traced/one Held in /traced, 4 of 5: *ioasid-hold*/traced/two*' \
 		ioasidctl why /traced
+	is '*why: the record began at *' ioasidctl why -s 3600 /traced
 	# Reading does not empty it.
 	is '*: 1 *' ioasidctl why /traced
-	is 'Refused in the last 60 s by the limit of /traced/one: 0 *' ioasidctl why /traced/one
-	is 'Refused in the last 60 s because the machine had too few IDs: 0 *' ioasidctl why /
-	is '{ "cgroup": "/traced", "seconds": 60, "current": 4, "max": 5, "refused": \[ { *"requests": 1, *"command": "ioasid-hold", "cgroup": "/traced/one", *"sets": \[ {*"command": "ioasid-hold",*' \
+	is '*Refused in the last 60 s by the limit of /traced/one: 0 *' ioasidctl why /traced/one
+	is '*Refused in the last 60 s because the machine had too few IDs: 0 *' ioasidctl why /
+	is '*{ "cgroup": "/traced", "seconds": 60, "current": 4, "max": 5, "refused": \[ { *"requests": 1, *"command": "ioasid-hold", "cgroup": "/traced/one", *"sets": \[ {*"command": "ioasid-hold",*' \
 		ioasidctl why -J /traced
 	# A cgroup that is gone is still named. Its name is no refusal.
 	mkdir "$root/traced/x: ioasid_refused: cgroup=1 set=1 by=limit limit=$(id_of traced) comm=nobody"

@@ -399,12 +399,12 @@ lists_many() {
 	same "$(ctl who -J -o OPEN | grep -c "$pid:")" 10000
 	same "$(ctl who -n -o OPEN | sed 's/[0-9]*:[0-9]*/FD/g')" 'FD,FD,FD,FD,FD,FD,FD,FD,FD,FD and 9990 more'
 	rm -r "$work/proc/$pid"
-	for most in 5000 50000; do
+	for most in 5000 100000; do
 		seq "$most" | awk '{ printf "%d\tprocess\t0\t5\t1\tholder\t/job/part\n", $1 }' >"$FAKE/sets"
 		least=$((most == 5000 ? $(cpu_of 80 "$plain/ioasidctl" who -r -o SET) : least))
 	done
 	most=$(cpu_of 80 "$plain/ioasidctl" who -r -o SET)
-	echo "$least ms, and $most ms with ten times as many sets"
+	echo "$least ms, and $most ms with twenty times as many sets"
 	[ "$most" -lt $((30 * least)) ]
 }
 
