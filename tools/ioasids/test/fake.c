@@ -116,6 +116,7 @@ static const char *replacement(const char *path)
 	} replaced[] = {
 		{ "/sys/fs/cgroup", "root" },
 		{ "/sys/kernel/debug/ioasid/sets", "sets" },
+		{ "/sys/kernel/tracing/instances/ioasids/events/ioasid/ioasid_refused/enable", "enable" },
 		{ "/sys/kernel/tracing/instances/ioasids/per_cpu", "per_cpu" },
 		{ "/sys/kernel/tracing/instances/ioasids/trace", "trace" },
 		{ "/dev/kmsg", "kmsg" },

@@ -101,6 +101,7 @@ prepare() {
 	fi
 	cp -r "$work/kernel" "$FAKE"
 	printf '[Limit]\nCgroup=/job/part\nMax=3\n[Limit]\nUnit=table.slice\nMax=4\n' >"$file"
+	echo 1 >"$FAKE/enable"
 	case $1 in
 	names)
 		for n in "${names[@]}"; do
