@@ -73,7 +73,7 @@ shows_who() {
 	is "$pid ioasid-hold 4 - * /job/part $pid:?" ioasidctl who -n /job
 	is '' ioasidctl who -n /system.slice
 	is "*\"command\": \"ioasid-hold\", \"allocated\": 4*" ioasidctl who -J
-	shows_a_holder_called '' ''
+	shows_a_holder_called '' '- '
 	shows_a_holder_called 'tmux: server' 'tmux: server '
 	shows_a_holder_called $'a\r/s\t\\' 'a\\x0d/s\\x09\\ '
 }
