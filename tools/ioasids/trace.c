@@ -272,6 +272,13 @@ static void print_lost(const struct tracer *tracer)
 	}
 }
 
+static void warn_of_nameless(void)
+{
+	if (view.nameless)
+		warn("trace: %llu events of cgroups that are not found were left out",
+		     view.nameless);
+}
+
 /* The summary */
 
 enum { NAME_COLUMN, COMMAND_COLUMN, FIRST_COUNT };
@@ -547,8 +554,7 @@ static int trace(pid_t process, __s64 ms)
 	setlinebuf(stdout);
 	follow(tracer, ms ? now_ms() + ms : 0);
 	tracer_close(tracer);
-	if (view.nameless)
-		warn("trace: %llu events of cgroups that are not found were left out", view.nameless);
+	warn_of_nameless();
 	if (view.summary)
 		status = print_summary();
 	free_counted(&view.cgroups);

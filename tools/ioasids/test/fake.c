@@ -40,6 +40,8 @@
 #pragma weak sd_bus_error_set
 #pragma weak sd_bus_new
 
+#define INSTANCE	"/sys/kernel/tracing/instances/ioasids"
+
 static const struct {
 	const char *name;
 	const char *content;
@@ -116,9 +118,9 @@ static const char *replacement(const char *path)
 	} replaced[] = {
 		{ "/sys/fs/cgroup", "root" },
 		{ "/sys/kernel/debug/ioasid/sets", "sets" },
-		{ "/sys/kernel/tracing/instances/ioasids/events/ioasid/ioasid_refused/enable", "enable" },
-		{ "/sys/kernel/tracing/instances/ioasids/per_cpu", "per_cpu" },
-		{ "/sys/kernel/tracing/instances/ioasids/trace", "trace" },
+		{ INSTANCE "/events/ioasid/ioasid_refused/enable", "enable" },
+		{ INSTANCE "/per_cpu", "per_cpu" },
+		{ INSTANCE "/trace", "trace" },
 		{ "/dev/kmsg", "kmsg" },
 	};
 	static const char *const others[] = {
