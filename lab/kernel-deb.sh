@@ -10,7 +10,8 @@
 # packages.
 
 CDPATH='' cd "$(dirname "$0")/.." || exit
-MORE_PACKAGES="build-essential debhelper dpkg-dev dwarves kmod libdw-dev libssl-dev openssl rsync"
+# A configuration can ask for each of these ways to compress a kernel.
+MORE_PACKAGES="build-essential bzip2 debhelper dpkg-dev dwarves kmod libdw-dev libssl-dev lz4 lzop openssl rsync zstd"
 . lab/source.sh
 
 : "${CONFIG:=amd64}"
@@ -44,7 +45,8 @@ package() {
 		made=$((made + 1))
 		[ $((made % 500)) != 0 ] || say "$made ${steps:+of some $steps }files, after $((SECONDS / 60)) minutes"
 	done; then
-		grep -iE -B 5 'error|\*\*\*' "$build.log" | tail -n 40 >&2
+		# What fails first is not what is written last.
+		grep -m 1 -B 30 -F '*** [' "$build.log" >&2 || true
 		die "The build failed; all of it is in $build.log"
 	fi
 	# The headers of user space are the distribution's.
@@ -123,10 +125,10 @@ kmake "${make_options[@]}" -s olddefconfig >&2
 [ "$(grep -cxE 'CONFIG_(CGROUP_IOASIDS|IOASID_USER)=y' "$build/.config")" = 2 ] ||
 	die "This configuration cannot have the controller, which needs cgroups"
 
-# Debian's configurations have three files for each module and one for each other option.
-steps=$(awk -F= '$2 == "m" { n += 3.1 } $2 == "y" { n += 1.1 } END { print int(n) }' "$build/.config")
+# Debian's configurations have five files for each module and one for each other option.
+steps=$(awk -F= '$2 == "m" { n += 5.3 } $2 == "y" { n += 1.1 } END { print int(n) }' "$build/.config")
 # What is built already needs no space again.
-want_space $((steps * 3 / 2 - $(du -sm "$build" | cut -f 1)))
+want_space $((steps * 6 / 5 - $(du -sm "$build" | cut -f 1)))
 say "Building some $steps files with $(nproc) processors, perhaps $((steps / 60 / $(nproc) + 1)) minutes. It can be"
 say "interrupted: the same command goes on where it was."
 package
