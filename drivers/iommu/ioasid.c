@@ -326,7 +326,8 @@ EXPORT_SYMBOL_GPL(ioasid_queue_work);
 /*
  * Limits are checked before the capacity: -EAGAIN if both are used up. A request that
  * the capacity cannot satisfy is not charged: it could show in the peak, and others would
- * be refused because of it. Only if the capacity falls meanwhile, it is, for an instant.
+ * be refused because of it. If the capacity falls between the two looks at it, the
+ * request is charged for an instant.
  */
 static __always_inline int set_charge(struct ioasid_set *set, u32 n,
 				      struct ioasids_refusal *refusal)

@@ -200,12 +200,7 @@ static __always_inline int ioasids_climb(struct ioasids_account *acct, u32 n,
 	return 0;
 }
 
-/*
- * A request that cannot fit should not be charged at any level: other requests would
- * be refused because of it, or record it in the peak. So a reservation, which can be
- * large, checks all limits first; a single ID, only if the limit that last refused one
- * is still full. Else a charge of 1 can show for an instant; only a shared lock avoids it.
- */
+/* The first cgroup on the way up whose limit @n more exceed, and its @count; or NULL. */
 static __always_inline struct ioasids_cgroup *ioasids_full(struct ioasids_account *acct, u32 n,
 							   s64 *count)
 {
@@ -229,6 +224,12 @@ int ioasids_check(struct ioasids_account *acct, u32 n, struct ioasids_refusal *r
 	return limit ? ioasids_refuse(acct, refusal, limit, n, count) : 0;
 }
 
+/*
+ * A request that cannot fit should not be charged at any level: other requests would
+ * be refused because of it, or record it in the peak. So a reservation, which can be
+ * large, checks all limits first; a single ID, only if the limit that last refused one
+ * is still full. Else a charge of 1 can show for an instant; only a shared lock avoids it.
+ */
 int ioasids_try_charge(struct ioasids_account *acct, u32 n, struct ioasids_refusal *refusal)
 {
 	s64 count;

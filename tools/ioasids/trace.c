@@ -112,7 +112,7 @@ static struct counts *counts_of(struct counted *counted, __u64 key)
 	*new = wanted;
 	if (!tsearch(new, &counted->tree, compare_keys))
 		no_memory();
-	counted->array = grow(counted->array, counted->size + 1, sizeof(*counted->array));
+	counted->array = grow_by_one(counted->array, counted->size, sizeof(*counted->array));
 	counted->array[counted->size++] = new;
 	return new;
 }
